@@ -1,0 +1,128 @@
+"""The parts of the daemon, made from the configuration; the tools make theirs here too."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import edge
+from edge.classify import Classifier
+from edge.config import Config
+from edge.count import Counter
+from edge.errors import EdgeError
+from edge.faces import HaarDetector
+from edge.frames import View, open_frames, shown_url
+from edge.messages import Messages
+from edge.outbox import Outbox
+from edge.publish import Broker, MqttPublisher, tls_context
+from edge.records import Frame
+from edge.track import Tracker
+
+OUTBOX = "outbox.db"
+HOME_ASSISTANT_BIRTH = "status"
+"""Below the discovery prefix, where Home Assistant says that it has come up."""
+
+
+def frames(config: Config, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
+    view = View(
+        width=config.camera.width,
+        height=config.camera.height,
+        fps=config.camera.fps,
+        gray_width=config.detector.width,
+        timeout=config.camera.timeout,
+    )
+    return open_frames(config.source, view, stopped=stopped)
+
+
+def detector(config: Config) -> HaarDetector:
+    settings = config.detector
+    return HaarDetector(
+        min_face_px=settings.min_face_px,
+        max_face_px=settings.max_face_px,
+        scale_factor=settings.scale_factor,
+        min_neighbours=settings.min_neighbours,
+    )
+
+
+def tracker(config: Config) -> Tracker:
+    return Tracker(
+        patience=config.tracker.patience,
+        min_sightings=config.tracker.min_sightings,
+        min_seconds=config.tracker.min_seconds,
+        votes=config.classifier.votes,
+        min_confidence=config.classifier.min_confidence,
+    )
+
+
+def classifier(config: Config) -> Classifier:
+    settings = config.classifier
+    return Classifier(settings.model, runtime=settings.runtime, threads=settings.threads)
+
+
+def counter(config: Config) -> Counter:
+    return Counter(
+        seconds=config.window.seconds,
+        min_people=config.privacy.min_people,
+        max_hold=config.privacy.max_hold,
+    )
+
+
+def messages(config: Config, model: str) -> Messages:
+    return Messages(
+        site=config.site,
+        device=config.device,
+        model=model,
+        discovery_prefix=config.mqtt.discovery_prefix,
+    )
+
+
+def outbox(state_dir: Path | None) -> Outbox:
+    """The outbox in `state_dir`; None keeps it in memory.
+
+    Raises EdgeError where the folder cannot be made or written.
+    """
+    if state_dir is None:
+        return Outbox(None)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeError(f"state_dir {state_dir}: cannot be made ({error.strerror})") from error
+    return Outbox(state_dir / OUTBOX)
+
+
+def broker(config: Config) -> Broker:
+    """Raises ConfigError where a certificate or the password file cannot be used."""
+    settings = config.mqtt
+    tls = settings.tls
+    context = tls_context(tls.ca_file, tls.cert_file, tls.key_file) if tls.enabled else None
+    return Broker(
+        host=settings.host,
+        port=settings.port,
+        client_id=f"edge-tally-{config.site}-{config.device}",
+        username=settings.username,
+        password_file=settings.password_file,
+        keepalive=settings.keepalive,
+        tls=context,
+    )
+
+
+def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> MqttPublisher:
+    prefix = config.mqtt.discovery_prefix
+    return MqttPublisher(
+        broker(config),
+        will=made.availability("offline"),
+        birth_topic=f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None,
+        wake=wake,
+    )
+
+
+def info(config: Config, model: Classifier) -> dict[str, Any]:
+    """What the `info` topic tells: versions, model, configuration without secrets."""
+    settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
+    if "://" in config.source:
+        settings["source"] = shown_url(config.source)
+    return {
+        "version": edge.__version__,
+        "model": model.card.id,
+        "runtime": model.runtime,
+        "config": settings,
+    }

@@ -1,0 +1,236 @@
+"""config.yaml to frozen values; every mistake in it is reported at once."""
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, model_validator
+
+from edge.errors import ConfigError
+
+NAME = r"^[A-Za-z0-9_-]{1,64}$"
+"""What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""
+
+CAMERAS = ("auto", "picamera2:", "v4l2:", "demo")
+
+ExistingFile = Annotated[FilePath, Field(strict=False)]
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+class Camera(Section):
+    """What to ask of a camera; files come as they are."""
+
+    width: int = Field(640, ge=64, le=4096, multiple_of=2)
+    height: int = Field(480, ge=64, le=4096, multiple_of=2)
+    fps: float = Field(10, gt=0, le=120)
+    timeout: float = Field(10, ge=1, le=300)
+
+
+class Detector(Section):
+    """How Haar searches a picture."""
+
+    min_face_px: int = Field(24, ge=16, le=2000)
+    max_face_px: int | None = Field(None, ge=16, le=4096)
+    width: int = Field(640, ge=64, le=4096)
+    scale_factor: float = Field(1.1, ge=1.01, le=2)
+    min_neighbours: int = Field(3, ge=1, le=20)
+    threads: int = Field(1, ge=1, le=16)
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "Detector":
+        if self.max_face_px is not None and self.max_face_px <= self.min_face_px:
+            raise ValueError(f"max_face_px must be greater than min_face_px ({self.min_face_px})")
+        return self
+
+
+class Tracker(Section):
+    """When faces in several frames are one person."""
+
+    patience: float = Field(2, ge=0.2, le=60)
+    min_sightings: int = Field(3, ge=1, le=100)
+    min_seconds: float = Field(0.2, ge=0, le=60)
+
+
+class Classifier(Section):
+    """Which model tells women from men, and when it is sure."""
+
+    model: ExistingFile = Path("models/gender.tflite")
+    runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
+    threads: int = Field(1, ge=1, le=16)
+    votes: int = Field(9, ge=1, le=1000)
+    min_confidence: float = Field(0.6, ge=0.5, lt=1)
+
+
+class Window(Section):
+    seconds: float = Field(60, ge=1, le=86400)
+
+
+class Privacy(Section):
+    """When too few people were counted to be published."""
+
+    min_people: int = Field(3, ge=1, le=1000)
+    max_hold: float = Field(900, ge=0, le=86400)
+
+
+class Health(Section):
+    seconds: float = Field(60, ge=1, le=86400)
+
+
+class Tls(Section):
+    enabled: bool = False
+    ca_file: ExistingFile | None = None
+    cert_file: ExistingFile | None = None
+    key_file: ExistingFile | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> "Tls":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file must be given together")
+        return self
+
+
+class Mqtt(Section):
+    """The broker, and how to speak to it."""
+
+    host: str = Field("localhost", min_length=1, max_length=253, pattern=r"^[^\s/@]+$")
+    port: int = Field(1883, ge=1, le=65535)
+    username: str | None = Field(None, min_length=1)
+    password_file: ExistingFile | None = None
+    allow_insecure: bool = False
+    keepalive: int = Field(30, ge=5, le=3600)
+    tls: Tls = Tls()
+    discovery_prefix: str | None = Field("homeassistant", pattern=r"^[^\s#+/$][^\s#+]{0,127}$")
+
+    @model_validator(mode="after")
+    def _password(self) -> "Mqtt":
+        if self.password_file is None:
+            return self
+        if self.username is None:
+            raise ValueError("username must be given with password_file")
+        if not (self.tls.enabled or self.allow_insecure or _is_loopback(self.host)):
+            raise ValueError(
+                f"the password would go to {self.host} in clear text: "
+                "set tls.enabled: true, or allow_insecure: true"
+            )
+        return self
+
+
+class Config(Section):
+    """The whole of config.yaml."""
+
+    site: str = Field("site", pattern=NAME)
+    device: str = Field(default_factory=lambda: host_name(), pattern=NAME)
+    source: str = "auto"
+    camera: Camera = Camera()
+    detector: Detector = Detector()
+    tracker: Tracker = Tracker()
+    classifier: Classifier = Field(default_factory=Classifier)
+    window: Window = Window()
+    privacy: Privacy = Privacy()
+    health: Health = Health()
+    mqtt: Mqtt = Mqtt()
+    state_dir: Annotated[Path, Field(strict=False)] = Path("state")
+
+    @model_validator(mode="after")
+    def _source_exists(self) -> "Config":
+        source = self.source
+        if source.startswith(CAMERAS) or "://" in source or Path(source).exists():
+            return self
+        raise ValueError(
+            f"source: {source!r}: no such file or folder; allowed are auto, demo, picamera2:N, "
+            "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
+        )
+
+
+def host_name() -> str:
+    """This machine's name with what a topic may not hold replaced; `edge` where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-")[:64] or "edge"
+
+
+def load_config(path: Path, **overrides: str) -> Config:
+    """Read and check `path`; `overrides` replace its top-level keys.
+
+    Relative paths in it start at the folder the daemon was started in.
+
+    Raises ConfigError that lists all mistakes, a line each: key path, value, what is allowed.
+    """
+    try:
+        data = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must hold keys and values, not {_shown(data)}")
+    try:
+        return Config.model_validate(data | overrides)
+    except ValidationError as error:
+        lines = [_line(mistake) for mistake in error.errors(include_url=False)]
+        count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+        raise ConfigError("\n  ".join([f"{path}: {count}", *sorted(lines)])) from error
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML allows a key twice and keeps the last; here that is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if isinstance(key, str) and key in seen and key != "<<":
+                mark = key_node.start_mark
+                raise yaml.MarkedYAMLError(None, None, f"key {key!r} stands here again", mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _line(mistake: Any) -> str:
+    where = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        # the value of a key we do not know may be a secret in the wrong place
+        allowed = ", ".join(_fields_at(mistake["loc"][:-1]))
+        return f"{where}: unknown key; allowed here: {allowed}"
+    reason = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if mistake["type"] == "string_pattern_mismatch" and mistake["ctx"]["pattern"] == NAME:
+        reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
+    if isinstance(mistake["input"], dict) or mistake["type"] == "value_error":
+        return f"{where}: {reason}" if where else reason
+    return f"{where}: {_shown(mistake['input'])}: {reason}"
+
+
+def _fields_at(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Config
+    for part in location:
+        section = section.model_fields[part].annotation
+    return sorted(section.model_fields)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

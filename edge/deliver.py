@@ -1,0 +1,85 @@
+"""Carries windows from the outbox to the publisher, on a thread of its own.
+
+The disk of a Pi may take long to sync and a broker long to answer; frames do not wait for either.
+"""
+
+import threading
+import time
+from typing import Protocol
+
+from edge.messages import replayed
+from edge.outbox import Outbox
+from edge.records import Message
+
+IN_FLIGHT = 20
+"""Windows sent but not yet acknowledged, at most."""
+LATE_S = 10.0
+"""A window sent longer than this after it was made is marked as replayed."""
+
+
+class Publisher(Protocol):
+    """Where messages go."""
+
+    @property
+    def connected(self) -> bool: ...
+    def publish(self, message: Message) -> None: ...
+    def delivered(self) -> list[int]: ...
+
+
+class Courier:
+    """Sends the outbox in order and deletes what was acknowledged."""
+
+    def __init__(self, outbox: Outbox, publisher: Publisher, wake: threading.Event) -> None:
+        """Start the thread; `wake` is set whenever there may be something to do."""
+        self._outbox, self._publisher, self._wake = outbox, publisher, wake
+        self._made: dict[int, float] = {}
+        self._backlog = outbox.newest()
+        """Windows up to this key were made before the daemon started."""
+        self._sent = 0
+        self._in_flight = 0
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread.start()
+
+    def announce(self, message: Message) -> None:
+        """A new window is in the outbox."""
+        if message.key is not None:
+            self._made[message.key] = time.monotonic()
+        self._wake.set()
+
+    def close(self, timeout_s: float) -> int:
+        """Wait until all is delivered, for `timeout_s` at most; the number of windows left."""
+        end = time.monotonic() + timeout_s
+        while len(self._outbox) and time.monotonic() < end:
+            self._wake.set()
+            time.sleep(0.02)
+        self._stop = True
+        self._wake.set()
+        self._thread.join()
+        return len(self._outbox)
+
+    def _run(self) -> None:
+        while not self._stop:
+            self._wake.wait(1.0)
+            self._wake.clear()
+            self._step()
+
+    def _step(self) -> None:
+        keys = self._publisher.delivered()
+        if keys:
+            self._outbox.delete(keys)
+            self._in_flight -= len(keys)
+        while self._publisher.connected and self._in_flight < IN_FLIGHT:
+            messages = self._outbox.pending(self._sent, IN_FLIGHT - self._in_flight)
+            if not messages:
+                break
+            for message in messages:
+                self._send(message)
+
+    def _send(self, message: Message) -> None:
+        assert message.key is not None
+        now = time.monotonic()
+        late = message.key <= self._backlog or now - self._made.pop(message.key, now) > LATE_S
+        self._publisher.publish(replayed(message) if late else message)
+        self._sent = message.key
+        self._in_flight += 1

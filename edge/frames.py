@@ -1,0 +1,327 @@
+"""A source's name to its frames: camera, stream, video, GIF, picture, folder or demo scene."""
+
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from edge.errors import ConfigError, SourceError
+from edge.records import Frame, Image
+from edge.scene import Scene
+
+log = logging.getLogger(__name__)
+
+PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+STILL_S = 2.0
+"""A single picture is shown for this long: a face must be seen more than once to count."""
+OPEN_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is asked of a source."""
+
+    width: int = 640
+    height: int = 480
+    """Size asked of a camera, pixels; files come as they are."""
+    fps: float = 10.0
+    """Most frames per second from a camera, and the rate of a folder of pictures."""
+    gray_width: int = 640
+    """`Frame.gray` is at most this wide, pixels."""
+    timeout: float = 10.0
+    """Seconds without a frame after which a camera is given up."""
+
+
+def open_frames(
+    source: str, view: View = View(), *, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Frame]:
+    """The frames of `source`; close the iterator to let go of the camera.
+
+    Files are read frame by frame on their own clock, and their `utc` begins when the file was last
+    modified, so the same file always gives the same frames. From a camera the newest frame wins.
+    A live source ends soon after `stopped()` is true.
+
+    Raises ConfigError where a file is not what it should be, SourceError where a camera is missing
+    or gives no frame for `view.timeout` seconds.
+    """
+    _silence_opencv()
+    if source == "auto":
+        source = find_camera()
+        log.info("camera: %s", source)
+    if source == "demo":
+        return _demo(view, stopped)
+    if source.startswith("picamera2:"):
+        return _picamera2(_number(source, "picamera2:"), view, stopped)
+    if source.startswith("v4l2:"):
+        return _v4l2(source.removeprefix("v4l2:"), view, stopped)
+    if "://" in source:
+        return _stream(source, view, stopped)
+    path = Path(source)
+    if path.is_dir():
+        return _folder(path, view)
+    if path.suffix.lower() in PICTURES:
+        return _picture(path, view)
+    return _video(path, view)
+
+
+def find_camera() -> str:
+    """The first camera of this machine as a source. Raises SourceError where there is none."""
+    try:
+        from picamera2 import Picamera2
+
+        if Picamera2.global_camera_info():
+            return "picamera2:0"
+    except (ImportError, RuntimeError) as error:
+        log.debug("no picamera2: %s", error)
+    for device in sorted(Path("/dev").glob("video*")):
+        capture = _capture(device)
+        works = capture.isOpened() and capture.read()[0]
+        capture.release()
+        if works:
+            return f"v4l2:{device}"
+    raise SourceError("no camera found: connect one, or name a source (a file, a URL or demo)")
+
+
+def _silence_opencv() -> None:
+    # its own lines about a file it cannot open would stand before our one clear line
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.setLogLevel(0)
+
+
+def _frame(seq: int, mono: float, utc: float, image: Image, view: View) -> Frame:
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    height, width = gray.shape
+    if width > view.gray_width:
+        size = (view.gray_width, max(1, round(height * view.gray_width / width)))
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    return Frame(seq, mono, utc, image, np.asarray(gray, np.uint8))
+
+
+# files, each on its own clock
+
+
+def _video(path: Path, view: View) -> Iterator[Frame]:
+    started = _modified(path)
+    capture = cv2.VideoCapture(str(path))
+    readable, image = capture.read()
+    if not readable:
+        capture.release()
+        raise ConfigError(f"source {path}: is not a video or picture that OpenCV can read")
+    return _video_frames(capture, np.asarray(image, np.uint8), started, view)
+
+
+def _video_frames(
+    capture: cv2.VideoCapture, image: Image, started: float, view: View
+) -> Iterator[Frame]:
+    try:
+        step = 1 / (capture.get(cv2.CAP_PROP_FPS) or view.fps)
+        mono = 0.0
+        for seq in itertools.count():
+            # a variable frame rate is followed, but time never runs backwards
+            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            mono = stamp if seq == 0 or stamp > mono else mono + step
+            yield _frame(seq, mono, started + mono, image, view)
+            readable, following = capture.read()
+            if not readable:
+                return
+            image = np.asarray(following, np.uint8)
+    finally:
+        capture.release()
+
+
+def _folder(path: Path, view: View) -> Iterator[Frame]:
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+    if not files:
+        raise ConfigError(f"source {path}: holds no pictures ({', '.join(sorted(PICTURES))})")
+    return _folder_frames(files, view)
+
+
+def _folder_frames(files: list[Path], view: View) -> Iterator[Frame]:
+    started = _modified(files[0])
+    for seq, file in enumerate(files):
+        mono = seq / view.fps
+        yield _frame(seq, mono, started + mono, _read(file), view)
+
+
+def _picture(path: Path, view: View) -> Iterator[Frame]:
+    image, started = _read(path), _modified(path)
+    times = (seq / view.fps for seq in range(round(STILL_S * view.fps) + 1))
+    return (_frame(seq, mono, started + mono, image, view) for seq, mono in enumerate(times))
+
+
+def _read(file: Path) -> Image:
+    _modified(file)
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ConfigError(f"source {file}: is not a picture that OpenCV can read")
+    return np.asarray(image, np.uint8)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return float(int(path.stat().st_mtime))
+    except OSError as error:
+        raise ConfigError(f"source {path}: cannot be read ({error.strerror})") from error
+
+
+# live sources, on the machine's clock
+
+
+def _demo(view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+    scene = Scene()
+    begin = time.monotonic()
+    for seq in itertools.count():
+        time.sleep(max(0.0, begin + seq / view.fps - time.monotonic()))
+        if stopped():
+            return
+        mono = time.monotonic()
+        yield _frame(seq, mono, time.time(), scene.draw(mono - begin), view)
+
+
+def _v4l2(device: str, view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+    path = Path(device)
+    if not path.exists():
+        here = ", ".join(str(p) for p in sorted(Path("/dev").glob("video*"))) or "none"
+        raise SourceError(f"camera {device}: does not exist; cameras here: {here}")
+    capture = _capture(path)
+    if not capture.isOpened():
+        raise SourceError(f"camera {device}: cannot be opened; is it in use by another program?")
+    # MJPG lets a USB camera send full pictures at full rate
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, view.width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, view.height)
+    capture.set(cv2.CAP_PROP_FPS, view.fps)
+    return _newest(capture, f"camera {device}", view, stopped)
+
+
+def _capture(device: Path) -> cv2.VideoCapture:
+    digits = device.name.removeprefix("video")
+    if device.parent == Path("/dev") and digits.isdigit():
+        return cv2.VideoCapture(int(digits), cv2.CAP_V4L2)
+    return cv2.VideoCapture(str(device), cv2.CAP_V4L2)
+
+
+def _stream(url: str, view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+    timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(view.timeout * 1000)]
+    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
+    if not capture.isOpened():
+        raise SourceError(f"stream {shown_url(url)}: cannot be opened; is the address right?")
+    return _newest(capture, f"stream {shown_url(url)}", view, stopped)
+
+
+def shown_url(url: str) -> str:
+    """`url` as it may be logged: without user name and password, and without the query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rsplit("@", 1)[-1]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _newest(
+    capture: cv2.VideoCapture, name: str, view: View, stopped: Callable[[], bool]
+) -> Iterator[Frame]:
+    """Frames of a live capture, read on a thread so that an old one never waits in a buffer."""
+    fresh = threading.Condition()
+    newest: list[tuple[float, float, Image] | None] = [None]
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            readable, image = capture.read()
+            with fresh:
+                if not readable:
+                    over.set()
+                else:
+                    newest[0] = (time.monotonic(), time.time(), np.asarray(image, np.uint8))
+                fresh.notify()
+        capture.release()
+
+    # a daemon thread: a driver may hang in read() for ever, and must not keep the process alive
+    threading.Thread(target=read, name="camera", daemon=True).start()
+    try:
+        due = heard = time.monotonic()
+        for seq in itertools.count():
+            time.sleep(max(0.0, due - time.monotonic()))
+            with fresh:
+                while newest[0] is None:
+                    if stopped():
+                        return
+                    if over.is_set() or time.monotonic() - heard > view.timeout:
+                        raise SourceError(f"{name}: gives no more frames")
+                    fresh.wait(0.2)
+                mono, utc, image = newest[0]
+                newest[0] = None
+            if stopped():
+                return
+            heard, due = mono, max(due + 1 / view.fps, mono)
+            yield _frame(seq, mono, utc, image, view)
+    finally:
+        over.set()
+
+
+def _picamera2(number: int, view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+    try:
+        from picamera2 import Picamera2
+    except ImportError as error:
+        raise SourceError(
+            f"camera picamera2:{number}: picamera2 is not installed ({error}); on a Raspberry Pi: "
+            "sudo apt install python3-picamera2, then make setup"
+        ) from error
+    cameras = Picamera2.global_camera_info()
+    if number >= len(cameras):
+        raise SourceError(f"camera picamera2:{number}: not found; {len(cameras)} connected")
+    camera = Picamera2(number)
+    # lores may not be larger than main, and its sides must be even
+    gray_width = min(view.gray_width, view.width) & ~1
+    gray_height = (view.height * gray_width // view.width) & ~1
+    frame_us = round(1e6 / view.fps)
+    camera.configure(
+        camera.create_video_configuration(
+            # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
+            main={"size": (view.width, view.height), "format": "RGB888"},
+            lores={"size": (gray_width, gray_height), "format": "YUV420"},
+            controls={"FrameDurationLimits": (frame_us, frame_us)},
+            buffer_count=4,
+            queue=False,
+        )
+    )
+    return _picamera2_frames(camera, f"camera picamera2:{number}", view, stopped)
+
+
+def _picamera2_frames(
+    camera: Any, name: str, view: View, stopped: Callable[[], bool]
+) -> Iterator[Frame]:
+    camera.start()
+    try:
+        width, height = camera.camera_configuration()["lores"]["size"]
+        for seq in itertools.count():
+            if stopped():
+                return
+            try:
+                with camera.captured_request(wait=view.timeout) as request:
+                    image = request.make_array("main")
+                    planes = request.make_array("lores")
+            except TimeoutError as error:
+                raise SourceError(f"{name}: gives no more frames") from error
+            # the rows of the Y plane come first, each padded to the stride
+            gray = np.ascontiguousarray(planes[:height, :width])
+            yield Frame(seq, time.monotonic(), time.time(), image, gray)
+    finally:
+        camera.stop()
+        camera.close()
+
+
+def _number(source: str, prefix: str) -> int:
+    number = source.removeprefix(prefix)
+    if not number.isdigit():
+        raise ConfigError(f"source {source}: must be {prefix}N with N a camera's number, as in 0")
+    return int(number)

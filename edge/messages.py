@@ -1,0 +1,163 @@
+"""Windows, health and discovery to topics and versioned JSON. Pure."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from edge.records import Message, People, Window
+
+SCHEMA = 1
+DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
+"""Names of the dwell bins, seconds."""
+DEVICE_STATES = ("online", "offline", "stopped")
+
+
+class Messages:
+    """Makes every message of one device."""
+
+    def __init__(self, *, site: str, device: str, model: str, discovery_prefix: str | None) -> None:
+        """`site` and `device` are topic levels; no discovery where its prefix is None."""
+        self._site, self._device, self._model = site, device, model
+        self._prefix = discovery_prefix
+        self._base = f"tally/v{SCHEMA}/{site}/{device}"
+
+    def _topic(self, name: str) -> str:
+        return f"{self._base}/{name}"
+
+    def availability(self, state: str) -> Message:
+        """Retained `online`, `offline` (the last will) or `stopped`."""
+        return Message(self._topic("availability"), state, qos=1, retain=True)
+
+    def window(
+        self, window: Window, *, epoch: str, seq: int, totals: People, time_synced: bool
+    ) -> Message:
+        """The durable message of one window, to be kept under the key `seq`."""
+        dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
+        if window.split:
+            dwell |= dict(zip(DWELL_BINS, window.dwell_bins, strict=True))
+        payload = {
+            "schema": SCHEMA,
+            "id": f"{self._device}:{epoch}:{seq}",
+            "site": self._site,
+            "device": self._device,
+            "epoch": epoch,
+            "seq": seq,
+            "window": {
+                "start": iso(window.start),
+                "end": iso(window.end),
+                "seconds": _rounded(window.seconds),
+            },
+            "time_synced": time_synced,
+            "replayed": False,
+            "people": _people(window.people) if window.split else {"total": window.people.total},
+            "dwell_s": dwell,
+            "presence": {
+                "peak": window.presence_peak,
+                "mean": _rounded(window.presence_mean, 2),
+            },
+            "coverage": _rounded(window.coverage, 3),
+            "totals": _people(totals),
+            "model": self._model,
+        }
+        return Message(self._topic("window"), _json(payload), qos=1, key=seq)
+
+    def state(self, window: Message) -> Message:
+        """The retained copy of the newest window message."""
+        return Message(self._topic("state"), window.payload, retain=True)
+
+    def health(self, values: Mapping[str, Any]) -> Message:
+        return Message(self._topic("health"), _json({"schema": SCHEMA} | values), retain=True)
+
+    def info(self, values: Mapping[str, Any]) -> Message:
+        """Versions, model and configuration; the caller leaves secrets out."""
+        payload = {"schema": SCHEMA, "site": self._site, "device": self._device} | dict(values)
+        return Message(self._topic("info"), _json(payload), retain=True)
+
+    def discovery(self, version: str) -> list[Message]:
+        """Home Assistant's device discovery, or nothing where it is switched off."""
+        if self._prefix is None:
+            return []
+        state, health = self._topic("state"), self._topic("health")
+        components = {
+            f"total_{name}": _sensor(
+                f"{name.capitalize()} total", state, f"totals.{name}", "total_increasing",
+                icon="mdi:account-multiple-plus",
+            )
+            for name in ("total", "female", "male", "unknown")
+        }
+        components |= {
+            "present_peak": _sensor("People present, peak", state, "presence.peak"),
+            "present_mean": _sensor("People present, mean", state, "presence.mean"),
+            "coverage": _sensor("Coverage", state, "coverage", diagnostic=True),
+            "fps": _sensor("Frames per second", health, "fps", diagnostic=True),
+            "temperature": _sensor(
+                "Temperature", health, "temperature_c", diagnostic=True,
+                device_class="temperature", unit_of_measurement="°C",
+            ),
+            "outbox": _sensor("Windows waiting", health, "outbox", diagnostic=True),
+        }
+        for name, component in components.items():
+            component["unique_id"] = f"edge-tally-{self._device}-{name}"
+        payload = {
+            "device": {
+                "identifiers": [f"edge-tally-{self._site}-{self._device}"],
+                "name": self._device,
+                "manufacturer": "Edge Tally",
+                "model": "Audience counter",
+                "sw_version": version,
+                "suggested_area": self._site,
+            },
+            "origin": {"name": "edge-tally", "sw_version": version},
+            "availability_topic": self._topic("availability"),
+            "payload_available": DEVICE_STATES[0],
+            "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
+            "components": components,
+        }
+        topic = f"{self._prefix}/device/{self._device}/config"
+        return [Message(topic, _json(payload), retain=True)]
+
+
+def replayed(message: Message) -> Message:
+    """The same window, marked as delivered late."""
+    payload = json.loads(message.payload) | {"replayed": True}
+    return Message(message.topic, _json(payload), message.qos, message.retain, message.key)
+
+
+def iso(utc: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC, to the second."""
+    stamp = datetime.fromtimestamp(round(utc), UTC)
+    return stamp.isoformat().replace("+00:00", "Z")
+
+
+def _sensor(
+    name: str, topic: str, path: str, state_class: str = "measurement",
+    *, diagnostic: bool = False, **more: str,
+) -> dict[str, Any]:
+    sensor: dict[str, Any] = {
+        "platform": "sensor",
+        "name": name,
+        "state_topic": topic,
+        "value_template": "{{ value_json.%s }}" % path,
+        "state_class": state_class,
+    }
+    if diagnostic:
+        sensor["entity_category"] = "diagnostic"
+    return sensor | more
+
+
+def _people(people: People) -> dict[str, int]:
+    return {
+        "total": people.total,
+        "female": people.female,
+        "male": people.male,
+        "unknown": people.unknown,
+    }
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _json(payload: Mapping[str, Any]) -> str:
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,86 @@
+"""The loop: frames in, windows out, with parts made elsewhere."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from edge.count import Counter
+from edge.health import Health
+from edge.records import LABELS, Box, Face, Frame, Image, Track, Visit, Window
+from edge.track import Tracker
+
+log = logging.getLogger(__name__)
+
+MALE = LABELS.index("male")
+
+
+class Cropper(Protocol):
+    """Cuts a face out of a picture as the classifier wants it."""
+
+    def crop(self, image: Image, box: Box) -> Image: ...
+
+
+class Classify(Protocol):
+    """Crops to probabilities, one row per crop, one column per label."""
+
+    preprocessing: Cropper
+
+    def __call__(self, crops: Sequence[Image]) -> Any: ...
+
+
+class Pipeline:
+    """Counts the people of one source."""
+
+    def __init__(
+        self,
+        *,
+        detect: Callable[[Frame], Sequence[Face]],
+        tracker: Tracker,
+        classify: Classify,
+        counter: Counter,
+        health: Health,
+        on_window: Callable[[Window], None],
+        on_frame: Callable[[Frame, Sequence[Track]], None] = lambda frame, tracks: None,
+        on_visit: Callable[[Visit], None] = lambda visit: None,
+    ) -> None:
+        """`on_frame` gets each analysed frame with the tracks seen in it."""
+        self._detect, self._tracker, self._classify = detect, tracker, classify
+        self._counter, self._health = counter, health
+        self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
+
+    def run(self, frames: Iterable[Frame]) -> None:
+        """Analyse frames until they end, then give out what is still being counted.
+
+        What was counted before an error of the source is given out too.
+        """
+        try:
+            for frame in frames:
+                self._analyse(frame)
+        finally:
+            visits = self._tracker.finish()
+            self._tell(visits)
+            for window in self._counter.finish(visits):
+                self._on_window(window)
+
+    def _analyse(self, frame: Frame) -> None:
+        with self._health.timed("detect"):
+            faces = self._detect(frame)
+        with self._health.timed("track"):
+            tracks, visits = self._tracker.update(faces, frame.mono)
+        for track in tracks:
+            if self._tracker.wants_vote(track):
+                with self._health.timed("classify"):
+                    crop = self._classify.preprocessing.crop(frame.image, track.box)
+                    (probabilities,) = self._classify([crop])
+                self._tracker.vote(track, float(probabilities[MALE]))
+        self._tell(visits)
+        present = self._tracker.present
+        for window in self._counter.tick(frame.mono, frame.utc, present, visits):
+            self._on_window(window)
+        self._health.frame()
+        self._on_frame(frame, tracks)
+
+    def _tell(self, visits: Sequence[Visit]) -> None:
+        for visit in visits:
+            log.debug("visit: %s %.2f, %.1f s", visit.label, visit.confidence, visit.end - visit.start)
+            self._on_visit(visit)

@@ -1,0 +1,147 @@
+"""The values that flow from frame to window, each made by one room and read by the next."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""uint8 picture: H x W x 3 in OpenCV's order (B, G, R), or H x W where it is grey."""
+
+LABELS = ("female", "male")
+"""The two classes, in the order of every probability vector."""
+
+UNKNOWN = "unknown"
+"""The label of a visit whose evidence stayed too weak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in image pixels: left, top, width, height."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def cx(self) -> float:
+        return self.x + self.w / 2
+
+    @property
+    def cy(self) -> float:
+        return self.y + self.h / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and the moment it was taken."""
+
+    seq: int
+    mono: float
+    """Seconds on a clock that never jumps; durations come from it."""
+    utc: float
+    """Seconds since 1970; only stamps windows."""
+    image: Image
+    """H x W x 3, B G R."""
+    gray: Image
+    """h x w, the same view as `image` and no larger; the detector reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face that the detector saw in one frame."""
+
+    box: Box
+    score: float
+    """The detector's own certainty; comparable only within one detector."""
+
+
+@dataclass(slots=True)
+class Track:
+    """One person followed over frames by place and motion alone."""
+
+    id: int
+    box: Box
+    first: float
+    """`Frame.mono` of the first sighting, seconds."""
+    last: float
+    """`Frame.mono` of the latest sighting, seconds."""
+    vx: float = 0.0
+    """Velocity of the box centre, pixels per second."""
+    vy: float = 0.0
+    hits: int = 1
+    """Frames in which the face was seen."""
+    confirmed: bool = False
+    """Seen often enough to be a person rather than a false alarm."""
+    votes: int = 0
+    voted: float = 0.0
+    """`Frame.mono` of the latest vote, seconds."""
+    log_odds: float = 0.0
+    """Sum over votes of ln(p(male) / p(female))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One person's stay in front of the camera."""
+
+    start: float
+    """`Frame.mono` of the first sighting, seconds."""
+    end: float
+    """`Frame.mono` of the last sighting, seconds."""
+    label: str
+    """`female`, `male` or `unknown`."""
+    confidence: float
+    """Probability of the likelier class, 0.5 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """A number of people, split by label."""
+
+    female: int = 0
+    male: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.female + self.male + self.unknown
+
+    def __add__(self, other: "People") -> "People":
+        return People(
+            self.female + other.female, self.male + other.male, self.unknown + other.unknown
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was counted in one stretch of time, already safe to publish."""
+
+    start: float
+    """Seconds since 1970."""
+    end: float
+    seconds: float
+    """Length on the monotonic clock."""
+    people: People
+    split: bool
+    """False where the people are too few to be shown by gender: only the total is published."""
+    dwell_mean: float | None
+    """Mean stay of the counted people in seconds; None where nobody was counted or `split` is false."""
+    dwell_bins: tuple[int, ...]
+    """People per bin of `count.DWELL_EDGES`; all zero where `split` is false."""
+    presence_peak: int
+    presence_mean: float
+    coverage: float
+    """Share of the window during which frames were really analysed, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One MQTT message."""
+
+    topic: str
+    payload: str
+    qos: int = 0
+    retain: bool = False
+    key: int | None = field(default=None, compare=False)
+    """The outbox row to delete once the broker has acknowledged it; None where there is none."""

@@ -1,0 +1,83 @@
+"""Make the demo's faces: each the average of many aligned training faces, so it is nobody's.
+
+    python tools/composites.py --data aligned:faces.zip --out edge/people
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import facedata
+import numpy as np
+from facedata import DataError, Sample
+
+from edge.records import LABELS, Image
+
+SIDE_PX = 144
+AGES = ((18, 30), (31, 50))
+
+
+def average(samples: list[Sample]) -> Image:
+    """Mean of aligned pictures, slightly sharpened: averaging blurs, and Haar needs edges."""
+    pictures = []
+    for sample in samples:
+        image = sample.image()
+        if image is not None:
+            size = (SIDE_PX, SIDE_PX)
+            pictures.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    mean = np.mean(pictures, axis=0).astype(np.float32)
+    sharp = mean + 0.8 * (mean - cv2.GaussianBlur(mean, (0, 0), 3))
+    return np.clip(sharp, 0, 255).astype(np.uint8)
+
+
+def make(source: str, out: Path, number: int, seed: int) -> list[Path]:
+    """One composite per gender, ethnicity and age band; names begin with the gender."""
+    samples = facedata.load(source, "train")
+    rng = np.random.default_rng(seed)
+    written = []
+    out.mkdir(parents=True, exist_ok=True)
+    for label, gender in enumerate(LABELS):
+        for ethnicity in sorted({s.ethnicity for s in samples if s.ethnicity}):
+            for low, high in AGES:
+                group = [
+                    s
+                    for s in samples
+                    if s.label == label
+                    and s.ethnicity == ethnicity
+                    and s.age is not None
+                    and low <= s.age <= high
+                ]
+                if len(group) < number:
+                    raise DataError(
+                        f"{source}: {len(group)} {gender} {ethnicity} faces aged {low} to {high}, "
+                        f"{number} are needed for one composite"
+                    )
+                chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
+                path = out / f"{gender}-{ethnicity}-{low}.jpg"
+                cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90])
+                written.append(path)
+    return written
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, metavar="aligned:PATH")
+    parser.add_argument("--out", type=Path, default=Path("edge/people"))
+    parser.add_argument("--number", type=int, default=40, help="faces in each average")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    if args.number < 30:
+        parser.error("--number: fewer than 30 faces in an average may still resemble somebody")
+    try:
+        written = make(args.data, args.out, args.number, args.seed)
+    except DataError as error:
+        print(f"composites: {error}", file=sys.stderr)
+        return 2
+    size = sum(path.stat().st_size for path in written)
+    print(f"{len(written)} composites of {args.number} faces in {args.out}, {size / 1024:.0f} KB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Start a Keras MobileNetV2 from an int8 TFLite file trained on ImageNet, without a download."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from facedata import DataError
+
+from edge.classify import open_interpreter
+
+
+def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
+    """Give every convolution of `model` the dequantised kernel of the same place in `path`.
+
+    The file's batch normalisation is folded into its kernels and biases. Here each normalisation
+    layer is set to undo itself on `pictures` (float32 n x h x w x 3, as the network takes them)
+    and to add the bias, so the function stays what it was and training finds sound statistics.
+
+    Raises DataError where the file's convolutions do not fit the model's.
+    """
+    kernels = _convolutions(path)
+    pairs = _convolutions_of(model)
+    if len(kernels) != len(pairs):
+        raise DataError(f"{path}: has {len(kernels)} convolutions, the network {len(pairs)}")
+    biases = []
+    for (kernel, bias), (convolution, norm) in zip(kernels, pairs, strict=True):
+        weight = convolution.weights[0]
+        kernel = np.transpose(kernel, (1, 2, 3, 0))  # out h w in -> h w in out; 1 h w c -> h w c 1
+        if kernel.shape != tuple(weight.shape):
+            raise DataError(
+                f"{path}: {convolution.name} has shape {kernel.shape}, "
+                f"the network needs {tuple(weight.shape)}; only alpha 1.0 fits"
+            )
+        weight.assign(kernel)
+        _set_norm(norm, mean=np.zeros_like(bias), var=np.ones_like(bias), bias=bias)
+        biases.append(bias)
+    probe = keras.Model(model.input, [convolution.output for convolution, _ in pairs])
+    outputs = probe.predict(pictures, verbose=0, batch_size=len(pictures))
+    for output, bias, (_, norm) in zip(outputs, biases, pairs, strict=True):
+        _set_norm(norm, mean=output.mean((0, 1, 2)), var=output.var((0, 1, 2)), bias=bias)
+
+
+def _set_norm(norm: Any, *, mean: Any, var: Any, bias: Any) -> None:
+    # gamma and beta such that normalising with (mean, var) gives back x + bias
+    norm.moving_mean.assign(mean)
+    norm.moving_variance.assign(var)
+    norm.gamma.assign(np.sqrt(var + norm.epsilon))
+    norm.beta.assign(bias + mean)
+
+
+def _convolutions_of(model: keras.Model) -> list[tuple[Any, Any]]:
+    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    convolutions = [layer for layer in model.layers if isinstance(layer, kinds)]
+    norms = [l for l in model.layers if isinstance(l, keras.layers.BatchNormalization)]
+    return list(zip(convolutions, norms, strict=True))
+
+
+def _convolutions(path: Path) -> list[tuple[Any, Any]]:
+    """Real-valued (kernel, bias) of every convolution but the classifying one, in order."""
+    interpreter, _ = open_interpreter(path)
+    tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+
+    def real(index: int) -> Any:
+        quantisation = tensors[index]["quantization_parameters"]
+        values = interpreter.get_tensor(index).astype(np.float32)
+        shape = [1] * values.ndim
+        shape[quantisation["quantized_dimension"]] = -1
+        scales = quantisation["scales"].reshape(shape)
+        zeros = quantisation["zero_points"].reshape(shape)
+        return (values - zeros) * scales
+
+    found = []
+    for operator in interpreter._get_ops_details():
+        if operator["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            _, kernel, bias = operator["inputs"]
+            found.append((real(kernel), real(bias)))
+    return [pair for pair in found if pair[0].shape[0] != 1001]
