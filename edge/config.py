@@ -63,7 +63,7 @@ class Tracker(Section):
 
     patience: float = Field(2, ge=0.2, le=60)
     min_sightings: int = Field(3, ge=1, le=100)
-    min_seconds: float = Field(0.2, ge=0, le=60)
+    min_seconds: float = Field(0.5, ge=0, le=60)
 
 
 class Classifier(Section):

@@ -44,6 +44,10 @@ class Health:
         self._frames += 1
         self.frames_total += 1
 
+    def totals(self) -> tuple[dict[str, float], float]:
+        """Seconds spent in each stage, and in all, since the last report."""
+        return dict(self._busy_s), time.monotonic() - self._since
+
     def report(self) -> dict[str, Any]:
         """Values since the last report, for the `health` topic.
 

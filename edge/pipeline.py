@@ -65,8 +65,9 @@ class Pipeline:
     def _analyse(self, frame: Frame) -> None:
         with self._health.timed("detect"):
             faces = self._detect(frame)
+        height, width = frame.image.shape[:2]
         with self._health.timed("track"):
-            tracks, visits = self._tracker.update(faces, frame.mono)
+            tracks, visits = self._tracker.update(faces, frame.mono, (width, height))
         for track in tracks:
             if self._tracker.wants_vote(track):
                 with self._health.timed("classify"):

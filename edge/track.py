@@ -21,6 +21,10 @@ COAST_S = 0.6
 """Time for which a lost face is expected to go on moving; then it is expected to stay."""
 UNCONFIRMED_PATIENCE = 0.5
 """Share of the patience that a track not yet confirmed gets: false alarms come and go."""
+LEFT_PATIENCE = 0.2
+"""Share of the patience for a face last seen moving out of the view: who comes in there is another."""
+EDGE = 0.75
+"""A face is at the edge of the view where this many face widths of motion room are left."""
 VOTE_EVERY_S = 0.15
 """Votes of one face closer together than this tell the same thing twice."""
 SURE_LOG_ODDS = 8.0
@@ -35,7 +39,7 @@ class Tracker:
         *,
         patience: float = 2.0,
         min_sightings: int = 3,
-        min_seconds: float = 0.2,
+        min_seconds: float = 0.5,
         votes: int = 9,
         min_confidence: float = 0.6,
     ) -> None:
@@ -51,9 +55,14 @@ class Tracker:
         self._next_id = 1
         self._tracks: list[Track] = []
 
-    def update(self, faces: Sequence[Face], mono: float) -> tuple[list[Track], list[Visit]]:
-        """The tracks seen at `mono` (seconds), and the visits that ended by then."""
-        visits = self._end(lambda track: mono - track.last > self._patience_of(track))
+    def update(
+        self, faces: Sequence[Face], mono: float, size: tuple[int, int]
+    ) -> tuple[list[Track], list[Visit]]:
+        """The tracks seen at `mono` (seconds), and the visits that ended by then.
+
+        `size` is the width and height of the picture in pixels.
+        """
+        visits = self._end(lambda track: mono - track.last > self._patience_of(track, size))
         seen = []
         taken = set()
         for _, index, track in sorted(
@@ -104,8 +113,11 @@ class Tracker:
         """End all tracks: the view is over."""
         return self._end(lambda track: True)
 
-    def _patience_of(self, track: Track) -> float:
-        return self._patience * (1 if track.confirmed else UNCONFIRMED_PATIENCE)
+    def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
+        share = 1.0 if track.confirmed else UNCONFIRMED_PATIENCE
+        if _leaves(track, size):
+            share = min(share, LEFT_PATIENCE)
+        return self._patience * share
 
     def _end(self, over: Callable[[Track], bool]) -> list[Visit]:
         ended = [track for track in self._tracks if over(track)]
@@ -132,6 +144,18 @@ class Tracker:
         track.box, track.last = box, mono
         track.hits += 1
         self._confirm(track)
+
+
+def _leaves(track: Track, size: tuple[int, int]) -> bool:
+    """Whether a face was last seen at an edge of the view and moving out over it."""
+    box, room = track.box, EDGE * track.box.w
+    fast = 0.5 * track.box.w  # half a face width per second: standing people sway slower
+    return (
+        (track.vx < -fast and box.x < room)
+        or (track.vx > fast and size[0] - box.x - box.w < room)
+        or (track.vy < -fast and box.y < room)
+        or (track.vy > fast and size[1] - box.y - box.h < room)
+    )
 
 
 def _place(face: Face) -> tuple[float, float, float]:
