@@ -46,7 +46,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m edge", description="Anonymous audience counter.")
+    parser = argparse.ArgumentParser(
+        prog="python -m edge", description="Anonymous audience counter."
+    )
     parser.add_argument("--version", action="version", version=f"edge-tally {edge.__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE")

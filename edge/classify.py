@@ -24,7 +24,7 @@ RUNTIMES = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
-"""TFLite runtimes by preference: ai-edge-litert runs int8 through XNNPACK, tflite-runtime 2.14 does not."""
+"""TFLite runtimes by preference: only ai-edge-litert runs int8 through XNNPACK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,10 @@ class Preprocessing:
         return 3 if self.colour == "rgb" else 1
 
     def crop(self, image: Image, box: Box) -> Image:
-        """The face in `box` of a B G R picture, uint8 size x size x channels, edges repeated outside.
+        """The face in `box` of a B G R picture, as uint8 size x size x channels.
 
-        Shrinks by area averaging, so that a large face is not aliased.
+        The picture's edge is repeated where the crop leaves it. Shrinks by area averaging, so that
+        a large face is not aliased.
         """
         side = max(box.w, box.h) * self.crop_scale
         cx, cy = box.cx, box.cy + self.crop_down * box.h
@@ -67,10 +68,10 @@ class Preprocessing:
         else:
             part = image[rows[:, None], cols]
         method = cv2.INTER_AREA if n > self.size else cv2.INTER_LINEAR
-        part = cv2.resize(part, (self.size, self.size), interpolation=method)
+        face = cv2.resize(part, (self.size, self.size), interpolation=method)
         if self.colour == "grey":
-            return np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.uint8)[:, :, None]
-        return np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2RGB), np.uint8)
+            return np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), np.uint8)[:, :, None]
+        return np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2RGB), np.uint8)
 
     def whole(self, width: int, height: int) -> Box:
         """The box whose crop is the whole of an aligned picture of this size in pixels."""
@@ -180,7 +181,7 @@ class Tensor:
             return values.astype(self.dtype)
         limits = np.iinfo(self.dtype)  # type: ignore[type-var]  # checked in the line above
         steps = np.rint(values / self.scale) + self.zero_point
-        return np.clip(steps, limits.min, limits.max).astype(self.dtype)
+        return np.asarray(np.clip(steps, limits.min, limits.max), self.dtype)
 
     def dequantise(self, values: npt.NDArray[Any]) -> Floats:
         """The tensor's own numbers to real ones."""

@@ -170,7 +170,7 @@ def load_config(path: Path, **overrides: str) -> Config:
     Raises ConfigError that lists all mistakes, a line each: key path, value, what is allowed.
     """
     try:
-        data = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)
+        data = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -1,4 +1,7 @@
-"""Visits to windows; small counts are withheld and carried forward. Pure: time comes with the frames."""
+"""Visits to windows; small counts are withheld and carried forward.
+
+Pure: time comes with the frames.
+"""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -37,9 +40,7 @@ class Counter:
         self._peak = 0
         self._held_since = None
 
-    def tick(
-        self, mono: float, utc: float, present: int, visits: Iterable[Visit]
-    ) -> list[Window]:
+    def tick(self, mono: float, utc: float, present: int, visits: Iterable[Visit]) -> list[Window]:
         """One analysed frame: the windows that are over by `mono`, oldest first.
 
         `utc` is the same moment in seconds since 1970, `present` the people in view, `visits` those

@@ -67,11 +67,11 @@ class Messages:
         return Message(self._topic("state"), window.payload, retain=True)
 
     def health(self, values: Mapping[str, Any]) -> Message:
-        return Message(self._topic("health"), _json({"schema": SCHEMA} | values), retain=True)
+        return Message(self._topic("health"), _json({"schema": SCHEMA, **values}), retain=True)
 
     def info(self, values: Mapping[str, Any]) -> Message:
         """Versions, model and configuration; the caller leaves secrets out."""
-        payload = {"schema": SCHEMA, "site": self._site, "device": self._device} | dict(values)
+        payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
         return Message(self._topic("info"), _json(payload), retain=True)
 
     def discovery(self, version: str) -> list[Message]:
@@ -81,7 +81,10 @@ class Messages:
         state, health = self._topic("state"), self._topic("health")
         components = {
             f"total_{name}": _sensor(
-                f"{name.capitalize()} total", state, f"totals.{name}", "total_increasing",
+                f"{name.capitalize()} total",
+                state,
+                f"totals.{name}",
+                "total_increasing",
                 icon="mdi:account-multiple-plus",
             )
             for name in ("total", "female", "male", "unknown")
@@ -92,8 +95,12 @@ class Messages:
             "coverage": _sensor("Coverage", state, "coverage", diagnostic=True),
             "fps": _sensor("Frames per second", health, "fps", diagnostic=True),
             "temperature": _sensor(
-                "Temperature", health, "temperature_c", diagnostic=True,
-                device_class="temperature", unit_of_measurement="°C",
+                "Temperature",
+                health,
+                "temperature_c",
+                diagnostic=True,
+                device_class="temperature",
+                unit_of_measurement="°C",
             ),
             "outbox": _sensor("Windows waiting", health, "outbox", diagnostic=True),
         }
@@ -131,14 +138,19 @@ def iso(utc: float) -> str:
 
 
 def _sensor(
-    name: str, topic: str, path: str, state_class: str = "measurement",
-    *, diagnostic: bool = False, **more: str,
+    name: str,
+    topic: str,
+    path: str,
+    state_class: str = "measurement",
+    *,
+    diagnostic: bool = False,
+    **more: str,
 ) -> dict[str, Any]:
     sensor: dict[str, Any] = {
         "platform": "sensor",
         "name": name,
         "state_topic": topic,
-        "value_template": "{{ value_json.%s }}" % path,
+        "value_template": f"{{{{ value_json.{path} }}}}",
         "state_class": state_class,
     }
     if diagnostic:

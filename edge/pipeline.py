@@ -23,7 +23,8 @@ class Cropper(Protocol):
 class Classify(Protocol):
     """Crops to probabilities, one row per crop, one column per label."""
 
-    preprocessing: Cropper
+    @property
+    def preprocessing(self) -> Cropper: ...
 
     def __call__(self, crops: Sequence[Image]) -> Any: ...
 
@@ -83,5 +84,7 @@ class Pipeline:
 
     def _tell(self, visits: Sequence[Visit]) -> None:
         for visit in visits:
-            log.debug("visit: %s %.2f, %.1f s", visit.label, visit.confidence, visit.end - visit.start)
+            log.debug(
+                "visit: %s %.2f, %.1f s", visit.label, visit.confidence, visit.end - visit.start
+            )
             self._on_visit(visit)

@@ -126,7 +126,7 @@ class Window:
     split: bool
     """False where the people are too few to be shown by gender: only the total is published."""
     dwell_mean: float | None
-    """Mean stay of the counted people in seconds; None where nobody was counted or `split` is false."""
+    """Mean stay of the counted people, seconds; None where nobody was or `split` is false."""
     dwell_bins: tuple[int, ...]
     """People per bin of `count.DWELL_EDGES`; all zero where `split` is false."""
     presence_peak: int

@@ -90,8 +90,8 @@ class Scene:
         x = round(-width + along * (WIDTH + 2 * width))
         y += round(0.04 * width * np.sin(progress * 6 * np.pi))  # the bobbing of a step
         shoulders = (round(0.95 * width), round(0.9 * width))
-        cv2.ellipse(view, (x, y + round(1.45 * width)), shoulders, 0, 180, 360, walker.clothes, -1)
-        bottom = (x - shoulders[0], y + round(1.45 * width))
+        cv2.ellipse(view, (x, y + round(1.32 * width)), shoulders, 0, 180, 360, walker.clothes, -1)
+        bottom = (x - shoulders[0], y + round(1.32 * width))
         cv2.rectangle(view, bottom, (x + shoulders[0], HEIGHT), walker.clothes, -1)
         face = cv2.resize(self._faces[walker.face], (width, width), interpolation=cv2.INTER_AREA)
         _blend(view, np.asarray(face, np.uint8), x - width // 2, y - width // 2)

@@ -24,7 +24,7 @@ UNCONFIRMED_PATIENCE = 0.5
 LEFT_PATIENCE = 0.2
 """Share of the patience for a face last seen moving out of the view: who comes in there is another."""
 EDGE = 0.75
-"""A face is at the edge of the view where this many face widths of motion room are left."""
+"""A face is at the edge of the view where it has at most this many face widths of room."""
 VOTE_EVERY_S = 0.15
 """Votes of one face closer together than this tell the same thing twice."""
 SURE_LOG_ODDS = 8.0

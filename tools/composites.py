@@ -1,6 +1,6 @@
 """Make the demo's faces: each the average of many aligned training faces, so it is nobody's.
 
-    python tools/composites.py --data aligned:faces.zip --out edge/people
+python tools/composites.py --data aligned:faces.zip --out edge/people
 """
 
 import argparse
@@ -28,7 +28,7 @@ def average(samples: list[Sample]) -> Image:
             pictures.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     mean = np.mean(pictures, axis=0).astype(np.float32)
     sharp = mean + 0.8 * (mean - cv2.GaussianBlur(mean, (0, 0), 3))
-    return np.clip(sharp, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(sharp, 0, 255), np.uint8)
 
 
 def make(source: str, out: Path, number: int, seed: int) -> list[Path]:

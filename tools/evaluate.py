@@ -1,6 +1,6 @@
 """Measure a TFLite model on labelled faces, through the daemon's own preprocessing.
 
-    python tools/evaluate.py models/gender.tflite --data aligned:faces.zip --min-age 12
+python tools/evaluate.py models/gender.tflite --data aligned:faces.zip --min-age 12
 """
 
 import argparse

@@ -52,7 +52,7 @@ def _set_norm(norm: Any, *, mean: Any, var: Any, bias: Any) -> None:
 def _convolutions_of(model: keras.Model) -> list[tuple[Any, Any]]:
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     convolutions = [layer for layer in model.layers if isinstance(layer, kinds)]
-    norms = [l for l in model.layers if isinstance(l, keras.layers.BatchNormalization)]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     return list(zip(convolutions, norms, strict=True))
 
 

@@ -1,6 +1,6 @@
 """Turn a Keras model into the full-int8 TFLite file, and its JSON, that the daemon runs.
 
-    python tools/quantize.py build/gender.keras --calibrate aligned:faces.zip
+python tools/quantize.py build/gender.keras --calibrate aligned:faces.zip
 """
 
 import argparse
@@ -122,7 +122,7 @@ def quantise(args: argparse.Namespace) -> int:
         "agreement": round(float(np.mean((in_int8 > 0.5) == (in_float > 0.5))), 4),
     }
     drop = 100 * (metrics["float_accuracy"] - metrics["int8_accuracy"])
-    print(f"int8    {len(data) / 1e6:.2f} MB, input {preprocessing.size} px {preprocessing.colour}")
+    print(f"int8    {len(data) / 1e6:.2f} MB, {preprocessing.size} px {preprocessing.colour}")
     print(f"held out {metrics['faces']} faces: float {metrics['float_accuracy']:.2%}, "
           f"int8 {metrics['int8_accuracy']:.2%}, same label {metrics['agreement']:.2%}")  # fmt: skip
     if drop > args.max_drop:

@@ -1,6 +1,6 @@
 """Run the real pipeline over clips and compare what it counts with who was there.
 
-    python tools/replay.py clips/crowd-a.mp4 --truth clips/crowd-a.yaml
+python tools/replay.py clips/crowd-a.mp4 --truth clips/crowd-a.yaml
 """
 
 import argparse
@@ -42,8 +42,16 @@ class Replay:
         return sum((window.people for window in self.windows), People())
 
 
+def configured(path: Path, clip: str) -> Config:
+    """The configuration at `path` for one clip, with everybody shown. Raises ConfigError."""
+    config = load_config(path, source=clip)
+    cv2.setNumThreads(config.detector.threads)
+    everybody = config.privacy.model_copy(update={"min_people": 1})
+    return config.model_copy(update={"privacy": everybody})
+
+
 def replay(config: Config) -> Replay:
-    """Run the configured source to its end; every person is shown, few or not."""
+    """Run the configured source, a file, to its end."""
     visits: list[Visit] = []
     windows: list[Window] = []
     health = Health()
@@ -103,22 +111,12 @@ def show(clip: str, run: Replay, truth: dict[str, Any] | None) -> None:
     print(f"{Path(clip).name}")
     print(f"  counted   {_split(counted)}")
     if truth is not None:
-        there = People(
-            truth.get("female", 0), truth.get("male", 0), truth.get("unsure", 0)
-        )
+        there = People(truth.get("female", 0), truth.get("male", 0), truth.get("unsure", 0))
         error = (counted.total - there.total) / there.total if there.total else counted.total
         print(f"  truth     {_split(there)}")
         print(f"  error     {error:+.1%}" if there.total else f"  invented  {counted.total}")
         if "visits" in truth:
             _show_visits(run.visits, truth["visits"])
-    frames = max(1, run.frames)
-    rest = 1000 * run.seconds / frames - sum(run.busy_ms.values())
-    shares = {**run.busy_ms, "rest": rest}
-    total = sum(shares.values())
-    print(
-        f"  speed     {run.frames / run.seconds:.1f} fps; "
-        + ", ".join(f"{name} {ms:.1f} ms ({ms / total:.0%})" for name, ms in shares.items())
-    )
 
 
 def _show_visits(visits: list[Visit], truth: list[dict[str, Any]]) -> None:
@@ -132,7 +130,9 @@ def _show_visits(visits: list[Visit], truth: list[dict[str, Any]]) -> None:
     print(f"  missed    {len(truth) - len(pairs)}")
     print(f"  surplus   {len(visits) - len(pairs)} (doubled or invented)")
     if pairs:
-        print(f"  gender    {right} of {len(pairs)} right ({right / len(pairs):.1%}), {unsure} unknown")
+        print(
+            f"  gender    {right / len(pairs):.1%}: {right} of {len(pairs)} right, {unsure} unknown"
+        )
         print(f"  dwell     {np.mean(dwell):.1f} s mean error")
 
 
@@ -150,11 +150,7 @@ def main() -> int:
     print("privacy.min_people is 1 here: every person is shown")
     try:
         for clip in args.clips:
-            config = load_config(args.config, source=clip)
-            config = config.model_copy(
-                update={"privacy": config.privacy.model_copy(update={"min_people": 1})}
-            )
-            cv2.setNumThreads(config.detector.threads)
+            config = configured(args.config, clip)
             truth = None if args.truth is None else read_truth(args.truth, clip)
             show(clip, replay(config), truth)
     except EdgeError as error:

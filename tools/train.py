@@ -16,8 +16,8 @@ import facedata
 import keras
 import numpy as np
 from augment import augment
-from imagenet import start_from_tflite
 from facedata import DataError, Sample
+from imagenet import start_from_tflite
 
 from edge.classify import Preprocessing
 from edge.records import LABELS
@@ -26,7 +26,7 @@ INFANT_YEARS = 6
 """Below this age, people label gender little better than by chance, so such faces weigh less."""
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no types
     """Batches of prepared faces; a training set is augmented and shuffled anew each epoch."""
 
     def __init__(
@@ -162,11 +162,16 @@ def train(args: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--data", action="append", required=True, metavar="LAYOUT:PATH",
+        "--data",
+        action="append",
+        required=True,
+        metavar="LAYOUT:PATH",
         help=facedata.LAYOUTS + "; may be repeated",
     )
     parser.add_argument(
-        "--start", default="imagenet", metavar="WEIGHTS",
+        "--start",
+        default="imagenet",
+        metavar="WEIGHTS",
         help="imagenet (downloaded by Keras), none, or an int8 ImageNet MobileNetV2 .tflite",
     )
     parser.add_argument("--out", type=Path, default=Path("build/gender.keras"))

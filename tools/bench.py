@@ -1,0 +1,101 @@
+"""Measure the daemon on this machine: frames per second, where the time goes, memory.
+
+python tools/bench.py clips/crowd-a.mp4 [--memory 60]
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from replay import configured, replay
+
+from edge.classify import RUNTIMES, Classifier
+from edge.config import Config, load_config
+from edge.errors import EdgeError, ModelError
+
+WARM_UP, CALLS = 5, 50
+
+
+def machine() -> str:
+    """Processor, cores and the versions that matter."""
+    cpu = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "Model")):
+            cpu = line.split(":", 1)[1].strip()
+    cores = len(os.sched_getaffinity(0))
+    return f"{cpu}, {cores} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}"
+
+
+def clip_speed(config: Config) -> None:
+    """Frames per second of the whole pipeline in one process, and the share of each stage."""
+    run = replay(config)
+    frame_ms = 1000 * run.seconds / run.frames
+    shares = {**run.busy_ms, "rest": frame_ms - sum(run.busy_ms.values())}
+    print(f"clip      {Path(config.source).name}: {run.frames} frames, {run.people.total} people")
+    print(f"speed     {1000 / frame_ms:.1f} fps with {config.detector.threads} thread(s) for Haar")
+    for name, ms in shares.items():
+        print(f"          {name:<9} {ms:7.2f} ms per frame  {ms / frame_ms:6.1%}")
+
+
+def model_speed(model: Path) -> None:
+    """Milliseconds per face on each runtime that is installed, taken in turn."""
+    made = {}
+    for runtime in RUNTIMES:
+        for threads in (1, 2):
+            try:
+                made[runtime, threads] = Classifier(model, runtime=runtime, threads=threads)
+            except ModelError as error:
+                print(f"model     {runtime}: {error}")
+    times: dict[tuple[str, int], list[float]] = {key: [] for key in made}
+    for call in range(WARM_UP + CALLS):
+        for key, classifier in made.items():
+            size = classifier.preprocessing.size
+            crop = np.full((size, size, classifier.preprocessing.channels), call, np.uint8)
+            begin = time.perf_counter()
+            classifier([crop])
+            if call >= WARM_UP:
+                times[key].append(time.perf_counter() - begin)
+    for (runtime, threads), seconds in times.items():
+        median = 1000 * float(np.median(seconds))
+        print(f"model     {runtime}, {threads} thread(s): {median:.2f} ms per face (median)")
+
+
+def daemon_memory(config_path: Path, seconds: int) -> None:
+    """Resident memory of a real daemon on the demo scene after so many seconds."""
+    command = [sys.executable, "-m", "edge", "run", "--config", str(config_path)]
+    command += ["--source", "demo", "--stdout"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
+        time.sleep(seconds)
+        status = Path(f"/proc/{daemon.pid}/status").read_text()
+        daemon.terminate()
+    (resident,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    kib = int(resident.split()[1])
+    print(f"memory    {kib / 1024:.0f} MB resident after {seconds} s on the demo scene")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure the daemon on this machine.")
+    parser.add_argument("clip", help="a video file")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument("--memory", type=int, metavar="SECONDS", help="also run a daemon so long")
+    args = parser.parse_args()
+    try:
+        print(f"machine   {machine()}")
+        clip_speed(configured(args.config, args.clip))
+        model_speed(load_config(args.config, source="demo").classifier.model)
+        if args.memory:
+            daemon_memory(args.config, args.memory)
+    except EdgeError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

