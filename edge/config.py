@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    ValidationError,
+    model_validator,
+)
 
 from edge.errors import ConfigError
 
@@ -135,7 +143,7 @@ class Config(Section):
 
     site: str = Field("site", pattern=NAME)
     device: str = Field(default_factory=lambda: host_name(), pattern=NAME)
-    source: str = "auto"
+    source: Annotated[str, AfterValidator(lambda source: _source(source))] = "auto"
     camera: Camera = Camera()
     detector: Detector = Detector()
     tracker: Tracker = Tracker()
@@ -146,15 +154,18 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     state_dir: Annotated[Path, Field(strict=False)] = Path("state")
 
-    @model_validator(mode="after")
-    def _source_exists(self) -> "Config":
-        source = self.source
-        if source.startswith(CAMERAS) or "://" in source or Path(source).exists():
-            return self
-        raise ValueError(
-            f"source: {source!r}: no such file or folder; allowed are auto, demo, picamera2:N, "
-            "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
-        )
+
+def _source(source: str) -> str:
+    try:
+        known = source.startswith(CAMERAS) or "://" in source or Path(source).exists()
+    except (OSError, ValueError):  # longer than a path may be, or with a NUL
+        known = False
+    if known:
+        return source
+    raise ValueError(
+        f"{_shown(source)}: no such file or folder; allowed are auto, demo, picamera2:N, "
+        "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
+    )
 
 
 def host_name() -> str:

@@ -23,7 +23,7 @@ class Publisher(Protocol):
     @property
     def connected(self) -> bool: ...
     def publish(self, message: Message) -> None: ...
-    def delivered(self) -> list[int]: ...
+    def poll(self) -> list[int]: ...
 
 
 class Courier:
@@ -65,7 +65,7 @@ class Courier:
             self._step()
 
     def _step(self) -> None:
-        keys = self._publisher.delivered()
+        keys = self._publisher.poll()
         if keys:
             self._outbox.delete(keys)
             self._in_flight -= len(keys)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import queue
 import ssl
 import sys
 import threading
@@ -44,8 +45,8 @@ class JsonLinesPublisher:
             if message.key is not None:
                 self._delivered.append(message.key)
 
-    def delivered(self) -> list[int]:
-        """Keys of messages delivered since the last call."""
+    def poll(self) -> list[int]:
+        """Keys of messages written since the last call."""
         with self._lock:
             keys, self._delivered = self._delivered, []
         return keys
@@ -85,7 +86,7 @@ class Broker:
 class MqttPublisher:
     """One connection to a broker that is made again whenever it breaks.
 
-    A message with a key is acknowledged by the broker (QoS 1) before `delivered` names it. The
+    A message with a key is acknowledged by the broker (QoS 1) before `poll` names it. The
     newest message of each retained topic is sent again after every connect.
     """
 
@@ -107,11 +108,15 @@ class MqttPublisher:
         """
         self._where = broker.where
         self._birth_topic, self._wake = birth_topic, wake
+        # never taken in a callback: paho holds locks there that publishing takes too
         self._lock = threading.Lock()
         self._retained: dict[str, Message] = {}
         self._keys: dict[int, int] = {}
-        self._delivered: list[int] = []
-        self._connected = threading.Event()
+        self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._linked = False
+        self._greetings = 0
+        """How often somebody has come who needs all retained messages."""
+        self._greeted = 0
         self._complained = False
         self._client = broker.client()
         self._client.will_set(will.topic, will.payload, will.qos, will.retain)
@@ -126,13 +131,15 @@ class MqttPublisher:
 
     @property
     def connected(self) -> bool:
-        return self._connected.is_set()
+        """Whether the broker is there and has the newest retained messages."""
+        return self._linked and self._greeted == self._greetings
 
     def publish(self, message: Message) -> None:
         """Send; where the link is down, the newest of each retained topic is sent on connect.
 
-        Whoever publishes a message with a key keeps it until `delivered` has named that key. Once
-        handed over it is not to be published again: it survives a reconnect.
+        Whoever publishes a message with a key keeps it until `poll` has named that key, and does
+        both from one thread. Once handed over it is not to be published again: it survives a
+        reconnect.
         """
         with self._lock:
             if message.retain:
@@ -147,10 +154,22 @@ class MqttPublisher:
         if message.key is not None:
             self._keys[info.mid] = message.key
 
-    def delivered(self) -> list[int]:
-        """Keys of messages that the broker has acknowledged since the last call."""
+    def poll(self) -> list[int]:
+        """Greet a broker that came back with all retained messages.
+
+        Returns the keys of messages that the broker has acknowledged since the last call.
+        """
         with self._lock:
-            keys, self._delivered = self._delivered, []
+            greetings = self._greetings
+            if self._linked and self._greeted != greetings:
+                for message in self._retained.values():
+                    self._send(message)
+                self._greeted = greetings
+        keys = []
+        while not self._acknowledged.empty():
+            key = self._keys.pop(self._acknowledged.get(), None)
+            if key is not None:
+                keys.append(key)
         return keys
 
     def close(self, last: Message) -> None:
@@ -179,10 +198,8 @@ class MqttPublisher:
         self._complained = False
         if self._birth_topic is not None:
             client.subscribe(self._birth_topic)
-        with self._lock:
-            self._connected.set()
-            for message in self._retained.values():
-                self._send(message)
+        self._greetings += 1
+        self._linked = True
         self._wake()
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
@@ -203,7 +220,7 @@ class MqttPublisher:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._connected.clear()
+        self._linked = False
         if reason.is_failure:
             self._complain(f"connection lost ({reason})")
         self._wake()
@@ -216,17 +233,16 @@ class MqttPublisher:
         reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        with self._lock:
-            key = self._keys.pop(mid, None)
-            if key is not None and not reason.is_failure:
-                self._delivered.append(key)
+        if reason.is_failure:
+            log.error("broker %s: refuses a message: %s", self._where, reason)
+            return
+        self._acknowledged.put(mid)
         self._wake()
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if message.payload == b"online":
-            with self._lock:
-                for kept in self._retained.values():
-                    self._send(kept)
+            self._greetings += 1
+            self._wake()
 
 
 def probe(broker: Broker, timeout_s: float = 5.0) -> None:

@@ -22,7 +22,10 @@ COAST_S = 0.6
 UNCONFIRMED_PATIENCE = 0.5
 """Share of the patience that a track not yet confirmed gets: false alarms come and go."""
 LEFT_PATIENCE = 0.2
-"""Share of the patience for a face last seen moving out of the view: who comes in there is another."""
+"""Share of the patience for a face last seen moving out of the view.
+
+Who comes in there soon after is somebody else.
+"""
 EDGE = 0.75
 """A face is at the edge of the view where it has at most this many face widths of room."""
 VOTE_EVERY_S = 0.15

@@ -4,7 +4,9 @@ python tools/quantize.py build/gender.keras --calibrate aligned:faces.zip
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
 import json
 import sys
 import tempfile
@@ -34,7 +36,8 @@ def convert(model: keras.Model, crops: list[Image], preprocessing: Preprocessing
     converter.inference_input_type = converter.inference_output_type = tf.int8
     # per-channel dense weights crash tflite-runtime 2.14 on aarch64
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    return bytes(converter.convert())
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every tensor of the export
+        return bytes(converter.convert())
 
 
 def by_class(samples: list[Sample], number: int, seed: int) -> list[Sample]:
@@ -122,19 +125,22 @@ def quantise(args: argparse.Namespace) -> int:
         "agreement": round(float(np.mean((in_int8 > 0.5) == (in_float > 0.5))), 4),
     }
     drop = 100 * (metrics["float_accuracy"] - metrics["int8_accuracy"])
-    print(f"int8    {len(data) / 1e6:.2f} MB, {preprocessing.size} px {preprocessing.colour}")
-    print(f"held out {metrics['faces']} faces: float {metrics['float_accuracy']:.2%}, "
-          f"int8 {metrics['int8_accuracy']:.2%}, same label {metrics['agreement']:.2%}")  # fmt: skip
+    print(f"int8      {len(data) / 1e6:.2f} MB, {preprocessing.size} px {preprocessing.colour}")
+    print(f"held out  {metrics['faces']} faces, {metrics['agreement']:.2%} get the same label")
+    print(f"accuracy  {metrics['float_accuracy']:.2%} float, {metrics['int8_accuracy']:.2%} int8")
     if drop > args.max_drop:
-        print(f"quantize: loses {drop:.2f} points, more than --max-drop {args.max_drop}; "
-              f"{args.out} was left as it was", file=sys.stderr)  # fmt: skip
+        print(
+            f"quantize: loses {drop:.2f} points, more than --max-drop {args.max_drop}; "
+            f"{args.out} was left as it was",
+            file=sys.stderr,
+        )
         return 1
     notes = {
         "trained": {key: training.get(key) for key in ("settings", "keras", "backend")},
         "metrics": {"quantisation": metrics},
     }
     write(data, args.out, args.name, preprocessing, notes)
-    print(f"written  {args.out} and {args.out.with_suffix('.json').name}")
+    print(f"written   {args.out} and {args.out.with_suffix('.json').name}")
     return 0
 
 

@@ -121,6 +121,8 @@ def train(args: argparse.Namespace) -> None:
     model = build(preprocessing, args.alpha, args.start)
     if args.start.endswith(".tflite"):
         start_from_tflite(model, Path(args.start), next(iter(train_set))[0])
+    elif args.start.endswith(".keras"):
+        model.set_weights(keras.models.load_model(args.start, compile=False).get_weights())
     steps = len(train_set) * args.epochs
     warmup = min(len(train_set) // 2, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -172,7 +174,8 @@ def main() -> int:
         "--start",
         default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (downloaded by Keras), none, or an int8 ImageNet MobileNetV2 .tflite",
+        help="imagenet (downloaded by Keras), none, an int8 ImageNet MobileNetV2 .tflite, "
+        "or a .keras file to train further",
     )
     parser.add_argument("--out", type=Path, default=Path("build/gender.keras"))
     parser.add_argument("--size", type=int, default=112, help="side of the input, pixels")

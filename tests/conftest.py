@@ -1,0 +1,164 @@
+"""What the tests share: the clips beside the project, a real broker, a configuration on disk."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+
+ROOT = Path(__file__).parent.parent
+MODEL = ROOT / "models" / "gender.tflite"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of clips and data sets that lies beside a developer's checkout."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        message = f"{folder} is not here: clips and data sets are not part of the project"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips(shared: Path) -> Path:
+    return shared / "clips"
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Callable[..., Path]:
+    """Write a config.yaml with the shipped model, its own state folder and these keys."""
+
+    def write(**keys: Any) -> Path:
+        path = tmp_path / "config.yaml"
+        settings = {
+            "site": "test",
+            "device": "cam-1",
+            "classifier": {"model": str(MODEL)},
+            "state_dir": str(tmp_path / "state"),
+        }
+        path.write_text(yaml.safe_dump(settings | keys))
+        return path
+
+    return write
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Mosquitto:
+    """A real broker on loopback that can be stopped and started again."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            pytest.fail("mosquitto is not installed; `make test` installs it")
+        config = self.folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\n"
+            "allow_anonymous true\n"
+            "persistence true\n"
+            f"persistence_location {self.folder}/\n"
+            "autosave_on_changes true\nautosave_interval 1\n"
+        )
+        if os.geteuid() == 0:  # mosquitto would become another user that may not write here
+            config.write_text(config.read_text() + "user root\n")
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
+        wait_for(self._listens, "mosquitto does not listen")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that is not started yet."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    broker = Mosquitto(folder)
+    yield broker
+    broker.stop()
+
+
+class Subscriber:
+    """A dashboard: everything the broker sends, in order."""
+
+    def __init__(self, port: int, *topics: str, client_id: str = "dashboard") -> None:
+        self.messages: list[mqtt.MQTTMessage] = []
+        self.ready = False
+        self._topics = topics
+        # a session of its own at the broker: nothing is missed while the broker restarts
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False
+        )
+        self._client.on_message = lambda _client, _data, message: self.messages.append(message)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        wait_for(lambda: self.ready, "the subscription is not granted")
+
+    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
+        for topic in self._topics:
+            client.subscribe(topic, qos=1)
+
+    def _on_subscribe(self, *_: object) -> None:
+        self.ready = True
+
+    def payloads(self, name: str) -> list[str]:
+        """Payloads of the topics that end in `name`."""
+        return [m.payload.decode() for m in self.messages if m.topic.endswith(f"/{name}")]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def subscribe() -> Iterator[Callable[..., Subscriber]]:
+    opened: list[Subscriber] = []
+
+    def make(port: int, *topics: str, client_id: str = "dashboard") -> Subscriber:
+        opened.append(Subscriber(port, *topics, client_id=client_id))
+        return opened[-1]
+
+    yield make
+    for subscriber in opened:
+        subscriber.close()
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> None:
+    """Return once `condition()` is true; fail with `what` where it never is."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"after {timeout_s} s: {what}")
+        time.sleep(0.02)

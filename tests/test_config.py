@@ -1,0 +1,152 @@
+"""config.yaml: the shipped file is the defaults, and every mistake is reported at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.config import Config, host_name, load_config
+from edge.errors import ConfigError
+
+
+def load(tmp_path: Path, text: str, **overrides: str) -> Config:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return load_config(path, **overrides)
+
+
+def test_shipped_file_shows_every_key_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shipped = load_config(ROOT / "config.yaml")
+    assert shipped == Config.model_validate({})
+    keys = yaml.safe_load((ROOT / "config.yaml").read_text().replace("#device:", "device:"))
+
+    def paths(section: Any) -> set[str]:
+        if not isinstance(section, dict):
+            return set()
+        inner = {f"{key}.{path}" for key, value in section.items() for path in paths(value)}
+        return set(section) | inner
+
+    assert paths(keys) == paths(Config.model_validate({}).model_dump())
+
+
+def test_device_is_the_host_name_without_what_a_topic_may_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("socket.gethostname", lambda: "shop door.example/1")
+    assert load(tmp_path, "").device == "shop-door-example-1"
+    monkeypatch.setattr("socket.gethostname", lambda: "++")
+    assert host_name() == "edge"
+
+
+def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigError) as caught:
+        load(
+            tmp_path,
+            """
+            site: shop/1
+            source: nowhere.mp4
+            windw: {seconds: 60}
+            window: {seconds: 0}
+            detector: {min_face_px: "24", max_face_px: 20}
+            classifier: {model: models/none.tflite, runtime: gpu}
+            privacy: {min_people: 0}
+            mqtt: {port: 70000, password: hunter2, tls: {ca_file: /nowhere.pem}}
+            health: [60]
+            camera: {fps: .nan}
+            """,
+        )
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("config.yaml: 13 mistakes")
+    told = {line.split(":")[0].strip(): line for line in lines[1:]}
+    assert "letters, digits" in told["site"]
+    assert "'shop/1'" in told["site"]
+    assert "'nowhere.mp4': no such file" in told["source"]
+    assert "unknown key" in told["windw"]
+    assert "camera, classifier" in told["windw"]
+    assert "greater than or equal to 1" in told["window.seconds"]
+    assert "valid integer" in told["detector.min_face_px"]
+    assert "models/none.tflite" in told["classifier.model"]
+    assert "'tflite-runtime'" in told["classifier.runtime"]
+    assert "greater than or equal to 1" in told["privacy.min_people"]
+    assert "70000" in told["mqtt.port"]
+    assert "unknown key" in told["mqtt.password"]
+    assert "nowhere.pem" in told["mqtt.tls.ca_file"]
+    assert "health" in told
+    assert "camera.fps" in told
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("site: [", "is not valid YAML"),
+        ("- site", "must hold keys and values"),
+        ("site: a\nsite: b", "'site' stands here again"),
+        ("source: nowhere.mp4", "no such file"),
+        ("mqtt: {discovery_prefix: home/#}", "mqtt.discovery_prefix"),
+        ("mqtt: {tls: {cert_file: config.yaml}}", "cert_file and key_file"),
+        ("mqtt: {password_file: config.yaml}", "username must be given"),
+        (
+            "mqtt: {host: 192.0.2.1, username: u, password_file: config.yaml}",
+            "clear text",
+        ),
+        ("detector: {min_face_px: 50, max_face_px: 40}", "greater than min_face_px"),
+        ("? [a]\n: b", "is not valid YAML"),
+        ("1: 2", "Keys should be strings"),
+    ],
+)
+def test_each_mistake_gets_a_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigError, match=r"config\.yaml: ") as caught:
+        load(tmp_path, text)
+    assert expected in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read \(No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_password_may_go_to_this_machine_or_by_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    keys = "username: u, password_file: config.yaml"
+    load(tmp_path, f"mqtt: {{host: 127.0.0.1, {keys}}}")
+    load(tmp_path, f"mqtt: {{host: broker.example, tls: {{enabled: true}}, {keys}}}")
+    load(tmp_path, f"mqtt: {{host: broker.example, allow_insecure: true, {keys}}}")
+
+
+def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+names = st.sampled_from([*Config.model_fields, "seconds", "host", "model", "tls", "nonsense"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(names, st.dictionaries(names, values, max_size=4) | values, max_size=4))
+def test_any_content_is_a_configuration_or_a_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(yaml.safe_dump(data))
+    try:
+        load_config(path)
+    except ConfigError as error:
+        assert str(path) in str(error)

@@ -1,0 +1,130 @@
+"""Windows: nobody lost, nobody shown alone, time accounted for."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.count import Counter
+from edge.records import People, Visit, Window
+
+UTC = 1_700_000_000.0
+
+
+def visit(label: str = "female", stay: float = 4.0) -> Visit:
+    return Visit(0.0, stay, label, 0.9)
+
+
+def test_windows_are_cut_on_the_monotonic_clock() -> None:
+    counter = Counter(seconds=60, min_people=1)
+    windows: list[Window] = []
+    for second in range(151):
+        ended = [visit("male", 20)] if second in (59, 60) else []
+        windows += counter.tick(second, UTC + second, 0, ended)
+    windows += counter.finish([visit()])
+    assert [(w.start - UTC, w.end - UTC, w.seconds) for w in windows] == [
+        (0, 60, 60), (60, 120, 60), (120, 150, 30),
+    ]  # fmt: skip
+    assert [w.people for w in windows] == [People(male=1), People(male=1), People(female=1)]
+    assert windows[0].dwell_bins == (0, 0, 1, 0, 0)
+    assert windows[0].dwell_mean == 20
+    assert windows[2].dwell_bins == (1, 0, 0, 0, 0)
+    assert all(w.coverage == 1 for w in windows)
+
+
+def test_few_people_are_carried_forward_until_they_are_enough() -> None:
+    counter = Counter(seconds=10, min_people=3, max_hold=1000)
+    assert len(counter.tick(0, UTC, 0, [])) == 0
+    assert len(counter.tick(10, UTC + 10, 0, [])) == 1  # nobody: published
+    assert counter.tick(15, UTC + 15, 0, [visit()]) == []
+    assert counter.tick(20, UTC + 20, 0, []) == []
+    assert counter.tick(30, UTC + 30, 0, [visit("male"), visit("male")]) == []
+    (window,) = counter.tick(40, UTC + 40, 0, [])
+    assert (window.start - UTC, window.end - UTC, window.seconds) == (10, 40, 30)
+    assert window.people == People(female=1, male=2)
+    assert window.split
+
+
+def test_after_max_hold_the_total_stands_alone() -> None:
+    counter = Counter(seconds=10, min_people=3, max_hold=20)
+    counter.tick(0, UTC, 0, [])
+    assert counter.tick(5, UTC + 5, 0, [visit()]) == []
+    windows = [w for t in range(10, 41, 5) for w in counter.tick(t, UTC + t, 0, [])]
+    held, empty = windows
+    assert (held.seconds, held.people, held.split) == (30, People(unknown=1), False)
+    assert held.dwell_mean is None
+    assert sum(held.dwell_bins) == 0
+    assert empty.people == People()
+
+
+def test_blind_time_lowers_coverage_and_presence_is_a_mean_over_time() -> None:
+    counter = Counter(seconds=10, min_people=1)
+    for second in range(5):
+        counter.tick(second, UTC + second, 2 if second < 2 else 0, [])
+    (window,) = counter.tick(10, UTC + 10, 0, [])
+    # seconds 0 to 4 were seen, and the last frame vouches for 1.5 s more
+    assert window.coverage == pytest.approx(0.55)
+    assert window.presence_peak == 2
+    assert window.presence_mean == pytest.approx(4 / 5.5)
+
+
+def test_a_long_gap_gives_windows_without_coverage() -> None:
+    counter = Counter(seconds=10, min_people=1)
+    counter.tick(0, UTC, 1, [])
+    windows = counter.tick(35, UTC + 35, 0, [visit()])
+    assert [w.seconds for w in windows] == [10, 10, 10]
+    assert [w.coverage for w in windows] == [pytest.approx(0.15), 0, 0]
+    assert counter.finish([])[0].people.total == 1
+
+
+def test_a_clock_that_is_set_moves_stamps_but_not_lengths() -> None:
+    counter = Counter(seconds=10, min_people=1)
+    counter.tick(0, 1000.0, 0, [])
+    (window,) = counter.tick(10, UTC, 0, [])
+    assert (window.start, window.end, window.seconds) == (UTC - 10, UTC, 10)
+
+
+def test_nothing_seen_nothing_said() -> None:
+    assert Counter().finish([]) == []
+
+
+stays = st.lists(
+    st.tuples(
+        st.floats(0.01, 30),  # seconds since the frame before
+        st.lists(st.sampled_from(["female", "male", "unknown"]), max_size=4),
+        st.integers(0, 5),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stays, st.sampled_from([1, 7, 60, 600]), st.integers(1, 6), st.sampled_from([0, 50, 900]))
+def test_totals_equal_visits_however_time_is_cut(
+    frames: list[tuple[float, list[str], int]], seconds: float, min_people: int, max_hold: float
+) -> None:
+    counter = Counter(seconds=seconds, min_people=min_people, max_hold=max_hold)
+    windows: list[Window] = []
+    mono = 0.0
+    for step, labels, present in frames:
+        mono += step
+        windows += counter.tick(mono, UTC + mono, present, [visit(label) for label in labels])
+    windows += counter.finish([])
+    counted = sum((w.people for w in windows), People())
+    assert counted.total == sum(len(labels) for _, labels, _ in frames)
+    for window, following in itertools.pairwise(windows):
+        assert window.end == pytest.approx(following.start, abs=1e-3)
+    for window in windows:
+        assert 0 <= window.coverage <= 1
+        assert sum(window.dwell_bins) == (window.people.total if window.split else 0)
+        if window.split:
+            assert window.people.total == 0 or window.people.total >= min_people
+        else:
+            assert window.people == People(unknown=window.people.total)
+            assert 0 < window.people.total < min_people
+    shown = sum((w.people for w in windows if w.split), People())
+    for label in ("female", "male"):
+        there = sum(labels.count(label) for _, labels, _ in frames)
+        assert getattr(shown, label) <= there

@@ -1,0 +1,292 @@
+"""Sources: every kind gives frames or one clear error."""
+
+import itertools
+import os
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import ConfigError, SourceError
+from edge.frames import View, find_camera, open_frames, shown_url
+from edge.records import Frame
+
+MODIFIED = 1_700_000_000
+
+
+def write_pictures(folder: Path, number: int) -> list[Path]:
+    folder.mkdir()
+    files = [folder / f"{n:03}.png" for n in range(number)]
+    for n, file in enumerate(files):
+        cv2.imwrite(str(file), np.full((90, 160, 3), n * 10, np.uint8))
+        os.utime(file, (MODIFIED, MODIFIED))
+    return files
+
+
+def write_video(path: Path, number: int, fps: float) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (160, 90))
+    assert writer.isOpened()
+    for n in range(number):
+        writer.write(np.full((90, 160, 3), n * 5, np.uint8))
+    writer.release()
+    os.utime(path, (MODIFIED, MODIFIED))
+
+
+def test_video_goes_by_its_own_clock(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.avi", 20, 12.5)
+    frames = list(open_frames(str(tmp_path / "clip.avi")))
+    assert [f.seq for f in frames] == list(range(20))
+    assert [f.mono for f in frames] == pytest.approx([n / 12.5 for n in range(20)], abs=0.002)
+    assert [f.utc - f.mono for f in frames] == pytest.approx([MODIFIED] * 20)
+    assert frames[0].image.shape == (90, 160, 3)
+    assert frames[0].gray.shape == (90, 160)
+    assert frames[19].image.mean() > frames[1].image.mean()
+
+
+def test_gif_frames_have_their_own_times(clips: Path) -> None:
+    frames = list(open_frames(str(clips / "people-detection.gif")))
+    assert len(frames) == 23
+    assert [round(f.mono, 2) for f in frames[:4]] == [0, 0.08, 0.17, 0.25]
+
+
+def test_wide_pictures_are_searched_at_less(clips: Path) -> None:
+    frames = open_frames(str(clips / "classroom.gif"), View(gray_width=240))
+    frame = next(frames)
+    assert frame.image.shape == (270, 480, 3)
+    assert frame.gray.shape == (135, 240)
+
+
+def test_folder_in_order_of_names(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "day", 3)
+    (tmp_path / "day" / "notes.txt").write_text("not a picture")
+    frames = list(open_frames(str(tmp_path / "day"), View(fps=2)))
+    assert [(f.seq, f.mono, f.image[0, 0, 0]) for f in frames] == [
+        (0, 0, 0),
+        (1, 0.5, 10),
+        (2, 1, 20),
+    ]
+
+
+def test_a_picture_is_looked_at_for_a_while(tmp_path: Path) -> None:
+    (file,) = write_pictures(tmp_path / "one", 1)
+    frames = list(open_frames(str(file), View(fps=5)))
+    assert frames[-1].mono == 2.0
+    assert len(frames) == 11
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "picture.png", "clip"])
+def test_file_that_is_not_what_it_says(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("these are words")
+    with pytest.raises(ConfigError, match=rf"{name}: is not a"):
+        open_frames(str(tmp_path / name))
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no pictures"):
+        open_frames(str(tmp_path))
+
+
+def test_missing_camera() -> None:
+    with pytest.raises(SourceError, match="/dev/video99: does not exist; cameras here"):
+        open_frames("v4l2:/dev/video99")
+
+
+def test_device_that_is_no_camera() -> None:
+    with pytest.raises(SourceError, match="/dev/null: cannot be opened"):
+        open_frames("v4l2:/dev/null")
+
+
+def test_stream_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match=r"stream rtsp://127\.0\.0\.1:9/door: cannot be opened"):
+        open_frames("rtsp://user:secret@127.0.0.1:9/door?token=secret")
+
+
+def test_shown_url_has_no_secrets() -> None:
+    assert shown_url("rtsp://u:p@cam.example:554/a/b?key=1") == "rtsp://cam.example:554/a/b"
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> Iterator[str]:
+    """A URL that OpenCV opens: a short video served on loopback."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
+            """Say nothing."""
+
+    write_video(tmp_path / "live.avi", 30, 30)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/live.avi"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_stream_gives_its_newest_frame_and_its_end_is_an_error(stream: str) -> None:
+    frames = open_frames(stream, View(fps=50))
+    first = next(frames)
+    assert first.image.shape == (90, 160, 3)
+    assert abs(first.mono - time.monotonic()) < 5
+    with pytest.raises(SourceError, match="gives no more frames"):
+        list(frames)
+
+
+def test_a_live_source_stops_when_told(stream: str) -> None:
+    stop = threading.Event()
+    for live in ("demo", stream):
+        stop.clear()
+        frames = open_frames(live, stopped=stop.is_set)
+        next(frames)
+        stop.set()
+        assert list(frames) == []
+
+
+def test_demo_runs_on_the_clock_of_the_machine() -> None:
+    frames = open_frames("demo", View(fps=20))
+    taken = [next(frames) for _ in range(5)]
+    gaps = [b.mono - a.mono for a, b in itertools.pairwise(taken)]
+    assert all(gap > 0.02 for gap in gaps)
+    assert abs(taken[0].utc - time.time()) < 10
+
+
+# a Raspberry Pi's camera: what Picamera2 does, as far as its frames go
+
+
+class FakeRequest:
+    """Arrays as CompletedRequest.make_array gives them; YUV rows are padded to the stride."""
+
+    def __init__(self, camera: "FakePicamera2") -> None:
+        self._camera = camera
+        self.released = False
+
+    def make_array(self, name: str) -> Any:
+        width, height = self._camera.config[name]["size"]
+        if name == "main":
+            return np.full((height, width, 3), (1, 2, 3), np.uint8)
+        stride = (width + 63) // 64 * 64
+        planes = np.full((height * 3 // 2, stride), 99, np.uint8)
+        planes[:height, :width] = 42
+        return planes
+
+    def release(self) -> None:
+        self.released = True
+
+
+class FakePicamera2:
+    """The calls of picamera2 0.3 that the daemon makes."""
+
+    opened: "list[FakePicamera2]" = []  # noqa: RUF012  # one list for the test to look at
+    frames_left = 3
+
+    @staticmethod
+    def global_camera_info() -> list[dict[str, Any]]:
+        return [{"Model": "imx708", "Num": 0}]
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.calls: list[str] = []
+        self.requests: list[FakeRequest] = []
+        FakePicamera2.opened.append(self)
+
+    def create_video_configuration(self, **settings: Any) -> dict[str, Any]:
+        assert settings["main"]["format"] == "RGB888"
+        assert settings["lores"]["format"] == "YUV420"
+        assert all(n % 2 == 0 for n in settings["lores"]["size"])
+        assert not settings["queue"]
+        return settings
+
+    def configure(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def camera_configuration(self) -> dict[str, Any]:
+        return self.config
+
+    def captured_request(self, wait: float) -> Any:
+        import contextlib
+
+        @contextlib.contextmanager
+        def capture() -> Iterator[FakeRequest]:
+            if FakePicamera2.frames_left == 0:
+                raise TimeoutError
+            FakePicamera2.frames_left -= 1
+            request = FakeRequest(self)
+            self.requests.append(request)
+            try:
+                yield request
+            finally:
+                request.release()
+
+        assert wait > 0
+        return capture()
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+@pytest.fixture
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> Callable[[], FakePicamera2]:
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    monkeypatch.setattr(FakePicamera2, "frames_left", 3)
+    FakePicamera2.opened.clear()
+    return lambda: FakePicamera2.opened[-1]
+
+
+def test_picamera2_gives_colour_and_gray_of_one_moment(
+    picamera2: Callable[[], FakePicamera2],
+) -> None:
+    taken: list[Frame] = []
+    with pytest.raises(SourceError, match="picamera2:0: gives no more frames"):
+        taken.extend(open_frames("picamera2:0", View(width=800, height=600, gray_width=330, fps=8)))
+    assert picamera2().calls == ["start", "stop", "close"]
+    assert all(request.released for request in picamera2().requests)
+    assert picamera2().config["controls"] == {"FrameDurationLimits": (125000, 125000)}
+
+
+def test_picamera2_gray_is_without_the_padding(picamera2: Callable[[], FakePicamera2]) -> None:
+    frames = open_frames("picamera2:0", View(width=800, height=600, gray_width=330))
+    frame = next(frames)
+    assert frame.image.shape == (600, 800, 3)
+    assert frame.gray.shape == (246, 330)
+    assert (frame.gray == 42).all()
+    frames.close()  # type: ignore[attr-defined]
+    assert picamera2().calls == ["start", "stop", "close"]
+
+
+def test_picamera2_is_the_first_choice(picamera2: Callable[[], FakePicamera2]) -> None:
+    assert find_camera() == "picamera2:0"
+    next(open_frames("auto"))
+    assert picamera2().number == 0
+
+
+@pytest.mark.parametrize(("source", "expected"), [("picamera2:1", "not found; 1 connected")])
+def test_picamera2_number_that_is_not_there(
+    picamera2: Callable[[], FakePicamera2], source: str, expected: str
+) -> None:
+    with pytest.raises(SourceError, match=expected):
+        open_frames(source)
+    with pytest.raises(ConfigError, match="N a camera's number"):
+        open_frames("picamera2:left")
+
+
+def test_picamera2_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(SourceError, match="sudo apt install python3-picamera2"):
+        open_frames("picamera2:0")

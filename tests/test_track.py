@@ -1,0 +1,162 @@
+"""Tracks: one person, one visit, whatever the frame rate."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.records import Box, Face, Visit
+from edge.track import Tracker
+
+SIZE = (640, 360)
+
+
+def face(cx: float, cy: float = 150, width: float = 50) -> Face:
+    return Face(Box(cx - width / 2, cy - width / 2, width, width), 5.0)
+
+
+def walk(tracker: Tracker, seconds: float, fps: float, start: float = 0.0, **path: float) -> float:
+    """One person crosses the view; the time of the last sighting."""
+    mono = start
+    for step in range(round(seconds * fps) + 1):
+        mono = start + step / fps
+        x = path.get("x", 60.0) + path.get("speed", 100.0) * (mono - start)
+        tracker.update([face(x, path.get("y", 150.0))], mono, SIZE)
+    return mono
+
+
+@pytest.mark.parametrize("fps", [4, 6, 12.5, 30, 60])
+def test_one_walk_is_one_visit_at_any_frame_rate(fps: float) -> None:
+    tracker = Tracker()
+    end = walk(tracker, 4, fps)
+    assert tracker.present == 1
+    _, visits = tracker.update([], end + 2.1, SIZE)
+    assert [(v.start, v.end, v.label) for v in visits] == [(0.0, end, "unknown")]
+    assert tracker.present == 0
+    assert tracker.finish() == []
+
+
+def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    end = walk(tracker, 2, 10, start=end + 1.8, speed=0, x=310)
+    (visit,) = tracker.finish()
+    assert (visit.start, visit.end) == (0.0, end)
+
+
+def test_who_returns_after_the_patience_is_a_new_visit() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    walk(tracker, 2, 10, start=end + 2.2, speed=0, x=300)
+    _, ended = tracker.update([], 100, SIZE)
+    assert len(ended) == 1
+    # the first one ended before the second began
+    assert ended[0].start > 2
+
+
+def test_who_comes_in_where_another_left_is_another_person() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 3, 10, x=310, speed=100)  # out at the right edge
+    walk(tracker, 3, 10, start=end + 1.0, x=610, speed=-100)
+    assert tracker.present == 1
+    assert len(tracker.finish()) == 1
+
+
+def test_crossing_people_stay_two() -> None:
+    tracker = Tracker()
+    for step in range(41):
+        mono = step / 10
+        tracker.update([face(100 + 100 * mono, 140), face(500 - 100 * mono, 190)], mono, SIZE)
+    visits = tracker.finish()
+    assert [(v.start, v.end) for v in visits] == [(0.0, 4.0)] * 2
+
+
+def test_a_flicker_is_not_a_person() -> None:
+    tracker = Tracker(min_sightings=3, min_seconds=0.5)
+    for mono in (0.0, 0.1, 0.2, 0.3):  # often enough, but not for long enough
+        tracker.update([face(300)], mono, SIZE)
+    tracker.update([face(100)], 0.4, SIZE)
+    tracker.update([face(100)], 1.0, SIZE)  # long enough, but not often enough
+    assert tracker.present == 0
+    assert tracker.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("votes", "label", "confidence"),
+    [
+        ([0.9, 0.9, 0.9], "male", 0.9),
+        ([0.1, 0.2, 0.05], "female", 0.9),
+        ([0.9, 0.1, 0.5], "unknown", 0.5),
+        ([0.58, 0.58], "unknown", 0.58),
+        ([1.0], "male", 0.998),
+        ([], "unknown", 0.5),
+    ],
+)
+def test_label_is_the_mean_vote(votes: list[float], label: str, confidence: float) -> None:
+    tracker = Tracker(min_confidence=0.6)
+    walk(tracker, 1, 10)
+    (track,), _ = tracker.update([face(165)], 1.05, SIZE)
+    for vote in votes:
+        tracker.vote(track, vote)
+    (visit,) = tracker.finish()
+    assert visit.label == label
+    assert math.isclose(visit.confidence, confidence, abs_tol=0.03)
+
+
+def test_votes_are_asked_for_until_the_evidence_suffices() -> None:
+    tracker = Tracker(votes=5)
+    asked = 0
+    for step in range(100):
+        mono = step / 20
+        (track,), _ = tracker.update([face(300)], mono, SIZE)
+        if tracker.wants_vote(track):
+            asked += 1
+            tracker.vote(track, 0.6)
+    assert asked == 5
+    tracker.finish()
+    for step in range(100):
+        (track,), _ = tracker.update([face(300)], 10 + step / 20, SIZE)
+        if tracker.wants_vote(track):
+            tracker.vote(track, 0.99)
+    assert track.votes == 2
+
+
+places = st.tuples(st.floats(30, 600), st.floats(30, 330), st.floats(20, 120))
+crowds = st.lists(st.lists(places, max_size=6, unique=True), min_size=1, max_size=30)
+
+
+@settings(max_examples=200, deadline=None)
+@given(crowds, st.randoms(use_true_random=False))
+def test_order_of_faces_does_not_matter(
+    crowd: list[list[tuple[float, float, float]]], random: object
+) -> None:
+    def run(shuffled: bool) -> list[Visit]:
+        tracker = Tracker(min_seconds=0.1)
+        visits: list[Visit] = []
+        for step, places in enumerate(crowd):
+            faces = [face(*place) for place in places]
+            if shuffled:
+                random.shuffle(faces)  # type: ignore[attr-defined]
+            visits += tracker.update(faces, step / 10, SIZE)[1]
+        return visits + tracker.finish()
+
+    key = repr
+    assert sorted(map(key, run(False))) == sorted(map(key, run(True)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(crowds)
+def test_a_face_joins_one_track_and_ids_are_never_reused(
+    crowd: list[list[tuple[float, float, float]]],
+) -> None:
+    tracker = Tracker()
+    places_of: dict[int, int] = {}
+    for step, places in enumerate(crowd):
+        tracks, _ = tracker.update([face(*place) for place in places], step / 10, SIZE)
+        assert len({track.id for track in tracks}) == len(tracks) == len(places)
+        for track in tracks:
+            if track.hits == 1:
+                assert track.id not in places_of, "an id came back"
+            places_of[track.id] = places_of.get(track.id, 0) + 1
+            assert places_of[track.id] == track.hits
