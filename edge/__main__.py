@@ -111,7 +111,8 @@ def run(config: Config, to_stdout: bool) -> int:
         systemd.notify("STOPPING=1")
         left = courier.close(DELIVERY_WAIT_S)
         if left:
-            log.warning("%d windows not delivered yet; they stay in the outbox", left)
+            windows = "1 window" if left == 1 else f"{left} windows"
+            log.warning("%s not delivered yet; kept in the outbox", windows)
         publisher.close(messages.availability("stopped"))
         outbox.close()
     return 0

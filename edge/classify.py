@@ -154,8 +154,12 @@ def open_interpreter(model: Path, runtime: str = "auto", threads: int = 1) -> tu
             return interpreter, name
         except ImportError as error:
             reasons.append(f"{name} is not installed ({error})")
-        except (AttributeError, RuntimeError, SystemError, ValueError) as error:
+        except (AttributeError, SystemError) as error:
+            reasons.append(f"{name} does not work here ({error})")
+        except (RuntimeError, ValueError) as error:
+            # the model's fault; on some such files tflite-runtime would crash
             reasons.append(f"{name}: {str(error).strip()}")
+            break
     raise ModelError(f"model {model}: no TFLite runtime can run it: {'; '.join(reasons)}")
 
 

@@ -1,0 +1,66 @@
+"""Health is about now, and honest about what a machine does not tell."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from edge import health, systemd
+from edge.health import Health, memory_mb
+
+
+def test_report_is_about_the_time_since_the_last_one() -> None:
+    watch = Health()
+    for _ in range(4):
+        with watch.timed("detect"):
+            time.sleep(0.01)
+        watch.frame()
+    report = watch.report()
+    assert report["frames"] == 4
+    assert 10 <= report["ms"]["detect"] < 100
+    assert report["ms"]["classify"] is None
+    assert 0 < report["fps"] <= 100
+    again = watch.report()
+    assert again["frames"] == 4
+    assert again["fps"] == 0
+    assert again["ms"]["detect"] is None
+
+
+def test_memory_is_this_process(tmp_path: Path) -> None:
+    before = memory_mb()
+    ballast = bytearray(50 * 2**20)
+    assert memory_mb() - before == pytest.approx(50, abs=10)
+    del ballast
+
+
+def test_a_raspberry_pi_tells_temperature_and_throttling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "TEMPERATURE", tmp_path / "temp")
+    monkeypatch.setattr(health, "THROTTLED", tmp_path / "throttled")
+    report = Health().report()
+    assert report["temperature_c"] is None
+    assert report["throttled"] is None
+    (tmp_path / "temp").write_text("51540\n")
+    (tmp_path / "throttled").write_text("50000\n")
+    report = Health().report()
+    assert report["temperature_c"] == 51.5
+    assert report["throttled"] == 0x50000
+
+
+def test_notify_without_systemd_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    systemd.notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
+    systemd.notify("READY=1")
+
+
+def test_notify_by_an_abstract_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0edge-tally-test")
+        listener.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@edge-tally-test")
+        systemd.notify("READY=1", "STATUS=counting")
+        assert listener.recv(100) == b"READY=1\nSTATUS=counting"

@@ -1,0 +1,286 @@
+"""The whole daemon as its user starts it: real clips, a real broker, signals, exit codes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Mosquitto, Subscriber, wait_for
+
+Configure = Callable[..., Path]
+Subscribe = Callable[..., Subscriber]
+EVERYBODY = {"min_people": 1}
+TOPIC = "tally/v1/test/cam-1"
+
+
+def edge(*args: str | Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the daemon to its end."""
+    command = [sys.executable, "-m", "edge", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout_s)
+
+
+def messages(output: str, name: str) -> list[Any]:
+    """Payloads of the JSON lines whose topic ends in `name`."""
+    lines = [json.loads(line) for line in output.splitlines()]
+    return [line["payload"] for line in lines if line["topic"] == f"{TOPIC}/{name}"]
+
+
+def replay(config: Path, clip: Path) -> list[Any]:
+    run = edge("run", "--config", config, "--source", clip, "--stdout")
+    assert run.returncode == 0, run.stderr
+    return messages(run.stdout, "window")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a daemon that runs on; killed at the end of the test where it still does."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(*args: str | Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "edge", *map(str, args)]
+        with (tmp_path / "daemon.log").open("ab") as log:
+            started.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_two_people_walk_up(configure: Configure, clips: Path) -> None:
+    config = configure(privacy=EVERYBODY)
+    (window,) = replay(config, clips / "face-demographics-walking.gif")
+    assert window["people"] == {"total": 2, "female": 1, "male": 1, "unknown": 0}
+    assert window["totals"] == window["people"]
+    assert window["coverage"] == 1.0
+    assert not window["time_synced"]
+
+
+def test_nobody_faces_the_camera(configure: Configure, clips: Path) -> None:
+    (window,) = replay(configure(privacy=EVERYBODY), clips / "people-detection.gif")
+    assert window["people"]["total"] == 0
+
+
+def test_two_people_are_too_few_to_be_told_apart(configure: Configure, clips: Path) -> None:
+    (window,) = replay(configure(), clips / "face-demographics-walking.gif")
+    assert window["people"] == {"total": 2}
+    assert window["totals"] == {"total": 2, "female": 0, "male": 0, "unknown": 2}
+
+
+@pytest.mark.parametrize("clip", ["face-demographics-walking.gif", "classroom.gif"])
+def test_the_same_clip_gives_the_same_windows(configure: Configure, clips: Path, clip: str) -> None:
+    config = configure(privacy=EVERYBODY, window={"seconds": 1})
+
+    def without_ids() -> str:
+        windows = replay(config, clips / clip)
+        assert len(windows) == 3
+        for window in windows:
+            assert window.pop("id") == f"cam-1:{window.pop('epoch')}:{window['seq']}"
+        return json.dumps(windows)
+
+    assert without_ids() == without_ids()
+
+
+def test_stdout_leaves_nothing_on_disk(configure: Configure, clips: Path) -> None:
+    config = configure()
+    replay(config, clips / "people-detection.gif")
+    assert [file.name for file in config.parent.iterdir()] == ["config.yaml"]
+
+
+def test_a_clip_arrives_at_the_broker(
+    configure: Configure, clips: Path, mosquitto: Mosquitto, subscribe: Subscribe, tmp_path: Path
+) -> None:
+    mosquitto.start()
+    secret = tmp_path / "password"
+    secret.write_text("hunter2")
+    dashboard = subscribe(mosquitto.port, "tally/#", "homeassistant/#")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    mqtt |= {"username": "door", "password_file": str(secret)}
+    config = configure(privacy=EVERYBODY, mqtt=mqtt)
+    run = edge("run", "--config", config, "--source", clips / "face-demographics-walking.gif")
+    assert run.returncode == 0, run.stderr
+    wait_for(lambda: "stopped" in dashboard.payloads("availability"), "no clean end")
+    (window,) = map(json.loads, dashboard.payloads("window"))
+    assert window["people"] == {"total": 2, "female": 1, "male": 1, "unknown": 0}
+    assert not window["replayed"]
+    assert json.loads(dashboard.payloads("state")[-1]) == window
+    assert dashboard.payloads("availability") == ["online", "stopped"]
+    assert json.loads(dashboard.payloads("health")[-1])["frames"] > 0
+    (info,) = map(json.loads, dashboard.payloads("info"))
+    assert info["model"] == window["model"]
+    everything = b"".join(message.payload for message in dashboard.messages).decode()
+    assert "homeassistant/device/cam-1/config" in {m.topic for m in dashboard.messages}
+    for hidden in ("hunter2", "door", str(secret)):
+        assert hidden not in everything
+        assert hidden not in run.stderr
+
+
+def test_retained_for_a_dashboard_that_comes_later(
+    configure: Configure, clips: Path, mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
+    mosquitto.start()
+    config = configure(mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    assert edge("run", "--config", config, "--source", clips / "classroom.gif").returncode == 0
+    late = subscribe(mosquitto.port, "#")
+    expected = {f"{TOPIC}/{name}" for name in ("availability", "state", "health", "info")}
+    expected.add("homeassistant/device/cam-1/config")
+    wait_for(lambda: {m.topic for m in late.messages} == expected, "retained messages are missing")
+
+
+def test_windows_wait_on_disk_for_a_broker_that_is_away(
+    configure: Configure, clips: Path, mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
+    config = configure(privacy=EVERYBODY, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    clip = clips / "face-demographics-walking.gif"
+    run = edge("run", "--config", config, "--source", clip)
+    assert run.returncode == 0, run.stderr
+    assert f"broker 127.0.0.1:{mosquitto.port}: does not answer" in run.stderr
+    assert "1 window not delivered yet" in run.stderr
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    assert edge("run", "--config", config, "--source", clip).returncode == 0
+    wait_for(lambda: len(dashboard.payloads("window")) == 2, "a window is missing")
+    first, second = map(json.loads, dashboard.payloads("window"))
+    assert [first["seq"], second["seq"]] == [1, 2]
+    assert [first["replayed"], second["replayed"]] == [True, False]
+    assert second["totals"]["total"] == 4
+    # the old window never becomes the state
+    assert [json.loads(state)["seq"] for state in dashboard.payloads("state")] == [2]
+
+
+def test_sigterm_ends_cleanly_with_the_last_window(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    config = configure(source="demo", privacy=EVERYBODY, window={"seconds": 600}, mqtt=mqtt)
+    daemon = start("run", "--config", config)
+    wait_for(lambda: dashboard.payloads("health"), "no health")
+    # long enough for a person of the scene to be counted
+    with pytest.raises(subprocess.TimeoutExpired):
+        daemon.wait(6)
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(10) == 0
+    wait_for(lambda: "stopped" in dashboard.payloads("availability"), "no clean end")
+    (window,) = map(json.loads, dashboard.payloads("window"))
+    assert 4 < window["window"]["seconds"] < 20
+    assert window["people"]["total"] == 2
+
+
+def test_the_broker_tells_of_a_daemon_that_was_killed(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    config = configure(source="demo", mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    daemon = start("run", "--config", config)
+    wait_for(lambda: dashboard.payloads("availability") == ["online"], "no birth")
+    daemon.kill()
+    wait_for(lambda: dashboard.payloads("availability") == ["online", "offline"], "no will")
+
+
+def test_systemd_is_told(
+    configure: Configure, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        os.environ["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        try:
+            daemon = start("run", "--config", configure(source="demo"), "--stdout")
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        assert systemd.recv(1000).decode().startswith("READY=1\n")
+        assert systemd.recv(1000) == b"WATCHDOG=1"
+        daemon.terminate()
+        told = b""
+        while told != b"STOPPING=1":
+            told = systemd.recv(1000)
+        assert daemon.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "keys", "code", "expected"),
+    [
+        (["--source", "v4l2:/dev/video99"], {}, 1, "camera /dev/video99: does not exist"),
+        (["--source", "picamera2:0"], {}, 1, "picamera2 is not installed"),
+        (["--source", "README.md"], {}, 2, "source README.md: is not a video"),
+        (["--source", "none.mp4"], {}, 2, "'none.mp4': no such file"),
+        (["--source", "rtsp://u:geheim@127.0.0.1:9/"], {}, 1, "rtsp://127.0.0.1:9/: cannot be"),
+        ([], {"classifier": {"model": "README.md"}, "source": "demo"}, 2, "is not a TFLite file"),
+        ([], {"site": "a/b", "window": {"seconds": -1}}, 2, "2 mistakes"),
+    ],
+)
+def test_each_failure_is_one_clear_line(
+    configure: Configure, args: list[str], keys: dict[str, Any], code: int, expected: str
+) -> None:
+    run = edge("run", "--config", configure(**keys), "--stdout", *args)
+    assert run.returncode == code
+    (line, *details) = [
+        line for line in run.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow")
+    ]
+    assert line.startswith("ERROR ")
+    assert all(detail.startswith("  ") for detail in details)
+    assert expected in "\n".join([line, *details])
+    assert "Traceback" not in run.stderr
+    assert "geheim" not in run.stderr
+
+
+def test_model_with_another_input(configure: Configure, shared: Path, tmp_path: Path) -> None:
+    # a real TFLite file, but of another network: 224 px and 1001 classes
+    import hashlib
+
+    model = tmp_path / "model.tflite"
+    network = shared / "pretrained" / "mobilenet_v2_1.0_224_imagenet_int8.tflite"
+    model.write_bytes(network.read_bytes())
+    card = json.loads((ROOT / "models" / "gender.json").read_text())
+    card["sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
+    model.with_suffix(".json").write_text(json.dumps(card))
+    config = configure(source="demo", classifier={"model": str(model)})
+    run = edge("run", "--config", config, "--stdout")
+    assert run.returncode == 2
+    assert "takes input [1, 224, 224, 3], but its JSON says" in run.stderr
+
+
+def test_state_folder_that_cannot_be_made(configure: Configure, clips: Path) -> None:
+    config = configure(state_dir="/proc/none")
+    run = edge("run", "--config", config, "--source", clips / "classroom.gif")
+    assert run.returncode == 1
+    assert "state_dir /proc/none: cannot be made" in run.stderr
+
+
+def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> None:
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    config = configure(source="demo", mqtt=mqtt)
+    run = edge("check", "--config", config)
+    assert run.returncode == 2
+    lines = run.stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", "config"], ["ok", "model"], ["ok", "camera"], ["FAIL", "broker"],
+    ]  # fmt: skip
+    assert "Connection refused" in lines[3]
+    mosquitto.start()
+    run = edge("check", "--config", config)
+    assert run.returncode == 0
+    assert "FAIL" not in run.stdout
+    assert edge("check", "--config", config.with_name("none.yaml")).returncode == 2
+
+
+def test_usage_mistakes_end_with_2() -> None:
+    assert edge("run", "--nonsense").returncode == 2
+    assert edge().returncode == 2
+    assert edge("--version").stdout.startswith("edge-tally ")
