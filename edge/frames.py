@@ -94,7 +94,9 @@ def find_camera() -> str:
 def _silence_opencv() -> None:
     # its own lines about a file it cannot open would stand before our one clear line
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.setLogLevel(0)
+    # OpenCV moved the function between 4.11 and 4.14; level 0 is silence
+    module: Any = cv2 if hasattr(cv2, "setLogLevel") else getattr(cv2.utils, "logging")  # noqa: B009
+    module.setLogLevel(0)
 
 
 def _frame(seq: int, mono: float, utc: float, image: Image, view: View) -> Frame:

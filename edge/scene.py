@@ -113,7 +113,7 @@ def _blend(view: Image, face: Image, left: int, top: int) -> None:
 def _oval(size: int) -> npt.NDArray[np.float32]:
     across = np.linspace(-1, 1, size, dtype=np.float32)
     radius = np.hypot(across[None, :] / 0.92, across[:, None] / 1.02)
-    return np.clip((1.0 - radius) / 0.12 + 0.5, 0, 1)
+    return np.asarray(np.clip((1.0 - radius) / 0.12 + 0.5, 0, 1), np.float32)
 
 
 def _background() -> Image:

@@ -95,13 +95,11 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
     from imagenet import start_from_tflite
 
     path = shared / "pretrained" / "mobilenet_v2_1.0_224_imagenet_int8.tflite"
-    pictures = np.stack(
-        [
-            cv2.cvtColor(cv2.resize(cv2.imread(str(file)), (224, 224)), cv2.COLOR_BGR2RGB)
-            for file in sorted(PEOPLE.glob("*.jpg"))[::3]
-        ]
-    ).astype(np.uint8)
-    values = Preprocessing(size=224).normalise(pictures)
+    large = Preprocessing(size=224)
+    files = sorted(PEOPLE.glob("*.jpg"))[::3]
+    composites = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
+    pictures = np.stack([large.crop(c, large.whole(*c.shape[1::-1])) for c in composites])
+    values = large.normalise(pictures)
     model = keras.applications.MobileNetV2(
         (224, 224, 3), include_top=False, weights=None, pooling="avg"
     )
