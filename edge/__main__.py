@@ -1,11 +1,12 @@
 """Command line of the daemon: builds the parts, runs them, ends with the right exit code."""
 
 import argparse
+import contextlib
+import itertools
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,11 @@ import edge
 from edge import build, systemd
 from edge.config import Config, load_config
 from edge.deliver import Courier
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError, EdgeError, SourceError
+from edge.frames import shown_source
 from edge.health import Health, clock_synced
 from edge.pipeline import Pipeline
 from edge.publish import JsonLinesPublisher, probe
-from edge.records import Frame
 from edge.report import Reporter
 
 log = logging.getLogger("edge")
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         level=logging.DEBUG if args.verbose else logging.INFO,
         format="%(levelname)s %(message)s",
     )
-    overrides = {"source": args.source} if args.source else {}
+    overrides = {} if args.source is None else {"source": args.source}
     try:
         config = load_config(args.config, **overrides)
         cv2.setNumThreads(config.detector.threads)
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
+    except KeyboardInterrupt:  # before there was anything to end
+        return 0
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -71,58 +74,65 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def run(config: Config, to_stdout: bool) -> int:
     """Count until the source ends or a signal comes."""
-    stop = threading.Event()
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda received, _frame: signals.append(received))
+
+    def stopped() -> bool:
+        return bool(signals)
+
     classifier = build.classifier(config)
     messages = build.messages(config, classifier.card.id)
-    frames = build.frames(config, stop.is_set)
-    outbox = build.outbox(None if to_stdout else config.state_dir)
+    try:
+        frames = build.frames(config, stopped)
+    except SourceError:
+        if stopped():  # told to end while a camera was being opened
+            return 0
+        raise
     wake = threading.Event()
-    publisher = (
-        JsonLinesPublisher() if to_stdout else build.mqtt_publisher(config, messages, wake.set)
-    )
-    courier = Courier(outbox, publisher, wake)
     health = Health()
     recorded = Path(config.source).exists()
-    reporter = Reporter(
-        messages=messages,
-        outbox=outbox,
-        publisher=publisher,
-        courier=courier,
-        health=health,
-        health_seconds=config.health.seconds,
-        # a recording's times come from its file, not from this machine's clock
-        time_synced=lambda: not recorded and clock_synced(),
-    )
-    pipeline = Pipeline(
-        detect=build.detector(config),
-        tracker=build.tracker(config),
-        classify=classifier,
-        counter=build.counter(config),
-        health=health,
-        on_window=reporter.window,
-        on_frame=reporter.frame,
-    )
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(frames))
+        outbox = build.outbox(None if to_stdout else config.state_dir)
+        stack.callback(outbox.close)
+        publisher = (
+            JsonLinesPublisher() if to_stdout else build.mqtt_publisher(config, messages, wake.set)
+        )
+        stack.callback(publisher.close, messages.availability("stopped"))
+        courier = Courier(outbox, publisher, wake)
+        stack.callback(_deliver_rest, courier)
+        reporter = Reporter(
+            messages=messages,
+            outbox=outbox,
+            publisher=publisher,
+            courier=courier,
+            health=health,
+            health_seconds=config.health.seconds,
+            # a recording's times come from its file, not from this machine's clock
+            time_synced=lambda: not recorded and clock_synced(),
+        )
+        stack.callback(reporter.close)
+        stack.callback(systemd.notify, "STOPPING=1")
+        pipeline = Pipeline(
+            detect=build.detector(config),
+            tracker=build.tracker(config),
+            classify=classifier,
+            counter=build.counter(config),
+            health=health,
+            on_window=reporter.window,
+            on_frame=reporter.frame,
+        )
         reporter.open(build.info(config, classifier))
-        pipeline.run(_until(frames, stop.is_set))
-    finally:
-        systemd.notify("STOPPING=1")
-        left = courier.close(DELIVERY_WAIT_S)
-        if left:
-            windows = "1 window" if left == 1 else f"{left} windows"
-            log.warning("%s not delivered yet; kept in the outbox", windows)
-        publisher.close(messages.availability("stopped"))
-        outbox.close()
+        pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
     return 0
 
 
-def _until(frames: Iterator[Frame], stopped: Callable[[], bool]) -> Iterator[Frame]:
-    for frame in frames:
-        if stopped():
-            return
-        yield frame
+def _deliver_rest(courier: Courier) -> None:
+    left = courier.close(DELIVERY_WAIT_S)
+    if left:
+        windows = "1 window" if left == 1 else f"{left} windows"
+        log.warning("%s not delivered yet; kept in the outbox", windows)
 
 
 def check(config: Config, path: Path) -> int:
@@ -133,11 +143,9 @@ def check(config: Config, path: Path) -> int:
         return f"{config.classifier.model}: {classifier.card.id} on {classifier.runtime}"
 
     def camera() -> str:
-        frames = build.frames(config)
-        frame = next(frames)
-        frames.close()  # type: ignore[attr-defined]  # every source is a generator
-        width, height = frame.image.shape[1::-1]
-        return f"{config.source}: {width} x {height}"
+        with contextlib.closing(build.frames(config)) as frames:
+            width, height = next(frames).image.shape[1::-1]
+        return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
         probe(build.broker(config))

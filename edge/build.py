@@ -1,6 +1,6 @@
 """The parts of the daemon, made from the configuration; the tools make theirs here too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,10 @@ from edge.config import Config
 from edge.count import Counter
 from edge.errors import EdgeError
 from edge.faces import HaarDetector
-from edge.frames import View, open_frames, shown_url
+from edge.frames import Frames, View, open_frames, shown_source
 from edge.messages import Messages
 from edge.outbox import Outbox
 from edge.publish import Broker, MqttPublisher, tls_context
-from edge.records import Frame
 from edge.track import Tracker
 
 OUTBOX = "outbox.db"
@@ -22,7 +21,7 @@ HOME_ASSISTANT_BIRTH = "status"
 """Below the discovery prefix, where Home Assistant says that it has come up."""
 
 
-def frames(config: Config, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
+def frames(config: Config, stopped: Callable[[], bool] = lambda: False) -> Frames:
     view = View(
         width=config.camera.width,
         height=config.camera.height,
@@ -97,7 +96,7 @@ def broker(config: Config) -> Broker:
     return Broker(
         host=settings.host,
         port=settings.port,
-        client_id=f"edge-tally-{config.site}-{config.device}",
+        client_id=f"edge-tally/{config.site}/{config.device}",
         username=settings.username,
         password_file=settings.password_file,
         keepalive=settings.keepalive,
@@ -118,8 +117,7 @@ def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> 
 def info(config: Config, model: Classifier) -> dict[str, Any]:
     """What the `info` topic tells: versions, model, configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
-    if "://" in config.source:
-        settings["source"] = shown_url(config.source)
+    settings["source"] = shown_source(config.source)
     return {
         "version": edge.__version__,
         "model": model.card.id,

@@ -22,7 +22,45 @@ from edge.errors import ConfigError
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""
 
-CAMERAS = ("auto", "picamera2:", "v4l2:", "demo")
+CAMERA = re.compile(r"auto|demo|picamera2:[0-9]{1,3}|v4l2:/.+|[a-z0-9+.-]+://.+", re.IGNORECASE)
+"""Sources that are not files."""
+
+
+def _host(host: str) -> str:
+    try:
+        host.encode("idna")
+        if re.fullmatch(r"[^\s/@\\]{1,253}", host):
+            return host
+    except UnicodeError:
+        pass
+    raise ValueError(f"{_shown(host)}: must be a host name or an address, without mqtt:// or user")
+
+
+def _path(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError(f"{_shown(path)}: must not hold a NUL")
+    return path
+
+
+def _source(source: str) -> str:
+    try:
+        known = CAMERA.fullmatch(source) or (source and Path(source).exists())
+    except (OSError, ValueError):  # longer than a path may be, or with a NUL
+        known = False
+    if known:
+        return source
+    raise ValueError(
+        f"{_shown(source)}: no such file or folder; allowed are auto, demo, picamera2:N, "
+        "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(str(value) if isinstance(value, Path) else value)
+    if "@" in text:  # what stands before it may be a password
+        text = "'***@" + text.rsplit("@", 1)[1]
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
 
 ExistingFile = Annotated[FilePath, Field(strict=False)]
 
@@ -45,7 +83,7 @@ class Camera(Section):
 
     width: int = Field(640, ge=64, le=4096, multiple_of=2)
     height: int = Field(480, ge=64, le=4096, multiple_of=2)
-    fps: float = Field(10, gt=0, le=120)
+    fps: float = Field(10, ge=1, le=120)
     timeout: float = Field(10, ge=1, le=300)
 
 
@@ -109,13 +147,15 @@ class Tls(Section):
     def _pair(self) -> "Tls":
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file must be given together")
+        if not self.enabled and (self.ca_file or self.cert_file):
+            raise ValueError("certificates are given, but enabled is false")
         return self
 
 
 class Mqtt(Section):
     """The broker, and how to speak to it."""
 
-    host: str = Field("localhost", min_length=1, max_length=253, pattern=r"^[^\s/@]+$")
+    host: Annotated[str, AfterValidator(_host)] = "localhost"
     port: int = Field(1883, ge=1, le=65535)
     username: str | None = Field(None, min_length=1)
     password_file: ExistingFile | None = None
@@ -143,7 +183,7 @@ class Config(Section):
 
     site: str = Field("site", pattern=NAME)
     device: str = Field(default_factory=lambda: host_name(), pattern=NAME)
-    source: Annotated[str, AfterValidator(lambda source: _source(source))] = "auto"
+    source: Annotated[str, AfterValidator(_source)] = "auto"
     camera: Camera = Camera()
     detector: Detector = Detector()
     tracker: Tracker = Tracker()
@@ -152,20 +192,7 @@ class Config(Section):
     privacy: Privacy = Privacy()
     health: Health = Health()
     mqtt: Mqtt = Mqtt()
-    state_dir: Annotated[Path, Field(strict=False)] = Path("state")
-
-
-def _source(source: str) -> str:
-    try:
-        known = source.startswith(CAMERAS) or "://" in source or Path(source).exists()
-    except (OSError, ValueError):  # longer than a path may be, or with a NUL
-        known = False
-    if known:
-        return source
-    raise ValueError(
-        f"{_shown(source)}: no such file or folder; allowed are auto, demo, picamera2:N, "
-        "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
-    )
+    state_dir: Annotated[Path, Field(strict=False), AfterValidator(_path)] = Path("state")
 
 
 def host_name() -> str:
@@ -185,12 +212,17 @@ def load_config(path: Path, **overrides: str) -> Config:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
+        # not the error's own text: it quotes the line, which may hold a secret
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        reason = getattr(error, "problem", None) or type(error).__name__
+        raise ConfigError(f"{path}: is not valid YAML{where}: {reason}") from error
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold keys and values, not {_shown(data)}")
+    # given or not, its default model must exist
+    data.setdefault("classifier", {})
     try:
         return Config.model_validate(data | overrides)
     except ValidationError as error:
@@ -233,11 +265,6 @@ def _fields_at(location: tuple[Any, ...]) -> list[str]:
     for part in location:
         section = section.model_fields[part].annotation
     return sorted(section.model_fields)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _is_loopback(host: str) -> bool:

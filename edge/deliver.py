@@ -3,16 +3,22 @@
 The disk of a Pi may take long to sync and a broker long to answer; frames do not wait for either.
 """
 
+import logging
 import threading
 import time
 from typing import Protocol
 
+from edge.errors import EdgeError
 from edge.messages import replayed
 from edge.outbox import Outbox
 from edge.records import Message
 
+log = logging.getLogger(__name__)
+
 IN_FLIGHT = 20
 """Windows sent but not yet acknowledged, at most."""
+RETRY_S = 1.0
+"""How often the courier looks for work without being woken."""
 LATE_S = 10.0
 """A window sent longer than this after it was made is marked as replayed."""
 
@@ -37,6 +43,8 @@ class Courier:
         """Windows up to this key were made before the daemon started."""
         self._sent = 0
         self._in_flight = 0
+        self._acknowledged: list[int] = []
+        self._trouble: str | None = None
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
@@ -48,9 +56,12 @@ class Courier:
         self._wake.set()
 
     def close(self, timeout_s: float) -> int:
-        """Wait until all is delivered, for `timeout_s` at most; the number of windows left."""
+        """Wait until all is delivered, for `timeout_s` at most; the number of windows left.
+
+        Raises EdgeError where the outbox cannot be read.
+        """
         end = time.monotonic() + timeout_s
-        while len(self._outbox) and time.monotonic() < end:
+        while len(self._outbox) and time.monotonic() < end and self._thread.is_alive():
             self._wake.set()
             time.sleep(0.02)
         self._stop = True
@@ -60,15 +71,24 @@ class Courier:
 
     def _run(self) -> None:
         while not self._stop:
-            self._wake.wait(1.0)
+            self._wake.wait(RETRY_S)
             self._wake.clear()
-            self._step()
+            try:
+                self._step()
+                self._trouble = None
+            except EdgeError as error:
+                # a disk that is full or busy may mend; nothing is forgotten until it does
+                if self._trouble != str(error):
+                    log.error("delivery waits: %s", error)
+                self._trouble = str(error)
 
     def _step(self) -> None:
-        keys = self._publisher.poll()
-        if keys:
-            self._outbox.delete(keys)
-            self._in_flight -= len(keys)
+        acknowledged = self._publisher.poll()
+        self._in_flight -= len(acknowledged)
+        self._acknowledged += acknowledged
+        if self._acknowledged:
+            self._outbox.delete(self._acknowledged)
+            self._acknowledged = []
         while self._publisher.connected and self._in_flight < IN_FLIGHT:
             messages = self._outbox.pending(self._sent, IN_FLIGHT - self._in_flight)
             if not messages:

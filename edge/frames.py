@@ -3,13 +3,13 @@
 import itertools
 import logging
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -20,10 +20,17 @@ from edge.scene import Scene
 
 log = logging.getLogger(__name__)
 
+Frames = Generator[Frame, None, None]
+"""Frames as they come; to be closed, which lets go of the camera."""
+
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 STILL_S = 2.0
 """A single picture is shown for this long: a face must be seen more than once to count."""
 OPEN_TIMEOUT_MS = 10_000
+JOIN_S = 3.0
+"""How long a camera's last picture is waited for at the end."""
+PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
+"""What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,8 @@ class View:
 
 def open_frames(
     source: str, view: View = View(), *, stopped: Callable[[], bool] = lambda: False
-) -> Iterator[Frame]:
-    """The frames of `source`; close the iterator to let go of the camera.
+) -> Frames:
+    """The frames of `source`, which is one that `config` let through.
 
     Files are read frame by frame on their own clock, and their `utc` begins when the file was last
     modified, so the same file always gives the same frames. From a camera the newest frame wins.
@@ -60,7 +67,7 @@ def open_frames(
     if source == "demo":
         return _demo(view, stopped)
     if source.startswith("picamera2:"):
-        return _picamera2(_number(source, "picamera2:"), view, stopped)
+        return _picamera2(int(source.removeprefix("picamera2:")), view, stopped)
     if source.startswith("v4l2:"):
         return _v4l2(source.removeprefix("v4l2:"), view, stopped)
     if "://" in source:
@@ -80,7 +87,7 @@ def find_camera() -> str:
 
         if Picamera2.global_camera_info():
             return "picamera2:0"
-    except (ImportError, RuntimeError) as error:
+    except PICAMERA2_FAILS as error:
         log.debug("no picamera2: %s", error)
     for device in sorted(Path("/dev").glob("video*")):
         capture = _capture(device)
@@ -111,7 +118,7 @@ def _frame(seq: int, mono: float, utc: float, image: Image, view: View) -> Frame
 # files, each on its own clock
 
 
-def _video(path: Path, view: View) -> Iterator[Frame]:
+def _video(path: Path, view: View) -> Frames:
     started = _modified(path)
     capture = cv2.VideoCapture(str(path))
     readable, image = capture.read()
@@ -121,9 +128,7 @@ def _video(path: Path, view: View) -> Iterator[Frame]:
     return _video_frames(capture, np.asarray(image, np.uint8), started, view)
 
 
-def _video_frames(
-    capture: cv2.VideoCapture, image: Image, started: float, view: View
-) -> Iterator[Frame]:
+def _video_frames(capture: cv2.VideoCapture, image: Image, started: float, view: View) -> Frames:
     try:
         step = 1 / (capture.get(cv2.CAP_PROP_FPS) or view.fps)
         mono = 0.0
@@ -140,21 +145,25 @@ def _video_frames(
         capture.release()
 
 
-def _folder(path: Path, view: View) -> Iterator[Frame]:
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+def _folder(path: Path, view: View) -> Frames:
+    _modified(path)
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+    except OSError as error:
+        raise ConfigError(f"source {path}: cannot be read ({error.strerror})") from error
     if not files:
         raise ConfigError(f"source {path}: holds no pictures ({', '.join(sorted(PICTURES))})")
     return _folder_frames(files, view)
 
 
-def _folder_frames(files: list[Path], view: View) -> Iterator[Frame]:
+def _folder_frames(files: list[Path], view: View) -> Frames:
     started = _modified(files[0])
     for seq, file in enumerate(files):
         mono = seq / view.fps
         yield _frame(seq, mono, started + mono, _read(file), view)
 
 
-def _picture(path: Path, view: View) -> Iterator[Frame]:
+def _picture(path: Path, view: View) -> Frames:
     image, started = _read(path), _modified(path)
     times = (seq / view.fps for seq in range(round(STILL_S * view.fps) + 1))
     return (_frame(seq, mono, started + mono, image, view) for seq, mono in enumerate(times))
@@ -162,7 +171,10 @@ def _picture(path: Path, view: View) -> Iterator[Frame]:
 
 def _read(file: Path) -> Image:
     _modified(file)
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that speaks of gigabytes
+        image = None
     if image is None:
         raise ConfigError(f"source {file}: is not a picture that OpenCV can read")
     return np.asarray(image, np.uint8)
@@ -178,7 +190,7 @@ def _modified(path: Path) -> float:
 # live sources, on the machine's clock
 
 
-def _demo(view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+def _demo(view: View, stopped: Callable[[], bool]) -> Frames:
     scene = Scene()
     begin = time.monotonic()
     for seq in itertools.count():
@@ -189,7 +201,7 @@ def _demo(view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
         yield _frame(seq, mono, time.time(), scene.draw(mono - begin), view)
 
 
-def _v4l2(device: str, view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+def _v4l2(device: str, view: View, stopped: Callable[[], bool]) -> Frames:
     path = Path(device)
     if not path.exists():
         here = ", ".join(str(p) for p in sorted(Path("/dev").glob("video*"))) or "none"
@@ -212,43 +224,56 @@ def _capture(device: Path) -> cv2.VideoCapture:
     return cv2.VideoCapture(str(device), cv2.CAP_V4L2)
 
 
-def _stream(url: str, view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+def _stream(url: str, view: View, stopped: Callable[[], bool]) -> Frames:
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
     timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(view.timeout * 1000)]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
-        raise SourceError(f"stream {shown_url(url)}: cannot be opened; is the address right?")
-    return _newest(capture, f"stream {shown_url(url)}", view, stopped)
+        raise SourceError(f"stream {shown_source(url)}: cannot be opened; is the address right?")
+    return _newest(capture, f"stream {shown_source(url)}", view, stopped)
 
 
-def shown_url(url: str) -> str:
-    """`url` as it may be logged: without user name and password, and without the query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rsplit("@", 1)[-1]
-    return f"{parts.scheme}://{host}{parts.path}"
+def shown_source(source: str) -> str:
+    """`source` as it may be shown: of a URL the scheme and the host, never what may be a secret.
+
+    Cameras are known to want their password before the host, in the path and in the query.
+    """
+    scheme, separator, rest = source.partition("://")
+    if not separator:
+        return source
+    authority, slash, path = rest.partition("/")
+    host = authority.rsplit("@", 1)[-1]
+    # an @ further on means that the password holds a slash
+    plain = "@" not in path and re.fullmatch(r"[A-Za-z0-9.:\[\]_-]+", host)
+    return f"{scheme}://{host if plain else '***'}{slash and '/...'}"
 
 
 def _newest(
     capture: cv2.VideoCapture, name: str, view: View, stopped: Callable[[], bool]
-) -> Iterator[Frame]:
+) -> Frames:
     """Frames of a live capture, read on a thread so that an old one never waits in a buffer."""
     fresh = threading.Condition()
     newest: list[tuple[float, float, Image] | None] = [None]
     over = threading.Event()
 
     def read() -> None:
-        while not over.is_set():
-            readable, image = capture.read()
-            with fresh:
+        try:
+            while not over.is_set():
+                readable, image = capture.read()
                 if not readable:
-                    over.set()
-                else:
+                    break
+                with fresh:
                     newest[0] = (time.monotonic(), time.time(), np.asarray(image, np.uint8))
+                    fresh.notify()
+        finally:
+            capture.release()
+            with fresh:
+                over.set()
                 fresh.notify()
-        capture.release()
 
     # a daemon thread: a driver may hang in read() for ever, and must not keep the process alive
-    threading.Thread(target=read, name="camera", daemon=True).start()
+    reader = threading.Thread(target=read, name="camera", daemon=True)
+    reader.start()
     try:
         due = heard = time.monotonic()
         for seq in itertools.count():
@@ -268,41 +293,45 @@ def _newest(
             yield _frame(seq, mono, utc, image, view)
     finally:
         over.set()
+        # a thread that comes back from OpenCV while Python shuts down would abort the process
+        reader.join(JOIN_S)
 
 
-def _picamera2(number: int, view: View, stopped: Callable[[], bool]) -> Iterator[Frame]:
+def _picamera2(number: int, view: View, stopped: Callable[[], bool]) -> Frames:
+    name = f"camera picamera2:{number}"
     try:
         from picamera2 import Picamera2
-    except ImportError as error:
+    except PICAMERA2_FAILS as error:
         raise SourceError(
-            f"camera picamera2:{number}: picamera2 is not installed ({error}); on a Raspberry Pi: "
-            "sudo apt install python3-picamera2, then make setup"
+            f"{name}: picamera2 is not installed or does not fit ({error}); on a Raspberry Pi: "
+            "sudo apt install python3-picamera2, then make clean setup"
         ) from error
-    cameras = Picamera2.global_camera_info()
-    if number >= len(cameras):
-        raise SourceError(f"camera picamera2:{number}: not found; {len(cameras)} connected")
-    camera = Picamera2(number)
     # lores may not be larger than main, and its sides must be even
     gray_width = min(view.gray_width, view.width) & ~1
     gray_height = (view.height * gray_width // view.width) & ~1
     frame_us = round(1e6 / view.fps)
-    camera.configure(
-        camera.create_video_configuration(
-            # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
-            main={"size": (view.width, view.height), "format": "RGB888"},
-            lores={"size": (gray_width, gray_height), "format": "YUV420"},
-            controls={"FrameDurationLimits": (frame_us, frame_us)},
-            buffer_count=4,
-            queue=False,
+    try:
+        connected = len(Picamera2.global_camera_info())
+        if number >= connected:
+            raise SourceError(f"{name}: not found; {connected} connected")
+        camera = Picamera2(number)
+        camera.configure(
+            camera.create_video_configuration(
+                # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
+                main={"size": (view.width, view.height), "format": "RGB888"},
+                lores={"size": (gray_width, gray_height), "format": "YUV420"},
+                controls={"FrameDurationLimits": (frame_us, frame_us)},
+                buffer_count=4,
+                queue=False,
+            )
         )
-    )
-    return _picamera2_frames(camera, f"camera picamera2:{number}", view, stopped)
+        camera.start()
+    except PICAMERA2_FAILS as error:
+        raise SourceError(f"{name}: cannot be opened ({error})") from error
+    return _picamera2_frames(camera, name, view, stopped)
 
 
-def _picamera2_frames(
-    camera: Any, name: str, view: View, stopped: Callable[[], bool]
-) -> Iterator[Frame]:
-    camera.start()
+def _picamera2_frames(camera: Any, name: str, view: View, stopped: Callable[[], bool]) -> Frames:
     try:
         width, height = camera.camera_configuration()["lores"]["size"]
         for seq in itertools.count():
@@ -320,10 +349,3 @@ def _picamera2_frames(
     finally:
         camera.stop()
         camera.close()
-
-
-def _number(source: str, prefix: str) -> int:
-    number = source.removeprefix(prefix)
-    if not number.isdigit():
-        raise ConfigError(f"source {source}: must be {prefix}N with N a camera's number, as in 0")
-    return int(number)

@@ -105,7 +105,7 @@ class Messages:
             "outbox": _sensor("Windows waiting", health, "outbox", diagnostic=True),
         }
         for name, component in components.items():
-            component["unique_id"] = f"edge-tally-{self._device}-{name}"
+            component["unique_id"] = f"edge-tally-{self._site}-{self._device}-{name}"
         payload = {
             "device": {
                 "identifiers": [f"edge-tally-{self._site}-{self._device}"],

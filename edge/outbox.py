@@ -4,8 +4,10 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from edge.errors import EdgeError
 from edge.records import Message, People
@@ -68,57 +70,66 @@ class Outbox:
             raise
         return db
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, one thread at a time; raises EdgeError where the disk refuses."""
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise EdgeError(f"outbox: the disk refuses ({error})") from error
+            finally:
+                if self._db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+
+    def _read(self, query: str, *values: int) -> list[Any]:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise EdgeError(f"outbox: cannot be read ({error})") from error
+
     def append(self, people: People, make: Callable[[int, People], Message]) -> Message:
         """Count `people` and keep the message that `make(seq, totals)` gives, in one transaction.
 
         Raises EdgeError where the disk refuses it; then nothing was counted.
         """
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                seq, female, male, unknown = self._db.execute(
-                    "UPDATE counters SET seq = seq + 1, female = female + ?, male = male + ?,"
-                    " unknown = unknown + ? RETURNING seq, female, male, unknown",
-                    (people.female, people.male, people.unknown),
-                ).fetchone()
-                message = make(seq, People(female, male, unknown))
-                self._db.execute(
-                    "INSERT INTO windows VALUES (?, ?, ?, ?)",
-                    (seq, message.topic, message.payload, message.qos),
-                )
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise EdgeError(f"outbox: cannot be written ({error})") from error
+        with self._transaction():
+            seq, female, male, unknown = self._db.execute(
+                "UPDATE counters SET seq = seq + 1, female = female + ?, male = male + ?,"
+                " unknown = unknown + ? RETURNING seq, female, male, unknown",
+                (people.female, people.male, people.unknown),
+            ).fetchone()
+            message = make(seq, People(female, male, unknown))
+            self._db.execute(
+                "INSERT INTO windows VALUES (?, ?, ?, ?)",
+                (seq, message.topic, message.payload, message.qos),
+            )
         return message
 
     def pending(self, after: int = 0, limit: int = 20) -> list[Message]:
-        """The oldest messages with a key greater than `after`, in order."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT topic, payload, qos, seq FROM windows WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            ).fetchall()
+        """The oldest messages with a key greater than `after`, in order. Raises EdgeError."""
+        rows = self._read(
+            "SELECT topic, payload, qos, seq FROM windows WHERE seq > ? ORDER BY seq LIMIT ?",
+            after,
+            limit,
+        )
         return [Message(topic, payload, qos, False, seq) for topic, payload, qos, seq in rows]
 
     def newest(self) -> int:
         """The key of the newest window ever appended in this epoch; 0 where there is none."""
-        with self._lock:
-            (seq,) = self._db.execute("SELECT seq FROM counters").fetchone()
-        return int(seq)
+        return int(self._read("SELECT seq FROM counters")[0][0])
 
     def delete(self, keys: list[int]) -> None:
-        """Forget messages that were acknowledged."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        """Forget messages that were acknowledged. Raises EdgeError."""
+        with self._transaction():
             self._db.executemany("DELETE FROM windows WHERE seq = ?", [(key,) for key in keys])
-            self._db.execute("COMMIT")
 
     def __len__(self) -> int:
-        with self._lock:
-            (number,) = self._db.execute("SELECT count(*) FROM windows").fetchone()
-        return int(number)
+        return int(self._read("SELECT count(*) FROM windows")[0][0])
 
     def close(self) -> None:
         with self._lock:

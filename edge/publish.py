@@ -1,8 +1,11 @@
 """Messages out of the process: MQTT, or JSON lines on stdout."""
 
+import contextlib
 import json
 import logging
+import os
 import queue
+import socket
 import ssl
 import sys
 import threading
@@ -34,14 +37,21 @@ class JsonLinesPublisher:
         self._delivered: list[int] = []
 
     def publish(self, message: Message) -> None:
+        """Raises EdgeError where nobody reads stdout any more."""
         try:
             payload = json.loads(message.payload)
         except ValueError:
             payload = message.payload
         line = json.dumps({"topic": message.topic, "payload": payload}, separators=(",", ":"))
         with self._lock:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except OSError as error:
+                # what is left in the buffer must not fail once more when the program ends
+                with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
+                    os.dup2(nowhere.fileno(), self._stream.fileno())
+                raise EdgeError(f"stdout: cannot be written ({error.strerror})") from error
             if message.key is not None:
                 self._delivered.append(message.key)
 
@@ -173,13 +183,16 @@ class MqttPublisher:
         return keys
 
     def close(self, last: Message) -> None:
-        """Publish `last` if the broker is there, and disconnect without the will."""
-        if self.connected:
+        """Publish `last` and disconnect; where `last` does not get through, the will speaks."""
+        if self._linked:
             info = self._client.publish(last.topic, last.payload, 1, last.retain)
-            try:
+            with contextlib.suppress(RuntimeError, ValueError):  # the link broke meanwhile
                 info.wait_for_publish(2)
-            except RuntimeError:  # the link broke meanwhile: the will speaks instead
-                log.warning("broker %s: left before the last message was delivered", self._where)
+            connection = self._client.socket()
+            if not info.is_published() and isinstance(connection, socket.socket):
+                log.warning("broker %s: the last message was not delivered", self._where)
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -230,12 +243,10 @@ class MqttPublisher:
         _client: mqtt.Client,
         _data: Any,
         mid: int,
-        reason: ReasonCode,
+        _reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        if reason.is_failure:
-            log.error("broker %s: refuses a message: %s", self._where, reason)
-            return
+        # MQTT 3.1.1 knows no refusal here
         self._acknowledged.put(mid)
         self._wake()
 
@@ -262,8 +273,9 @@ def probe(broker: Broker, timeout_s: float = 5.0) -> None:
         while not answers and time.monotonic() < end:
             if client.loop(0.2) != mqtt.MQTT_ERR_SUCCESS:
                 break
-    except OSError as error:
-        raise EdgeError(f"broker {broker.where}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise EdgeError(f"broker {broker.where}: {reason}") from error
     finally:
         client.disconnect()
     if not answers:

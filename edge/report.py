@@ -1,5 +1,6 @@
 """What is published when: windows as they close, health at its interval, the rest once."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import edge
 from edge import systemd
 from edge.deliver import Courier, Publisher
+from edge.errors import EdgeError
 from edge.health import Health
 from edge.messages import Messages
 from edge.outbox import Outbox
@@ -34,6 +36,7 @@ class Reporter:
         self._health, self._health_seconds = health, health_seconds
         self._time_synced = time_synced
         self._health_due = float("-inf")
+        self._unsaved: list[Window] = []
 
     def open(self, info: Mapping[str, Any]) -> None:
         """Say who is here."""
@@ -45,7 +48,22 @@ class Reporter:
             self._publisher.publish(message)
 
     def window(self, window: Window) -> None:
-        """Keep a window safe, hand it on, and show it as the newest state."""
+        """Keep a window safe, hand it on, and show it as the newest state.
+
+        Where the disk refuses it, it waits in memory and is tried again with the next health.
+        """
+        self._unsaved.append(window)
+        try:
+            self._save()
+        except EdgeError as error:
+            log.error("%s; %d windows wait in memory", error, len(self._unsaved))
+
+    def _save(self) -> None:
+        while self._unsaved:
+            self._keep(self._unsaved[0])
+            self._unsaved.pop(0)
+
+    def _keep(self, window: Window) -> None:
         message = self._outbox.append(
             window.people,
             lambda seq, totals: self._messages.window(
@@ -68,5 +86,21 @@ class Reporter:
         systemd.notify("WATCHDOG=1")
         if frame.mono >= self._health_due:
             self._health_due = frame.mono + self._health_seconds
-            values = self._health.report() | {"outbox": len(self._outbox)}
+            with contextlib.suppress(EdgeError):  # it was logged when it began
+                self._save()
+            values = self._health.report() | {"outbox": self._waiting()}
             self._publisher.publish(self._messages.health(values))
+
+    def _waiting(self) -> int | None:
+        """Windows not yet delivered; None where the disk does not tell."""
+        try:
+            return len(self._outbox) + len(self._unsaved)
+        except EdgeError:
+            return None
+
+    def close(self) -> None:
+        """The last chance for windows in memory. Raises EdgeError where the disk refuses still."""
+        try:
+            self._save()
+        except EdgeError as error:
+            raise EdgeError(f"{error}; {len(self._unsaved)} windows are lost") from error

@@ -88,7 +88,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("site: [", "is not valid YAML"),
         ("- site", "must hold keys and values"),
-        ("site: a\nsite: b", "'site' stands here again"),
+        ("site: a\nsite: b", "is not valid YAML, line 2: key 'site' stands here again"),
         ("source: nowhere.mp4", "no such file"),
         ("mqtt: {discovery_prefix: home/#}", "mqtt.discovery_prefix"),
         ("mqtt: {tls: {cert_file: config.yaml}}", "cert_file and key_file"),
@@ -100,6 +100,14 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("detector: {min_face_px: 50, max_face_px: 40}", "greater than min_face_px"),
         ("? [a]\n: b", "is not valid YAML"),
         ("1: 2", "Keys should be strings"),
+        ("source: demo2", "no such file"),
+        ("source: 'picamera2:left'", "picamera2:N"),
+        ("source: 'v4l2:'", "v4l2:/dev/videoN"),
+        ("source: ''", "no such file"),
+        ("mqtt: {host: a..b}", "mqtt.host: 'a..b': must be a host name"),
+        ("mqtt: {tls: {ca_file: config.yaml}}", "but enabled is false"),
+        ('state_dir: "a\\0b"', "must not hold a NUL"),
+        ("camera: {fps: 0.05}", "camera.fps: 0.05: "),
     ],
 )
 def test_each_mistake_gets_a_clear_line(
@@ -109,6 +117,31 @@ def test_each_mistake_gets_a_clear_line(
     with pytest.raises(ConfigError, match=r"config\.yaml: ") as caught:
         load(tmp_path, text)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "source: 'rtsp:/admin:geheim@cam/1'",
+        "mqtt: {host: 'mqtt://user:geheim@broker'}",
+        "source: rtsp://admin:geheim@cam/1: x",
+        "mqtt: {password: geheim}",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_missing_default_model_hides_no_other_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "site: a b\nbogus: 1")
+    assert "3 mistakes" in str(caught.value)
+    assert "classifier.model: 'models/gender.tflite': Path does not" in str(caught.value)
 
 
 def test_missing_file(tmp_path: Path) -> None:

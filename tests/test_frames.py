@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.frames import View, find_camera, open_frames, shown_url
+from edge.frames import View, find_camera, open_frames, shown_source
 from edge.records import Frame
 
 MODIFIED = 1_700_000_000
@@ -88,6 +88,17 @@ def test_file_that_is_not_what_it_says(tmp_path: Path, name: str) -> None:
         open_frames(str(tmp_path / name))
 
 
+def test_a_picture_whose_header_speaks_of_gigabytes(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    with pytest.raises(ConfigError, match=r"huge\.png: is not a picture"):
+        open_frames(str(tmp_path / "huge.png"))
+
+
 def test_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no pictures"):
         open_frames(str(tmp_path))
@@ -104,12 +115,24 @@ def test_device_that_is_no_camera() -> None:
 
 
 def test_stream_that_is_not_there() -> None:
-    with pytest.raises(SourceError, match=r"stream rtsp://127\.0\.0\.1:9/door: cannot be opened"):
+    with pytest.raises(SourceError, match=r"stream rtsp://127\.0\.0\.1:9/\.\.\.: cannot be opened"):
         open_frames("rtsp://user:secret@127.0.0.1:9/door?token=secret")
 
 
-def test_shown_url_has_no_secrets() -> None:
-    assert shown_url("rtsp://u:p@cam.example:554/a/b?key=1") == "rtsp://cam.example:554/a/b"
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("rtsp://u:p@cam.example:554/a/b?key=1", "rtsp://cam.example:554/..."),
+        ("http://10.0.0.9/user=admin_password=secret", "http://10.0.0.9/..."),
+        ("http://[::1]:80", "http://[::1]:80"),
+        ("rtsp://admin:pa/ss@cam/", "rtsp://***/..."),
+        ("rtsp://admin:pa#ss@cam", "rtsp://cam"),
+        ("rtsp://pass?word[/", "rtsp://***/..."),
+        ("clips/door.mp4", "clips/door.mp4"),
+    ],
+)
+def test_shown_source_has_no_secrets(source: str, shown: str) -> None:
+    assert shown_source(source) == shown
 
 
 @pytest.fixture
@@ -266,7 +289,7 @@ def test_picamera2_gray_is_without_the_padding(picamera2: Callable[[], FakePicam
     assert frame.image.shape == (600, 800, 3)
     assert frame.gray.shape == (246, 330)
     assert (frame.gray == 42).all()
-    frames.close()  # type: ignore[attr-defined]
+    frames.close()
     assert picamera2().calls == ["start", "stop", "close"]
 
 
@@ -276,17 +299,32 @@ def test_picamera2_is_the_first_choice(picamera2: Callable[[], FakePicamera2]) -
     assert picamera2().number == 0
 
 
-@pytest.mark.parametrize(("source", "expected"), [("picamera2:1", "not found; 1 connected")])
-def test_picamera2_number_that_is_not_there(
-    picamera2: Callable[[], FakePicamera2], source: str, expected: str
-) -> None:
-    with pytest.raises(SourceError, match=expected):
-        open_frames(source)
-    with pytest.raises(ConfigError, match="N a camera's number"):
-        open_frames("picamera2:left")
+@pytest.mark.usefixtures("picamera2")
+def test_picamera2_number_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match="not found; 1 connected"):
+        open_frames("picamera2:1")
+
+
+@pytest.mark.usefixtures("picamera2")
+def test_picamera2_in_use_by_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(self: FakePicamera2, number: int) -> None:
+        raise RuntimeError("Failed to acquire camera: Device or resource busy")
+
+    monkeypatch.setattr(FakePicamera2, "__init__", busy)
+    with pytest.raises(SourceError, match=r"picamera2:0: cannot be opened \(Failed to acquire"):
+        open_frames("picamera2:0")
 
 
 def test_picamera2_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(SourceError, match="sudo apt install python3-picamera2"):
+        open_frames("picamera2:0")
+
+
+def test_picamera2_built_for_another_numpy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = "raise ValueError('numpy.dtype size changed, may indicate binary incompatibility')"
+    (tmp_path / "picamera2.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(SourceError, match=r"does not fit .numpy.dtype size changed"):
         open_frames("picamera2:0")

@@ -59,9 +59,21 @@ def test_a_message_that_cannot_be_made_counts_nothing(tmp_path: Path) -> None:
     other.execute("INSERT INTO windows VALUES (2, 't', '{}', 1)")
     other.commit()
     other.close()
-    with pytest.raises(EdgeError, match="cannot be written"):
+    with pytest.raises(EdgeError, match="the disk refuses"):
         outbox.append(People(female=1), make)
     assert outbox.newest() == 1
+    outbox.close()
+
+
+def test_a_message_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db")
+
+    def fails(seq: int, totals: People) -> Message:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        outbox.append(People(female=1), fails)
+    assert outbox.append(People(male=1), make).key == 1
     outbox.close()
 
 

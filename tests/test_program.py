@@ -220,7 +220,7 @@ def test_systemd_is_told(
         (["--source", "picamera2:0"], {}, 1, "picamera2 is not installed"),
         (["--source", "README.md"], {}, 2, "source README.md: is not a video"),
         (["--source", "none.mp4"], {}, 2, "'none.mp4': no such file"),
-        (["--source", "rtsp://u:geheim@127.0.0.1:9/"], {}, 1, "rtsp://127.0.0.1:9/: cannot be"),
+        (["--source", "rtsp://u:geheim@127.0.0.1:9/"], {}, 1, "rtsp://127.0.0.1:9/...: cannot be"),
         ([], {"classifier": {"model": "README.md"}, "source": "demo"}, 2, "is not a TFLite file"),
         ([], {"site": "a/b", "window": {"seconds": -1}}, 2, "2 mistakes"),
     ],
@@ -254,6 +254,20 @@ def test_model_with_another_input(configure: Configure, shared: Path, tmp_path: 
     run = edge("run", "--config", config, "--stdout")
     assert run.returncode == 2
     assert "takes input [1, 224, 224, 3], but its JSON says" in run.stderr
+
+
+def test_nobody_reads_stdout_any_more(configure: Configure) -> None:
+    command = [sys.executable, "-m", "edge", "run", "--config", str(configure(source="demo"))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, "--stdout"], stdout=pipe, stderr=pipe, cwd=ROOT) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stderr is not None
+        daemon.stdout.readline()
+        daemon.stdout.close()
+        told = daemon.stderr.read().decode()
+        assert daemon.wait(30) == 1
+    assert "ERROR stdout: cannot be written (Broken pipe)" in told
+    assert "Traceback" not in told
 
 
 def test_state_folder_that_cannot_be_made(configure: Configure, clips: Path) -> None:

@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -127,6 +128,30 @@ def test_nothing_is_lost_while_the_broker_restarts(
     # a message may come twice after a cut; the newest row per seq is the contract's rule
     assert sorted(set(seqs(dashboard))) == list(range(1, 121))
     assert courier.close(5) == 0
+    publisher.close(ONLINE)
+    outbox.close()
+
+
+def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
+    tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "t/window")
+    outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
+    publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
+    courier = Courier(outbox, publisher, wake)
+    append(outbox, courier, 1)
+    wait_for(lambda: len(outbox) == 0, "the first window is not delivered")
+    append(outbox, courier, 1)
+    lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    wait_for(lambda: "delivery waits" in caplog.text, "the courier meets no trouble")
+    lock.execute("ROLLBACK")
+    lock.close()
+    append(outbox, courier, 1)
+    wait_for(lambda: len(outbox) == 0, "the courier gave up")
+    assert sorted(set(seqs(dashboard))) == [1, 2, 3]
+    courier.close(5)
     publisher.close(ONLINE)
     outbox.close()
 

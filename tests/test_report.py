@@ -1,0 +1,74 @@
+"""What is published when, with a real outbox on disk."""
+
+import io
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_messages import WINDOW, messages
+
+from edge.deliver import Courier
+from edge.errors import EdgeError
+from edge.health import Health
+from edge.outbox import Outbox
+from edge.publish import JsonLinesPublisher
+from edge.records import Frame
+from edge.report import Reporter
+
+
+class Desk:
+    """A reporter with its real neighbours."""
+
+    def __init__(self, path: Path) -> None:
+        self.stream = io.StringIO()
+        self.outbox, self.health = Outbox(path), Health()
+        publisher = JsonLinesPublisher(self.stream)
+        self.courier = Courier(self.outbox, publisher, threading.Event())
+        self.reporter = Reporter(
+            messages=messages(),
+            outbox=self.outbox,
+            publisher=publisher,
+            courier=self.courier,
+            health=self.health,
+            health_seconds=60,
+            time_synced=lambda: True,
+        )
+
+    def frame(self, mono: float) -> None:
+        picture = np.zeros((4, 4, 3), np.uint8)
+        self.health.frame()
+        self.reporter.frame(Frame(0, mono, mono, picture, picture[:, :, 0]), [])
+
+    def told(self, name: str) -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        return [line["payload"] for line in lines if line["topic"].endswith(f"/{name}")]
+
+
+def test_health_comes_with_the_first_frame_and_then_at_its_interval(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "outbox.db")
+    for mono in range(0, 130, 10):
+        desk.frame(mono)
+    assert [health["frames"] for health in desk.told("health")] == [1, 7, 13]
+
+
+def test_windows_that_the_disk_refuses_wait_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path / "outbox.db")
+    lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    desk.reporter.window(WINDOW)
+    assert "1 windows wait in memory" in caplog.text
+    with pytest.raises(EdgeError, match="1 windows are lost"):
+        desk.reporter.close()
+    lock.execute("ROLLBACK")
+    lock.close()
+    desk.frame(0)
+    assert desk.courier.close(5) == 0
+    (window,) = desk.told("window")
+    assert desk.told("state") == [window]
+    assert window["seq"] == 1
+    desk.reporter.close()
