@@ -54,7 +54,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"edge-tally {edge.__version__}")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE")
+    common.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config.yaml"),
+        metavar="FILE",
+        help="default: config.yaml in this folder",
+    )
     common.add_argument("--source", help="replaces the configuration's source")
     common.add_argument("--verbose", action="store_true", help="log each visit")
     commands = parser.add_subparsers(dest="command", required=True)

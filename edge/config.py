@@ -255,6 +255,8 @@ def _line(mistake: Any) -> str:
     reason = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if mistake["type"] == "string_pattern_mismatch" and mistake["ctx"]["pattern"] == NAME:
         reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
+    if mistake["type"] == "path_not_file":
+        reason = f"no such file; relative paths start at {Path.cwd()}"
     if isinstance(mistake["input"], dict) or mistake["type"] == "value_error":
         return f"{where}: {reason}" if where else reason
     return f"{where}: {_shown(mistake['input'])}: {reason}"

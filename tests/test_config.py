@@ -141,7 +141,7 @@ def test_a_missing_default_model_hides_no_other_mistake(
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "site: a b\nbogus: 1")
     assert "3 mistakes" in str(caught.value)
-    assert "classifier.model: 'models/gender.tflite': Path does not" in str(caught.value)
+    assert "classifier.model: 'models/gender.tflite': no such file" in str(caught.value)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """`make demo`: a broker from a Python package, the daemon, and a subscriber that shows windows."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from conftest import ROOT, wait_for
 
 
@@ -24,27 +27,36 @@ def processes() -> set[str]:
     return lines
 
 
-def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
-    others = processes()
-    log = tmp_path / "log"
+@contextlib.contextmanager
+def demo(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The demo with its own folder for temporary files, and what it prints."""
+    log = folder / "log"
     with log.open("wb") as output:
-        demo = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "tools/demo.py", "--source", "demo"],
             cwd=ROOT,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env=os.environ | {"TMPDIR": str(tmp_path)},
+            env=os.environ | {"TMPDIR": str(folder)},
         )
+    others = processes()
     try:
-        wait_for(lambda: log.read_text().count("counted") >= 2, "no windows", timeout_s=60)
-        os.killpg(demo.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
-        begin = time.monotonic()
-        assert demo.wait(20) == 0, log.read_text()
-        assert time.monotonic() - begin < 10
+        yield process, log
     finally:
-        demo.kill()
-        demo.wait()
+        process.kill()
+        process.wait()
+    assert processes() <= others, "a program was left behind"
+    assert [file.name for file in folder.iterdir()] == ["log"]
+
+
+def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    with demo(tmp_path) as (process, log):
+        wait_for(lambda: log.read_text().count("counted") >= 2, "no windows", timeout_s=60)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
+        begin = time.monotonic()
+        assert process.wait(20) == 0, log.read_text()
+        assert time.monotonic() - begin < 10
     text = log.read_text()
     assert "Traceback" not in text
     assert text.splitlines()[-1] == "stopped"
@@ -53,5 +65,12 @@ def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     assert len(full) >= 2
     for counted, really in full:
         assert counted == really
-    assert processes() == others
-    assert [file.name for file in tmp_path.iterdir()] == ["log"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_may_be_ended_before_it_has_begun(tmp_path: Path, number: signal.Signals) -> None:
+    with demo(tmp_path) as (process, log):
+        wait_for(lambda: "Ctrl-C ends it" in log.read_text(), "it does not start")
+        process.send_signal(number)
+        assert process.wait(20) == 0, log.read_text()
+    assert log.read_text().splitlines()[-1] == "stopped"

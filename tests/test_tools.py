@@ -159,6 +159,23 @@ def test_data_that_cannot_be_used(args: list[str], expected: str) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
+        (["--start", "README.md"], "--start README.md: does not fit"),
+        (["--epochs", "0"], "--epochs must be 1 or more"),
+        (["--size", "5"], "--size must be 32 or more"),
+    ],
+)
+def test_training_that_cannot_start(
+    few_faces: Path, tmp_path: Path, args: list[str], expected: str
+) -> None:
+    run = tool("train", "--data", f"aligned:{few_faces}", "--out", tmp_path / "x.keras", *args)
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+
+
 def test_broken_pictures_are_named_and_too_many_refused(few_faces: Path, tmp_path: Path) -> None:
     for gender in ("female", "male"):
         (tmp_path / "own" / gender).mkdir(parents=True)

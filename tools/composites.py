@@ -67,6 +67,8 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=40, help="faces in each average")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if not args.data.startswith("aligned:"):
+        parser.error("--data: only aligned pictures can be averaged")
     if args.number < 30:
         parser.error("--number: fewer than 30 faces in an average may still resemble somebody")
     try:

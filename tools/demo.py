@@ -6,6 +6,8 @@ python tools/demo.py [--source SOURCE]
 import argparse
 import contextlib
 import json
+import os
+import queue
 import shutil
 import signal
 import socket
@@ -95,32 +97,37 @@ def _listens(port: int) -> bool:
 
 
 class Display:
-    """Prints each window as it arrives, with the scene's truth where there is one."""
+    """What to print for each message, with the scene's truth beside it where there is one."""
 
     def __init__(self, scene: Scene | None) -> None:
         self._scene = scene
         self._started = time.monotonic()
         self._counting = False
         self.windows = 0
+        self.messages: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
+        """Filled by the subscriber's thread, as the broker delivers them."""
 
-    def message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-        """One message, as the broker delivered it."""
-        if message.topic.endswith("/health") and not self._counting:
-            # the first health goes out with the first analysed frame
-            self._counting = True
-            elapsed = time.monotonic() - self._started
-            print(f"counting  first frame analysed after {elapsed:.1f} s", flush=True)
-        if not message.topic.endswith("/window"):
-            return
-        payload = json.loads(message.payload)
+    def print_new(self) -> None:
+        """Print what has arrived since the last call."""
+        while not self.messages.empty():
+            message = self.messages.get()
+            if message.topic.endswith("/health") and not self._counting:
+                # the first health goes out with the first analysed frame
+                self._counting = True
+                elapsed = time.monotonic() - self._started
+                print(f"counting  first frame analysed after {elapsed:.1f} s", flush=True)
+            elif message.topic.endswith("/window"):
+                print(self._line(json.loads(message.payload)), flush=True)
+                self.windows += 1
+
+    def _line(self, payload: dict[str, Any]) -> str:
         start, end = (_clock(payload["window"][key]) for key in ("start", "end"))
         people = payload["people"]
         counted = _split(People(people["female"], people["male"], people["unknown"]))
         line = f"{start} - {end}  counted {counted}"
         if self._scene is not None and payload["window"]["seconds"] == CYCLE_S:
             line += f"   really {_split(self._scene.people(payload['seq'] - 1))}"
-        print(f"{line}   in all {payload['totals']['total']}", flush=True)
-        self.windows += 1
+        return f"{line}   in all {payload['totals']['total']}"
 
 
 def _split(people: People) -> str:
@@ -137,7 +144,7 @@ def show(source: str, windows: int | None) -> None:
     scene = Scene() if source == "demo" else None
     print(f"source    {source}")
     done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: done.set())
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-tally-")))
@@ -147,7 +154,7 @@ def show(source: str, windows: int | None) -> None:
         print(f"windows   {CYCLE_S:.0f} s; min_people is 1 here, so that each person shows")
         display = Display(scene)
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="demo-display")
-        client.on_message = display.message
+        client.on_message = lambda _client, _data, message: display.messages.put(message)
         client.on_connect = lambda c, *_: c.subscribe(topic, qos=1)
         client.connect("127.0.0.1", port)
         client.loop_start()
@@ -168,13 +175,16 @@ def show(source: str, windows: int | None) -> None:
         command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
         with running(command, "the daemon", log) as daemon:
             print("Ctrl-C ends it", flush=True)
-            while not done.wait(0.2) and daemon.poll() is None:
+            while not done.wait(0.1) and daemon.poll() is None:
+                display.print_new()
                 if windows is not None and display.windows >= windows:
                     break
-        if daemon.returncode:
-            raise DemoError(f"the daemon ended with {daemon.returncode}:\n{log.read_text()}")
+            failed = daemon.poll()  # None where it still runs, and is stopped by us
+        if failed:
+            raise DemoError(f"the daemon ended with {failed}:\n{log.read_text().strip()}")
         # the daemon's last window may still be on its way to us
         time.sleep(0.3)
+        display.print_new()
     print("stopped")
 
 
@@ -192,6 +202,8 @@ def main() -> int:
     except EdgeError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -14,7 +14,7 @@ import facedata
 import numpy as np
 from facedata import DataError, Sample
 
-from edge.classify import Classifier
+from edge.classify import RUNTIMES, Classifier
 from edge.errors import ModelError
 from edge.records import LABELS
 
@@ -105,7 +105,7 @@ def main() -> int:
     parser.add_argument("--data", required=True, metavar="LAYOUT:PATH", help=facedata.LAYOUTS)
     parser.add_argument("--split", default="test", choices=facedata.SPLITS)
     parser.add_argument("--min-age", type=int, default=0, help="leave out younger faces")
-    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--runtime", default="auto", choices=("auto", *RUNTIMES))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument("--min-accuracy", type=float, default=0.0, help="exit with 1 below, 0 to 1")

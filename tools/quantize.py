@@ -93,7 +93,8 @@ def quantise(args: argparse.Namespace) -> int:
     try:
         model = keras.models.load_model(args.model, compile=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{args.model}: is not a Keras model ({error})") from error
+        what = "is not a Keras model" if args.model.exists() else "does not exist"
+        raise DataError(f"{args.model}: {what}") from error
     if tuple(model.output_shape) != (None, 1):
         raise DataError(f"{args.model}: gives {model.output_shape}; one sigmoid output is needed")
     report = args.model.with_suffix(".training.json")

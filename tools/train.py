@@ -20,6 +20,7 @@ from facedata import DataError, Sample
 from imagenet import start_from_tflite
 
 from edge.classify import Preprocessing
+from edge.errors import ModelError
 from edge.records import LABELS
 
 INFANT_YEARS = 6
@@ -121,8 +122,15 @@ def train(args: argparse.Namespace) -> None:
     model = build(preprocessing, args.alpha, args.start)
     if args.start.endswith(".tflite"):
         start_from_tflite(model, Path(args.start), next(iter(train_set))[0])
-    elif args.start.endswith(".keras"):
-        model.set_weights(keras.models.load_model(args.start, compile=False).get_weights())
+    elif args.start not in ("imagenet", "none"):
+        try:
+            earlier = keras.models.load_model(args.start, compile=False)
+            model.set_weights(earlier.get_weights())
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"--start {args.start}: does not fit this network ({reason})"
+            ) from error
     steps = len(train_set) * args.epochs
     warmup = min(len(train_set) // 2, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -188,11 +196,22 @@ def main() -> int:
     parser.add_argument("--infant-weight", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    for name, least in (("size", 32), ("epochs", 1), ("batch", 2)):
+        if getattr(args, name) < least:
+            parser.error(f"--{name} must be {least} or more")
+    for name in ("alpha", "rate"):
+        if getattr(args, name) <= 0:
+            parser.error(f"--{name} must be more than 0")
+    if args.start not in ("imagenet", "none") and not Path(args.start).is_file():
+        parser.error(f"--start {args.start}: must be imagenet, none, or a .tflite or .keras file")
     try:
         train(args)
-    except DataError as error:
+    except (DataError, ModelError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("train: stopped; the same command goes on after the last whole epoch")
+        return 130
     return 0
 
 
