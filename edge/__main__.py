@@ -13,10 +13,10 @@ import cv2
 
 import edge
 from edge import build, systemd
+from edge.cameras import shown_source
 from edge.config import Config, load_config
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError, SourceError
-from edge.frames import shown_source
 from edge.health import Health, clock_synced
 from edge.pipeline import Pipeline
 from edge.publish import JsonLinesPublisher, probe

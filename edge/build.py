@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import edge
+from edge.cameras import Frames, View, shown_source
 from edge.classify import Classifier
 from edge.config import Config
 from edge.count import Counter
 from edge.errors import EdgeError
 from edge.faces import HaarDetector
-from edge.frames import Frames, View, open_frames, shown_source
+from edge.frames import open_frames
 from edge.messages import Messages
 from edge.outbox import Outbox
 from edge.publish import Broker, MqttPublisher, tls_context

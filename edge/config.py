@@ -22,7 +22,7 @@ from edge.errors import ConfigError
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""
 
-CAMERA = re.compile(r"auto|demo|picamera2:[0-9]{1,3}|v4l2:/.+|[a-z0-9+.-]+://.+", re.IGNORECASE)
+CAMERA = re.compile(r"auto|demo|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
 """Sources that are not files."""
 
 

@@ -2,50 +2,24 @@
 
 import itertools
 import logging
-import os
-import re
-import threading
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from edge.errors import ConfigError, SourceError
-from edge.records import Frame, Image
+from edge import cameras
+from edge.cameras import Frames, View, find_camera, frame_of, silence_opencv
+from edge.errors import ConfigError
+from edge.records import Image
 from edge.scene import Scene
 
 log = logging.getLogger(__name__)
 
-Frames = Generator[Frame, None, None]
-"""Frames as they come; to be closed, which lets go of the camera."""
-
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 STILL_S = 2.0
 """A single picture is shown for this long: a face must be seen more than once to count."""
-OPEN_TIMEOUT_MS = 10_000
-JOIN_S = 3.0
-"""How long a camera's last picture is waited for at the end."""
-PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
-"""What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is asked of a source."""
-
-    width: int = 640
-    height: int = 480
-    """Size asked of a camera, pixels; files come as they are."""
-    fps: float = 10.0
-    """Most frames per second from a camera, and the rate of a folder of pictures."""
-    gray_width: int = 640
-    """`Frame.gray` is at most this wide, pixels."""
-    timeout: float = 10.0
-    """Seconds without a frame after which a camera is given up."""
 
 
 def open_frames(
@@ -60,59 +34,24 @@ def open_frames(
     Raises ConfigError where a file is not what it should be, SourceError where a camera is missing
     or gives no frame for `view.timeout` seconds.
     """
-    _silence_opencv()
+    silence_opencv()
     if source == "auto":
         source = find_camera()
         log.info("camera: %s", source)
     if source == "demo":
         return _demo(view, stopped)
     if source.startswith("picamera2:"):
-        return _picamera2(int(source.removeprefix("picamera2:")), view, stopped)
+        return cameras.picamera2(int(source.removeprefix("picamera2:")), view, stopped)
     if source.startswith("v4l2:"):
-        return _v4l2(source.removeprefix("v4l2:"), view, stopped)
+        return cameras.v4l2(source.removeprefix("v4l2:"), view, stopped)
     if "://" in source:
-        return _stream(source, view, stopped)
+        return cameras.stream(source, view, stopped)
     path = Path(source)
     if path.is_dir():
         return _folder(path, view)
     if path.suffix.lower() in PICTURES:
         return _picture(path, view)
     return _video(path, view)
-
-
-def find_camera() -> str:
-    """The first camera of this machine as a source. Raises SourceError where there is none."""
-    try:
-        from picamera2 import Picamera2
-
-        if Picamera2.global_camera_info():
-            return "picamera2:0"
-    except PICAMERA2_FAILS as error:
-        log.debug("no picamera2: %s", error)
-    for device in sorted(Path("/dev").glob("video*")):
-        capture = _capture(device)
-        works = capture.isOpened() and capture.read()[0]
-        capture.release()
-        if works:
-            return f"v4l2:{device}"
-    raise SourceError("no camera found: connect one, or name a source (a file, a URL or demo)")
-
-
-def _silence_opencv() -> None:
-    # its own lines about a file it cannot open would stand before our one clear line
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    # OpenCV moved the function between 4.11 and 4.14; level 0 is silence
-    module: Any = cv2 if hasattr(cv2, "setLogLevel") else getattr(cv2.utils, "logging")  # noqa: B009
-    module.setLogLevel(0)
-
-
-def _frame(seq: int, mono: float, utc: float, image: Image, view: View) -> Frame:
-    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    height, width = gray.shape
-    if width > view.gray_width:
-        size = (view.gray_width, max(1, round(height * view.gray_width / width)))
-        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    return Frame(seq, mono, utc, image, np.asarray(gray, np.uint8))
 
 
 # files, each on its own clock
@@ -136,7 +75,7 @@ def _video_frames(capture: cv2.VideoCapture, image: Image, started: float, view:
             # a variable frame rate is followed, but time never runs backwards
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             mono = stamp if seq == 0 or stamp > mono else mono + step
-            yield _frame(seq, mono, started + mono, image, view)
+            yield frame_of(seq, mono, started + mono, image, view)
             readable, following = capture.read()
             if not readable:
                 return
@@ -160,13 +99,13 @@ def _folder_frames(files: list[Path], view: View) -> Frames:
     started = _modified(files[0])
     for seq, file in enumerate(files):
         mono = seq / view.fps
-        yield _frame(seq, mono, started + mono, _read(file), view)
+        yield frame_of(seq, mono, started + mono, _read(file), view)
 
 
 def _picture(path: Path, view: View) -> Frames:
     image, started = _read(path), _modified(path)
     times = (seq / view.fps for seq in range(round(STILL_S * view.fps) + 1))
-    return (_frame(seq, mono, started + mono, image, view) for seq, mono in enumerate(times))
+    return (frame_of(seq, mono, started + mono, image, view) for seq, mono in enumerate(times))
 
 
 def _read(file: Path) -> Image:
@@ -198,154 +137,4 @@ def _demo(view: View, stopped: Callable[[], bool]) -> Frames:
         if stopped():
             return
         mono = time.monotonic()
-        yield _frame(seq, mono, time.time(), scene.draw(mono - begin), view)
-
-
-def _v4l2(device: str, view: View, stopped: Callable[[], bool]) -> Frames:
-    path = Path(device)
-    if not path.exists():
-        here = ", ".join(str(p) for p in sorted(Path("/dev").glob("video*"))) or "none"
-        raise SourceError(f"camera {device}: does not exist; cameras here: {here}")
-    capture = _capture(path)
-    if not capture.isOpened():
-        raise SourceError(f"camera {device}: cannot be opened; is it in use by another program?")
-    # MJPG lets a USB camera send full pictures at full rate
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, view.width)
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, view.height)
-    capture.set(cv2.CAP_PROP_FPS, view.fps)
-    return _newest(capture, f"camera {device}", view, stopped)
-
-
-def _capture(device: Path) -> cv2.VideoCapture:
-    digits = device.name.removeprefix("video")
-    if device.parent == Path("/dev") and digits.isdigit():
-        return cv2.VideoCapture(int(digits), cv2.CAP_V4L2)
-    return cv2.VideoCapture(str(device), cv2.CAP_V4L2)
-
-
-def _stream(url: str, view: View, stopped: Callable[[], bool]) -> Frames:
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
-    timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(view.timeout * 1000)]
-    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
-    if not capture.isOpened():
-        raise SourceError(f"stream {shown_source(url)}: cannot be opened; is the address right?")
-    return _newest(capture, f"stream {shown_source(url)}", view, stopped)
-
-
-def shown_source(source: str) -> str:
-    """`source` as it may be shown: of a URL the scheme and the host, never what may be a secret.
-
-    Cameras are known to want their password before the host, in the path and in the query.
-    """
-    scheme, separator, rest = source.partition("://")
-    if not separator:
-        return source
-    authority, slash, path = rest.partition("/")
-    host = authority.rsplit("@", 1)[-1]
-    # an @ further on means that the password holds a slash
-    plain = "@" not in path and re.fullmatch(r"[A-Za-z0-9.:\[\]_-]+", host)
-    return f"{scheme}://{host if plain else '***'}{slash and '/...'}"
-
-
-def _newest(
-    capture: cv2.VideoCapture, name: str, view: View, stopped: Callable[[], bool]
-) -> Frames:
-    """Frames of a live capture, read on a thread so that an old one never waits in a buffer."""
-    fresh = threading.Condition()
-    newest: list[tuple[float, float, Image] | None] = [None]
-    over = threading.Event()
-
-    def read() -> None:
-        try:
-            while not over.is_set():
-                readable, image = capture.read()
-                if not readable:
-                    break
-                with fresh:
-                    newest[0] = (time.monotonic(), time.time(), np.asarray(image, np.uint8))
-                    fresh.notify()
-        finally:
-            capture.release()
-            with fresh:
-                over.set()
-                fresh.notify()
-
-    # a daemon thread: a driver may hang in read() for ever, and must not keep the process alive
-    reader = threading.Thread(target=read, name="camera", daemon=True)
-    reader.start()
-    try:
-        due = heard = time.monotonic()
-        for seq in itertools.count():
-            time.sleep(max(0.0, due - time.monotonic()))
-            with fresh:
-                while newest[0] is None:
-                    if stopped():
-                        return
-                    if over.is_set() or time.monotonic() - heard > view.timeout:
-                        raise SourceError(f"{name}: gives no more frames")
-                    fresh.wait(0.2)
-                mono, utc, image = newest[0]
-                newest[0] = None
-            if stopped():
-                return
-            heard, due = mono, max(due + 1 / view.fps, mono)
-            yield _frame(seq, mono, utc, image, view)
-    finally:
-        over.set()
-        # a thread that comes back from OpenCV while Python shuts down would abort the process
-        reader.join(JOIN_S)
-
-
-def _picamera2(number: int, view: View, stopped: Callable[[], bool]) -> Frames:
-    name = f"camera picamera2:{number}"
-    try:
-        from picamera2 import Picamera2
-    except PICAMERA2_FAILS as error:
-        raise SourceError(
-            f"{name}: picamera2 is not installed or does not fit ({error}); on a Raspberry Pi: "
-            "sudo apt install python3-picamera2, then make clean setup"
-        ) from error
-    # lores may not be larger than main, and its sides must be even
-    gray_width = min(view.gray_width, view.width) & ~1
-    gray_height = (view.height * gray_width // view.width) & ~1
-    frame_us = round(1e6 / view.fps)
-    try:
-        connected = len(Picamera2.global_camera_info())
-        if number >= connected:
-            raise SourceError(f"{name}: not found; {connected} connected")
-        camera = Picamera2(number)
-        camera.configure(
-            camera.create_video_configuration(
-                # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
-                main={"size": (view.width, view.height), "format": "RGB888"},
-                lores={"size": (gray_width, gray_height), "format": "YUV420"},
-                controls={"FrameDurationLimits": (frame_us, frame_us)},
-                buffer_count=4,
-                queue=False,
-            )
-        )
-        camera.start()
-    except PICAMERA2_FAILS as error:
-        raise SourceError(f"{name}: cannot be opened ({error})") from error
-    return _picamera2_frames(camera, name, view, stopped)
-
-
-def _picamera2_frames(camera: Any, name: str, view: View, stopped: Callable[[], bool]) -> Frames:
-    try:
-        width, height = camera.camera_configuration()["lores"]["size"]
-        for seq in itertools.count():
-            if stopped():
-                return
-            try:
-                with camera.captured_request(wait=view.timeout) as request:
-                    image = request.make_array("main")
-                    planes = request.make_array("lores")
-            except TimeoutError as error:
-                raise SourceError(f"{name}: gives no more frames") from error
-            # the rows of the Y plane come first, each padded to the stride
-            gray = np.ascontiguousarray(planes[:height, :width])
-            yield Frame(seq, time.monotonic(), time.time(), image, gray)
-    finally:
-        camera.stop()
-        camera.close()
+        yield frame_of(seq, mono, time.time(), scene.draw(mono - begin), view)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.cameras import View
 from edge.faces import HaarDetector
-from edge.frames import View, open_frames
+from edge.frames import open_frames
 from edge.records import Frame
 from edge.scene import CYCLE_S, Scene
 

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene"},
+    {"scene", "cameras"},
     {
         "frames", "faces", "track", "classify", "count", "messages",
         "outbox", "publish", "health", "systemd", "config",
@@ -18,9 +18,9 @@ FLOORS = (
     {"__main__"},
 )  # fmt: skip
 ROOMS = {
-    "cv2": {"frames", "scene", "faces", "classify", "__main__"},
+    "cv2": {"frames", "cameras", "scene", "faces", "classify", "__main__"},
     "paho": {"publish"},
-    "picamera2": {"frames"},
+    "picamera2": {"cameras"},
     "sqlite3": {"outbox"},
     "yaml": {"config"},
 }

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.cameras import View, find_camera, shown_source
 from edge.errors import ConfigError, SourceError
-from edge.frames import View, find_camera, open_frames, shown_source
+from edge.frames import open_frames
 from edge.records import Frame
 
 MODIFIED = 1_700_000_000

@@ -53,7 +53,9 @@ def test_train_then_quantise_then_evaluate(few_faces: Path, tmp_path: Path) -> N
     report = json.loads(keras_file.with_suffix(".training.json").read_text())
     assert len(report["history"]["val_accuracy"]) == 2
     assert report["preprocessing"]["size"] == 64
-    assert report["settings"]["seed"] == "1"
+    assert report["settings"]["seed"] == 1
+    assert report["settings"]["data"] == ["aligned:faces"]
+    assert str(tmp_path) not in json.dumps(report)
 
     out = tmp_path / "small.tflite"
     run = tool("quantize", keras_file, "--calibrate", data, "--out", out, "--max-drop", "100")

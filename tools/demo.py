@@ -26,8 +26,8 @@ import paho.mqtt.client as mqtt
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.cameras import find_camera
 from edge.errors import EdgeError, SourceError
-from edge.frames import find_camera
 from edge.records import People
 from edge.scene import CYCLE_S, Scene
 

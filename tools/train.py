@@ -158,7 +158,7 @@ def train(args: argparse.Namespace) -> None:
     )
     model.save(args.out)
     report = {
-        "settings": {name: str(value) for name, value in sorted(vars(args).items())},
+        "settings": {name: _shown(value) for name, value in sorted(vars(args).items())},
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "labels": LABELS,
@@ -167,6 +167,16 @@ def train(args: argparse.Namespace) -> None:
     }
     args.out.with_suffix(".training.json").write_text(json.dumps(report, indent=1) + "\n")
     print(f"saved {args.out}")
+
+
+def _shown(value: Any) -> Any:
+    """A setting without the folders of this machine: the report travels with the model."""
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    if isinstance(value, str | Path):
+        layout, colon, path = str(value).rpartition(":")
+        return f"{layout}{colon}{Path(path).name}"
+    return value
 
 
 def main() -> int:
