@@ -164,7 +164,7 @@ def check(config: Config, path: Path) -> int:
             print(f"ok    {name:<6}  {prove()}")
         except EdgeError as error:
             failed = True
-            print(f"FAIL  {name:<6}  {error}")
+            print(f"FAIL  {name:<6}  {str(error).removeprefix(f'{name} ')}")
     return ConfigError.exit_code if failed else 0
 
 
