@@ -4,6 +4,7 @@ import io
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +48,23 @@ class Desk:
         return [line["payload"] for line in lines if line["topic"].endswith(f"/{name}")]
 
 
-def test_health_comes_with_the_first_frame_and_then_at_its_interval(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "outbox.db")
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "outbox.db")
+    yield made
+    made.courier.close(0)
+    made.outbox.close()
+
+
+def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) -> None:
     for mono in range(0, 130, 10):
         desk.frame(mono)
     assert [health["frames"] for health in desk.told("health")] == [1, 7, 13]
 
 
 def test_windows_that_the_disk_refuses_wait_in_memory(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(tmp_path / "outbox.db")
     lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     desk.reporter.window(WINDOW)
