@@ -10,8 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from conftest import ROOT, Mosquitto, Subscriber, wait_for
+
+from edge.records import People
+from edge.scene import Scene
 
 Configure = Callable[..., Path]
 Subscribe = Callable[..., Subscriber]
@@ -66,6 +70,19 @@ def test_two_people_walk_up(configure: Configure, clips: Path) -> None:
 def test_nobody_faces_the_camera(configure: Configure, clips: Path) -> None:
     (window,) = replay(configure(privacy=EVERYBODY), clips / "people-detection.gif")
     assert window["people"]["total"] == 0
+
+
+def test_the_people_of_a_picture_and_of_a_folder(configure: Configure, tmp_path: Path) -> None:
+    scene, folder = Scene(), tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(60):  # the first group of the scene walks past
+        cv2.imwrite(str(folder / f"{number:02}.png"), scene.draw(number / 10))
+    config = configure(privacy=EVERYBODY)
+    for source in (folder, folder / "32.png"):
+        (window,) = replay(config, source)
+        people = window["people"]
+        assert (people["female"], people["male"]) == (2, 0)
+    assert scene.people(0) == People(female=2)
 
 
 def test_two_people_are_too_few_to_be_told_apart(configure: Configure, clips: Path) -> None:
