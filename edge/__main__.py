@@ -107,7 +107,7 @@ def run(config: Config, to_stdout: bool) -> int:
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
-        stack.callback(_deliver_rest, courier)
+        stack.callback(_deliver_rest, courier, "lost" if to_stdout else "kept in the outbox")
         reporter = Reporter(
             messages=messages,
             outbox=outbox,
@@ -134,11 +134,11 @@ def run(config: Config, to_stdout: bool) -> int:
     return 0
 
 
-def _deliver_rest(courier: Courier) -> None:
+def _deliver_rest(courier: Courier, otherwise: str) -> None:
     left = courier.close(DELIVERY_WAIT_S)
     if left:
         windows = "1 window" if left == 1 else f"{left} windows"
-        log.warning("%s not delivered yet; kept in the outbox", windows)
+        log.warning("%s not delivered; %s", windows, otherwise)
 
 
 def check(config: Config, path: Path) -> int:

@@ -61,7 +61,7 @@ def silence_opencv() -> None:
     """Keep OpenCV's own lines about what it cannot open from standing before our clear one."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # OpenCV moved the function between 4.11 and 4.14; level 0 is silence
-    module: Any = cv2 if hasattr(cv2, "setLogLevel") else getattr(cv2.utils, "logging")  # noqa: B009
+    module: Any = cv2 if hasattr(cv2, "setLogLevel") else vars(cv2.utils)["logging"]
     module.setLogLevel(0)
 
 

@@ -56,12 +56,12 @@ class Courier:
         self._wake.set()
 
     def close(self, timeout_s: float) -> int:
-        """Wait until all is delivered, for `timeout_s` at most; the number of windows left.
+        """Wait until all is delivered or cannot be; the number of windows left.
 
-        Raises EdgeError where the outbox cannot be read.
+        Waits for `timeout_s` at most. Raises OutboxError where the outbox cannot be read.
         """
         end = time.monotonic() + timeout_s
-        while len(self._outbox) and time.monotonic() < end and self._thread.is_alive():
+        while len(self._outbox) and time.monotonic() < end and self._trouble is None:
             self._wake.set()
             time.sleep(0.02)
         self._stop = True

@@ -17,5 +17,9 @@ class ModelError(ConfigError):
     """A model file, or the JSON beside it, that the daemon cannot use."""
 
 
+class OutboxError(EdgeError):
+    """The disk refused; what it refused was not counted and may be tried again."""
+
+
 class SourceError(EdgeError):
     """A camera or stream that is missing, or that stopped giving frames."""

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from edge.records import Message, People, Window
 
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
 """Names of the dwell bins, seconds."""
-DEVICE_STATES = ("online", "offline", "stopped")
 
 
 class Messages:
@@ -25,8 +24,8 @@ class Messages:
     def _topic(self, name: str) -> str:
         return f"{self._base}/{name}"
 
-    def availability(self, state: str) -> Message:
-        """Retained `online`, `offline` (the last will) or `stopped`."""
+    def availability(self, state: Literal["online", "offline", "stopped"]) -> Message:
+        """Retained; `offline` is the last will."""
         return Message(self._topic("availability"), state, qos=1, retain=True)
 
     def window(
@@ -117,7 +116,7 @@ class Messages:
             },
             "origin": {"name": "edge-tally", "sw_version": version},
             "availability_topic": self._topic("availability"),
-            "payload_available": DEVICE_STATES[0],
+            "payload_available": "online",
             "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
             "components": components,
         }

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edge.errors import EdgeError
+from edge.errors import OutboxError
 from edge.records import Message, People
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,15 @@ class Outbox:
     def __init__(self, path: Path | None) -> None:
         """Open or make the database; None keeps it in memory.
 
-        A damaged file is moved aside, its new name logged, and a new epoch begins. Raises EdgeError
-        where the file cannot be opened or made.
+        A damaged file is moved aside, its new name logged, and a new epoch begins.
+
+        Raises OutboxError where the file cannot be opened or made.
         """
         self._lock = threading.Lock()
         try:
             self._db = self._open(path)
         except sqlite3.OperationalError as error:
-            raise EdgeError(f"outbox {path}: cannot be opened ({error})") from error
+            raise OutboxError(f"outbox {path}: cannot be opened ({error})") from error
         except sqlite3.DatabaseError as error:
             assert path is not None
             aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}")
@@ -72,14 +73,14 @@ class Outbox:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing, one thread at a time; raises EdgeError where the disk refuses."""
+        """All or nothing, one thread at a time; raises OutboxError where the disk refuses."""
         with self._lock:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                raise EdgeError(f"outbox: the disk refuses ({error})") from error
+                raise OutboxError(f"outbox: the disk refuses ({error})") from error
             finally:
                 if self._db.in_transaction:
                     with suppress(sqlite3.Error):
@@ -90,12 +91,12 @@ class Outbox:
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise EdgeError(f"outbox: cannot be read ({error})") from error
+                raise OutboxError(f"outbox: cannot be read ({error})") from error
 
     def append(self, people: People, make: Callable[[int, People], Message]) -> Message:
         """Count `people` and keep the message that `make(seq, totals)` gives, in one transaction.
 
-        Raises EdgeError where the disk refuses it; then nothing was counted.
+        Raises OutboxError where the disk refuses it; then nothing was counted.
         """
         with self._transaction():
             seq, female, male, unknown = self._db.execute(
@@ -111,7 +112,7 @@ class Outbox:
         return message
 
     def pending(self, after: int = 0, limit: int = 20) -> list[Message]:
-        """The oldest messages with a key greater than `after`, in order. Raises EdgeError."""
+        """The oldest messages with a key greater than `after`, in order. Raises OutboxError."""
         rows = self._read(
             "SELECT topic, payload, qos, seq FROM windows WHERE seq > ? ORDER BY seq LIMIT ?",
             after,
@@ -124,7 +125,7 @@ class Outbox:
         return int(self._read("SELECT seq FROM counters")[0][0])
 
     def delete(self, keys: list[int]) -> None:
-        """Forget messages that were acknowledged. Raises EdgeError."""
+        """Forget messages that were acknowledged. Raises OutboxError."""
         with self._transaction():
             self._db.executemany("DELETE FROM windows WHERE seq = ?", [(key,) for key in keys])
 

@@ -35,15 +35,18 @@ class JsonLinesPublisher:
         self._stream = stream or sys.stdout
         self._lock = threading.Lock()
         self._delivered: list[int] = []
+        self._broken: str | None = None
 
     def publish(self, message: Message) -> None:
-        """Raises EdgeError where nobody reads stdout any more."""
+        """Raises EdgeError, now and ever after, where nobody reads stdout any more."""
         try:
             payload = json.loads(message.payload)
         except ValueError:
             payload = message.payload
         line = json.dumps({"topic": message.topic, "payload": payload}, separators=(",", ":"))
         with self._lock:
+            if self._broken is not None:
+                raise EdgeError(self._broken)
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
@@ -51,7 +54,8 @@ class JsonLinesPublisher:
                 # what is left in the buffer must not fail once more when the program ends
                 with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
                     os.dup2(nowhere.fileno(), self._stream.fileno())
-                raise EdgeError(f"stdout: cannot be written ({error.strerror})") from error
+                self._broken = f"stdout: cannot be written ({error.strerror})"
+                raise EdgeError(self._broken) from error
             if message.key is not None:
                 self._delivered.append(message.key)
 
@@ -62,8 +66,9 @@ class JsonLinesPublisher:
         return keys
 
     def close(self, last: Message) -> None:
-        """Write `last`."""
-        self.publish(last)
+        """Write `last` if somebody reads."""
+        with contextlib.suppress(EdgeError):
+            self.publish(last)
 
 
 @dataclass(frozen=True, slots=True)

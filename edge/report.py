@@ -8,11 +8,11 @@ from typing import Any
 import edge
 from edge import systemd
 from edge.deliver import Courier, Publisher
-from edge.errors import EdgeError
+from edge.errors import OutboxError
 from edge.health import Health
 from edge.messages import Messages
 from edge.outbox import Outbox
-from edge.records import Frame, Window
+from edge.records import Frame, Message, Window
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +55,20 @@ class Reporter:
         self._unsaved.append(window)
         try:
             self._save()
-        except EdgeError as error:
-            log.error("%s; %d windows wait in memory", error, len(self._unsaved))
+        except OutboxError as error:
+            log.error("%s; windows waiting in memory: %d", error, len(self._unsaved))
 
     def _save(self) -> None:
         while self._unsaved:
-            self._keep(self._unsaved[0])
-            self._unsaved.pop(0)
+            message = self._keep(self._unsaved[0])
+            # counted now: whatever fails from here on, it must not be counted again
+            window = self._unsaved.pop(0)
+            self._courier.announce(message)
+            self._publisher.publish(self._messages.state(message))
+            systemd.notify(f"STATUS=window {message.key}: {window.people.total} people")
 
-    def _keep(self, window: Window) -> None:
-        message = self._outbox.append(
+    def _keep(self, window: Window) -> Message:
+        return self._outbox.append(
             window.people,
             lambda seq, totals: self._messages.window(
                 window,
@@ -74,9 +78,6 @@ class Reporter:
                 time_synced=self._time_synced(),
             ),
         )
-        self._courier.announce(message)
-        self._publisher.publish(self._messages.state(message))
-        systemd.notify(f"STATUS=window {message.key}: {window.people.total} people")
 
     def frame(self, frame: Frame, _tracks: object) -> None:
         """One frame was analysed; health is due by the source's own clock."""
@@ -86,7 +87,7 @@ class Reporter:
         systemd.notify("WATCHDOG=1")
         if frame.mono >= self._health_due:
             self._health_due = frame.mono + self._health_seconds
-            with contextlib.suppress(EdgeError):  # it was logged when it began
+            with contextlib.suppress(OutboxError):  # it was logged when it began
                 self._save()
             values = self._health.report() | {"outbox": self._waiting()}
             self._publisher.publish(self._messages.health(values))
@@ -95,12 +96,12 @@ class Reporter:
         """Windows not yet delivered; None where the disk does not tell."""
         try:
             return len(self._outbox) + len(self._unsaved)
-        except EdgeError:
+        except OutboxError:
             return None
 
     def close(self) -> None:
-        """The last chance for windows in memory. Raises EdgeError where the disk refuses still."""
+        """Save what waits in memory, or raise OutboxError where the disk still refuses."""
         try:
             self._save()
-        except EdgeError as error:
-            raise EdgeError(f"{error}; {len(self._unsaved)} windows are lost") from error
+        except OutboxError as error:
+            raise OutboxError(f"{error}; windows lost: {len(self._unsaved)}") from error

@@ -8,7 +8,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -209,7 +209,7 @@ class FakeRequest:
 class FakePicamera2:
     """The calls of picamera2 0.3 that the daemon makes."""
 
-    opened: "list[FakePicamera2]" = []  # noqa: RUF012  # one list for the test to look at
+    opened: ClassVar[list["FakePicamera2"]] = []
     frames_left = 3
 
     @staticmethod
@@ -265,8 +265,7 @@ class FakePicamera2:
 
 @pytest.fixture
 def picamera2(monkeypatch: pytest.MonkeyPatch) -> Callable[[], FakePicamera2]:
-    module = types.ModuleType("picamera2")
-    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    module = types.SimpleNamespace(Picamera2=FakePicamera2)
     monkeypatch.setitem(sys.modules, "picamera2", module)
     monkeypatch.setattr(FakePicamera2, "frames_left", 3)
     FakePicamera2.opened.clear()
@@ -279,6 +278,9 @@ def test_picamera2_gives_colour_and_gray_of_one_moment(
     taken: list[Frame] = []
     with pytest.raises(SourceError, match="picamera2:0: gives no more frames"):
         taken.extend(open_frames("picamera2:0", View(width=800, height=600, gray_width=330, fps=8)))
+    assert [(frame.seq, frame.image[0, 0, 0], frame.gray[0, 0]) for frame in taken] == [
+        (0, 1, 42), (1, 1, 42), (2, 1, 42),
+    ]  # fmt: skip
     assert picamera2().calls == ["start", "stop", "close"]
     assert all(request.released for request in picamera2().requests)
     assert picamera2().config["controls"] == {"FrameDurationLimits": (125000, 125000)}

@@ -1,5 +1,6 @@
 """Publishing and delivery against a real broker."""
 
+import contextlib
 import functools
 import io
 import json
@@ -7,7 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,37 @@ from edge.records import Message, People
 WILL = Message("t/availability", "offline", 1, retain=True)
 ONLINE = Message("t/availability", "online", 1, retain=True)
 Subscribe = Callable[..., Subscriber]
+Delivery = Callable[[], tuple[Outbox, Courier]]
 
 
-def broker(port: int, **more: object) -> Broker:
-    return Broker(host="127.0.0.1", port=port, client_id="test-device", **more)  # type: ignore[arg-type]
+def broker(port: int, username: str | None = None, password_file: Path | None = None) -> Broker:
+    return Broker("127.0.0.1", port, "test-device", username, password_file)
 
 
 def window(seq: int, totals: People) -> Message:
     payload = json.dumps({"seq": seq, "total": totals.total, "replayed": False})
     return Message("t/window", payload, 1, False, seq)
+
+
+@pytest.fixture
+def start_delivery(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Delivery]:
+    """An outbox on disk whose windows a courier brings to the broker; all delivered at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start() -> tuple[Outbox, Courier]:
+            outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
+            stack.callback(outbox.close)
+            publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
+            stack.callback(publisher.close, ONLINE)
+            courier = Courier(outbox, publisher, wake)
+            stack.callback(lambda: _all_delivered(courier))
+            return outbox, courier
+
+        yield start
+
+
+def _all_delivered(courier: Courier) -> None:
+    assert courier.close(5) == 0
 
 
 def append(outbox: Outbox, courier: Courier, number: int) -> None:
@@ -87,11 +110,12 @@ def test_the_will_speaks_when_the_device_cannot(mosquitto: Mosquitto, subscribe:
 
 
 def test_windows_wait_for_the_broker_and_arrive_in_order(
-    tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+    start_delivery: Delivery,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
-    publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
-    courier = Courier(outbox, publisher, wake)
+    outbox, courier = start_delivery()
     append(outbox, courier, 50)
     wait_for(lambda: "does not answer" in caplog.text, "the missing broker is not reported")
     assert len(outbox) == 50
@@ -103,19 +127,14 @@ def test_windows_wait_for_the_broker_and_arrive_in_order(
     seen = [json.loads(payload)["seq"] for payload in dashboard.payloads("window")]
     assert seen == list(range(1, 56))
     assert caplog.text.count("does not answer") == 1
-    assert courier.close(5) == 0
-    publisher.close(ONLINE)
-    outbox.close()
 
 
 def test_nothing_is_lost_while_the_broker_restarts(
-    tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
+    start_delivery: Delivery, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
-    publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
-    courier = Courier(outbox, publisher, wake)
+    outbox, courier = start_delivery()
     for _ in range(2):
         append(outbox, courier, 30)
         mosquitto.stop()
@@ -127,19 +146,18 @@ def test_nothing_is_lost_while_the_broker_restarts(
         wait_for(arrived, "windows are missing")
     # a message may come twice after a cut; the newest row per seq is the contract's rule
     assert sorted(set(seqs(dashboard))) == list(range(1, 121))
-    assert courier.close(5) == 0
-    publisher.close(ONLINE)
-    outbox.close()
 
 
 def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
-    tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+    start_delivery: Delivery,
+    tmp_path: Path,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
-    publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
-    courier = Courier(outbox, publisher, wake)
+    outbox, courier = start_delivery()
     append(outbox, courier, 1)
     wait_for(lambda: len(outbox) == 0, "the first window is not delivered")
     append(outbox, courier, 1)
@@ -151,9 +169,6 @@ def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
     append(outbox, courier, 1)
     wait_for(lambda: len(outbox) == 0, "the courier gave up")
     assert sorted(set(seqs(dashboard))) == [1, 2, 3]
-    courier.close(5)
-    publisher.close(ONLINE)
-    outbox.close()
 
 
 def seqs(dashboard: Subscriber) -> list[int]:
@@ -161,23 +176,18 @@ def seqs(dashboard: Subscriber) -> list[int]:
 
 
 def test_windows_of_an_earlier_run_are_marked_as_replayed(
-    tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
+    start_delivery: Delivery, tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
     before = Outbox(tmp_path / "outbox.db")
     before.append(People(female=1), window)
     before.close()
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
-    publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
-    courier = Courier(outbox, publisher, wake)
+    outbox, courier = start_delivery()
     append(outbox, courier, 1)
     wait_for(lambda: len(dashboard.messages) == 2, "windows are missing")
     marks = [json.loads(payload)["replayed"] for payload in dashboard.payloads("window")]
     assert marks == [True, False]
-    courier.close(5)
-    publisher.close(ONLINE)
-    outbox.close()
 
 
 def test_home_assistant_that_comes_up_gets_everything_again(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -68,8 +69,8 @@ def test_windows_that_the_disk_refuses_wait_in_memory(
     lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     desk.reporter.window(WINDOW)
-    assert "1 windows wait in memory" in caplog.text
-    with pytest.raises(EdgeError, match="1 windows are lost"):
+    assert "windows waiting in memory: 1" in caplog.text
+    with pytest.raises(EdgeError, match="windows lost: 1"):
         desk.reporter.close()
     lock.execute("ROLLBACK")
     lock.close()
@@ -79,3 +80,29 @@ def test_windows_that_the_disk_refuses_wait_in_memory(
     assert desk.told("state") == [window]
     assert window["seq"] == 1
     desk.reporter.close()
+
+
+def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    outbox = Outbox(tmp_path / "outbox.db")
+    with os.fdopen(writing, "w") as nobody:
+        publisher = JsonLinesPublisher(nobody)
+        courier = Courier(outbox, publisher, threading.Event())
+        reporter = Reporter(
+            messages=messages(),
+            outbox=outbox,
+            publisher=publisher,
+            courier=courier,
+            health=Health(),
+            health_seconds=60,
+            time_synced=lambda: True,
+        )
+        for expected in (1, 2):  # the first failure is not the last
+            with pytest.raises(EdgeError, match=r"stdout: cannot be written \(Broken pipe\)"):
+                reporter.window(WINDOW)
+            assert outbox.newest() == expected
+        reporter.close()
+        publisher.close(messages().availability("stopped"))
+        assert courier.close(5) == 2
+    outbox.close()

@@ -1,6 +1,7 @@
 """Tracks: one person, one visit, whatever the frame rate."""
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -129,7 +130,7 @@ crowds = st.lists(st.lists(places, max_size=6, unique=True), min_size=1, max_siz
 @settings(max_examples=200, deadline=None)
 @given(crowds, st.randoms(use_true_random=False))
 def test_order_of_faces_does_not_matter(
-    crowd: list[list[tuple[float, float, float]]], random: object
+    crowd: list[list[tuple[float, float, float]]], random: Random
 ) -> None:
     def run(shuffled: bool) -> list[Visit]:
         tracker = Tracker(min_seconds=0.1)
@@ -137,7 +138,7 @@ def test_order_of_faces_does_not_matter(
         for step, places in enumerate(crowd):
             faces = [face(*place) for place in places]
             if shuffled:
-                random.shuffle(faces)  # type: ignore[attr-defined]
+                random.shuffle(faces)
             visits += tracker.update(faces, step / 10, SIZE)[1]
         return visits + tracker.finish()
 
