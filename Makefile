@@ -1,13 +1,18 @@
 # make setup   .venv with the daemon and the demo's broker
 # make demo    see it at work; Ctrl-C ends it
 # make tools   what the tools for training and evaluation need
+# make onnx    and what tools/quantize.py needs for ONNX files
 # make test    install what the tests need and run all checks
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo tools test mosquitto clean
+# tf-keras would bring the full TensorFlow beside the CPU build that is here; the next onnx2tf demands
+# exact versions of everything, an older TensorFlow among them
+ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
+
+.PHONY: setup demo tools onnx test mosquitto clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -16,6 +21,10 @@ demo: setup
 	@$(BIN)/python tools/demo.py
 
 tools: $(VENV)/.tools
+
+onnx: tools
+	$(PIP) --editable '.[onnx]'
+	$(ONNX2TF)
 
 test: mosquitto $(VENV)/.tests
 	@PATH="$(abspath $(BIN)):$$PATH" tools/check
@@ -38,5 +47,6 @@ $(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[broker,tools,tests]'
+	$(PIP) --editable '.[broker,tools,onnx,tests]'
+	$(ONNX2TF)
 	@touch $@ $(VENV)/.setup $(VENV)/.tools

@@ -124,7 +124,7 @@ def read_card(model: Path) -> ModelCard:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(f"model {model}: {card_path.name}: {where}: {first['msg']}") from error
-    if card.labels != LABELS:
+    if sorted(card.labels) != sorted(LABELS):
         raise ModelError(
             f"model {model}: labels are {list(card.labels)}, this daemon counts {list(LABELS)}"
         )
@@ -137,18 +137,27 @@ def read_card(model: Path) -> ModelCard:
     return card
 
 
-def open_interpreter(model: Path, runtime: str = "auto", threads: int = 1) -> tuple[Any, str]:
+def open_interpreter(
+    model: Path, runtime: str = "auto", threads: int = 1, *, xnnpack: bool = True
+) -> tuple[Any, str]:
     """A TFLite interpreter with its tensors allocated, and the name of the runtime that made it.
 
-    `auto` takes the first of `RUNTIMES` that is installed and works. Raises ModelError.
+    `auto` takes the first of `RUNTIMES` that is installed and works. Without `xnnpack` all of them
+    use the same kernels and give the same outputs; else each uses its fastest. Raises ModelError.
     """
     names = list(RUNTIMES) if runtime == "auto" else [runtime]
     reasons: list[str] = []
     for name in names:
         try:
             # an import alone proves nothing: tflite-runtime with numpy 2 fails only here
-            interpreter = importlib.import_module(RUNTIMES[name]).Interpreter(
-                model_path=str(model), num_threads=threads
+            module = importlib.import_module(RUNTIMES[name])
+            kernels = module.OpResolverType
+            interpreter = module.Interpreter(
+                model_path=str(model),
+                num_threads=threads,
+                experimental_op_resolver_type=kernels.AUTO
+                if xnnpack
+                else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             interpreter.allocate_tensors()
             return interpreter, name
@@ -198,11 +207,13 @@ class Tensor:
 class Classifier:
     """A TFLite model as a callable from crops to probabilities."""
 
-    def __init__(self, model: Path, *, runtime: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self, model: Path, *, runtime: str = "auto", threads: int = 1, xnnpack: bool = True
+    ) -> None:
         """Open `model` and the JSON beside it. Raises ModelError."""
         self.card = read_card(model)
         self.preprocessing = self.card.input
-        self._interpreter, self.runtime = open_interpreter(model, runtime, threads)
+        self._interpreter, self.runtime = open_interpreter(model, runtime, threads, xnnpack=xnnpack)
         self._input = self._only(self._interpreter.get_input_details(), "input", model)
         self._output = self._only(self._interpreter.get_output_details(), "output", model)
         size, channels = self.preprocessing.size, self.preprocessing.channels
@@ -233,4 +244,5 @@ class Classifier:
             self._interpreter.invoke()
             out = self._output.dequantise(self._interpreter.get_tensor(self._output.index))[0]
             row[:] = (1 - out[0], out[0]) if self.card.output == "sigmoid" else out
-        return result
+        # the model may have its labels the other way round
+        return result[:, [self.card.labels.index(label) for label in LABELS]]

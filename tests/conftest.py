@@ -1,10 +1,13 @@
 """What the tests share: the clips beside the project, a real broker, a configuration on disk."""
 
+import csv
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +55,54 @@ def configure(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def tool(
+    name: str, *args: str | Path, timeout_s: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the workstation's tools as its user does."""
+    return subprocess.run(
+        [sys.executable, f"tools/{name}.py", *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=timeout_s,
+        env=os.environ | environment,
+    )
+
+
+@pytest.fixture(scope="session")
+def few_faces(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a few real faces, aligned, with its table beside it."""
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    folder.mkdir()
+    archive = zipfile.ZipFile(shared / "datasets" / "utkface.zip")
+    wanted = {"train": 80, "val": 40, "test": 40}
+    chosen: list[dict[str, str]] = []
+    with (shared / "datasets" / "utkface.csv").open(newline="") as table:
+        for row in csv.DictReader(table):
+            key = (row["split"], row["gender"])
+            if sum((r["split"], r["gender"]) == key for r in chosen) < wanted[row["split"]] / 2:
+                chosen.append(row)
+                (folder / row["file"]).write_bytes(archive.read(f"utkface/{row['file']}"))
+    with folder.with_suffix(".csv").open("w", newline="") as table:
+        writer = csv.DictWriter(table, chosen[0])
+        writer.writeheader()
+        writer.writerows(chosen)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_model(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow network that was trained for real, if only for a few steps."""
+    out = tmp_path_factory.mktemp("model") / "small.keras"
+    run = tool(
+        "train", "--data", few_faces, "--start", "none", "--size", "64", "--alpha", "0.35",
+        "--epochs", "2", "--batch", "16", "--out", out,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "right on validation faces; seed 1, backend tensorflow" in run.stdout
+    return out
 
 
 def free_port() -> int:

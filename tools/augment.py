@@ -9,6 +9,9 @@ from edge.records import Box, Image
 
 Floats = npt.NDArray[np.float32]
 
+POOR_CAMERA = 0.4
+"""Share of the faces that a poor camera saw; the others are only placed and lit a little anew."""
+
 
 def augment(
     image: Image, box: Box, preprocessing: Preprocessing, rng: np.random.Generator
@@ -18,17 +21,20 @@ def augment(
     crop = preprocessing.crop(image, _jittered(box, rng))
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    if rng.random() < 0.4:
-        crop = _low_resolution(crop, rng)
-    pixels = _light(crop.astype(np.float32), rng)
+    poor = rng.random() < POOR_CAMERA
+    if poor:
+        crop = _blurred(crop, rng)
+    pixels = crop.astype(np.float32)
+    if rng.random() < 0.6:
+        pixels = _light(pixels, rng, strength=1.0 if poor else 0.5)
     if crop.shape[2] == 3:
         pixels = _colour(pixels, rng)
-    if rng.random() < 0.3:
+    if poor and rng.random() < 0.5:
         pixels += rng.normal(0, rng.uniform(2, 12), pixels.shape).astype(np.float32)
     crop = np.clip(pixels, 0, 255).astype(np.uint8)
-    if rng.random() < 0.3:
+    if poor and rng.random() < 0.5:
         crop = _jpeg(crop, rng)
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         crop = _occluded(crop, rng)
     return crop
 
@@ -50,6 +56,15 @@ def _rotated(image: Image, box: Box, rng: np.random.Generator) -> Image:
     return np.asarray(turned, np.uint8)
 
 
+def _blurred(crop: Image, rng: np.random.Generator) -> Image:
+    draw = rng.random()
+    if draw < 0.6:
+        return _low_resolution(crop, rng)
+    if draw < 0.8:
+        return _in_motion(crop, rng)
+    return crop
+
+
 def _low_resolution(crop: Image, rng: np.random.Generator) -> Image:
     size = crop.shape[0]
     small = int(rng.integers(18, 72))
@@ -61,13 +76,23 @@ def _low_resolution(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(back, np.uint8).reshape(crop.shape)
 
 
-def _light(pixels: Floats, rng: np.random.Generator) -> Floats:
-    if rng.random() < 0.2:
-        return pixels
-    gamma = float(np.exp(rng.normal(0, 0.3)))
-    gain, lift = rng.normal(1, 0.2), rng.normal(0, 12)
+def _in_motion(crop: Image, rng: np.random.Generator) -> Image:
+    # a walker crosses a small part of the own face's width while the shutter is open
+    length = max(2, round(crop.shape[0] * rng.uniform(0.02, 0.1)))
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1 / length
+    centre = ((length - 1) / 2, (length - 1) / 2)
+    turn = cv2.getRotationMatrix2D(centre, float(rng.uniform(-30, 30)), 1.0)
+    kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
+    kernel /= max(float(kernel.sum()), 1e-6)
+    return np.asarray(cv2.filter2D(crop, -1, kernel), np.uint8).reshape(crop.shape)
+
+
+def _light(pixels: Floats, rng: np.random.Generator, *, strength: float) -> Floats:
+    gamma = float(np.exp(rng.normal(0, 0.3 * strength)))
+    gain, lift = rng.normal(1, 0.2 * strength), rng.normal(0, 12 * strength)
     lit = 255 * (pixels / 255) ** gamma
-    if rng.random() < 0.3:  # a window or a lamp on one side
+    if rng.random() < 0.3 * strength:  # a window or a lamp on one side
         ramp = np.linspace(rng.uniform(0.4, 1), 1, pixels.shape[1], dtype=np.float32)
         lit = lit * (ramp if rng.random() < 0.5 else ramp[::-1])[None, :, None]
     return np.clip((lit - 128) * gain + 128 + lift, 0, 255).astype(np.float32)
@@ -75,10 +100,10 @@ def _light(pixels: Floats, rng: np.random.Generator) -> Floats:
 
 def _colour(pixels: Floats, rng: np.random.Generator) -> Floats:
     draw = rng.random()
-    if draw < 0.15:
+    if draw < 0.12:
         return np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
-    if draw < 0.6:
-        cast = rng.normal(1, 0.1, 3).astype(np.float32)
+    if draw < 0.45:
+        cast = rng.normal(1, 0.08, 3).astype(np.float32)
         return pixels * cast
     return pixels
 

@@ -12,14 +12,11 @@ import time
 from pathlib import Path
 
 import cv2
-import numpy as np
+import latency
 from replay import configured, replay
 
-from edge.classify import RUNTIMES, Classifier
 from edge.config import Config, load_config
-from edge.errors import EdgeError, ModelError
-
-WARM_UP, CALLS = 5, 50
+from edge.errors import EdgeError
 
 
 def machine() -> str:
@@ -44,26 +41,9 @@ def clip_speed(config: Config) -> None:
 
 
 def model_speed(model: Path) -> None:
-    """Milliseconds per face on each runtime that is installed, taken in turn."""
-    made = {}
-    for runtime in RUNTIMES:
-        for threads in (1, 2):
-            try:
-                made[runtime, threads] = Classifier(model, runtime=runtime, threads=threads)
-            except ModelError as error:
-                print(f"model     {runtime}: {error}")
-    times: dict[tuple[str, int], list[float]] = {key: [] for key in made}
-    for call in range(WARM_UP + CALLS):
-        for key, classifier in made.items():
-            size = classifier.preprocessing.size
-            crop = np.full((size, size, classifier.preprocessing.channels), call, np.uint8)
-            begin = time.perf_counter()
-            classifier([crop])
-            if call >= WARM_UP:
-                times[key].append(time.perf_counter() - begin)
-    for (runtime, threads), seconds in times.items():
-        median = 1000 * float(np.median(seconds))
-        print(f"model     {runtime}, {threads} thread(s): {median:.2f} ms per face (median)")
+    """Milliseconds per face on each runtime that is installed."""
+    for line in latency.measure(model, None):
+        print(f"model     {line}")
 
 
 def daemon_memory(config_path: Path, seconds: int) -> None:

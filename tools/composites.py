@@ -1,6 +1,6 @@
 """Make the demo's faces: each the average of many aligned training faces, so it is nobody's.
 
-python tools/composites.py --data aligned:faces.zip --out edge/people
+python tools/composites.py --data utkface.zip --out edge/people
 """
 
 import argparse
@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import facedata
 import numpy as np
-from facedata import DataError, Sample
+from facedata import Sample
+from layouts import DataError
 
 from edge.records import LABELS, Image
 
@@ -31,9 +32,11 @@ def average(samples: list[Sample]) -> Image:
     return np.asarray(np.clip(sharp, 0, 255), np.uint8)
 
 
-def make(source: str, out: Path, number: int, seed: int) -> list[Path]:
+def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
     """One composite per gender, ethnicity and age band; names begin with the gender."""
-    samples = facedata.load(source, "train")
+    samples = facedata.load(source).part("train")
+    if not all(sample.aligned for sample in samples):
+        raise DataError(f"{source}: only aligned pictures can be averaged, as UTKFace's")
     rng = np.random.default_rng(seed)
     written = []
     out.mkdir(parents=True, exist_ok=True)
@@ -62,13 +65,11 @@ def make(source: str, out: Path, number: int, seed: int) -> list[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, metavar="aligned:PATH")
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="aligned faces")
     parser.add_argument("--out", type=Path, default=Path("edge/people"))
     parser.add_argument("--number", type=int, default=40, help="faces in each average")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    if not args.data.startswith("aligned:"):
-        parser.error("--data: only aligned pictures can be averaged")
     if args.number < 30:
         parser.error("--number: fewer than 30 faces in an average may still resemble somebody")
     try:

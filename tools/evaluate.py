@@ -1,123 +1,107 @@
 """Measure a TFLite model on labelled faces, through the daemon's own preprocessing.
 
-python tools/evaluate.py models/gender.tflite --data aligned:faces.zip --min-age 12
+python tools/evaluate.py models/gender.tflite --data faces.zip --min-age 12
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import facedata
+import metrics
 import numpy as np
-from facedata import DataError, Sample
+from facedata import Sample
+from layouts import SPLITS, DataError
 
 from edge.classify import RUNTIMES, Classifier
 from edge.errors import ModelError
-from edge.records import LABELS
 
-Z95 = 1.96
-"""Standard deviations that hold 95 % of a normal distribution."""
+WORST = 10
 
 
-def wilson(right: int, number: int) -> tuple[float, float]:
-    """95 % interval of a share (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
-    share = right / number
-    centre = share + Z95**2 / (2 * number)
-    spread = Z95 * np.sqrt(share * (1 - share) / number + Z95**2 / (4 * number**2))
-    scale = 1 + Z95**2 / number
-    return float((centre - spread) / scale), float((centre + spread) / scale)
-
-
-def calibration_error(confidence: Any, right: Any, bins: int = 15) -> float:
-    """Expected calibration error over equal bins of confidence.
-
-    C. Guo et al.: On Calibration of Modern Neural Networks, ICML 2017.
-    """
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        np.mean(place == b) * abs(np.mean(confidence[place == b]) - np.mean(right[place == b]))
-        for b in np.unique(place)
-    ]
-    return float(sum(gaps))
-
-
-def measure(samples: list[Sample], classifier: Classifier) -> dict[str, Any]:
-    """Accuracy over faces found, per group, confusion, calibration, detection rate."""
-    faces, unseen = facedata.find_faces(samples)
+def measure(samples: list[Sample], classifier: Classifier, face_px: int | None) -> dict[str, Any]:
+    """The figures of `metrics.summarise`, the detection rate, and the surest mistakes."""
+    faces, unseen = facedata.find_faces(samples, "faces")
     if not faces:
         raise DataError("no face was found in any picture")
-    male = classifier(facedata.crops_of(faces, classifier.preprocessing))[:, 1]
-    truth = np.array([sample.label for sample in faces])
-    right = (male > 0.5) == truth
-    confidence = np.maximum(male, 1 - male)
-    confusion = {
-        actual: {
-            said: int(np.sum((truth == i) & ((male > 0.5) == j))) for j, said in enumerate(LABELS)
-        }
-        for i, actual in enumerate(LABELS)
-    }
-    by: dict[str, Callable[[Sample], str | None]] = {
-        "gender": lambda sample: LABELS[sample.label],
-        "age": lambda sample: sample.age_group,
-        "ethnicity": lambda sample: sample.ethnicity,
-    }
+    male = np.empty(len(faces))
+    for index, face in enumerate(facedata.bar(iter(faces), len(faces), "model")):
+        male[index] = classifier([facedata.crop_of(face, classifier.preprocessing, face_px)])[0, 1]
+    truth = np.array([face.label for face in faces])
+    sure_of_wrong = np.argsort(-np.abs(male - truth))[:WORST]
     return {
-        "n": len(faces),
-        "accuracy": float(right.mean()),
-        "interval": wilson(int(right.sum()), len(faces)),
+        **metrics.summarise(faces, male),
         "detection_rate": len(faces) / (len(faces) + len(unseen)),
-        "ece": calibration_error(confidence, right),
-        "confusion": confusion,
-        "groups": {kind: _groups(faces, right, key) for kind, key in by.items()},
-    }
-
-
-def _groups(faces: list[Sample], right: Any, key: Callable[[Sample], str | None]) -> dict[str, Any]:
-    names = np.array([key(sample) or "not given" for sample in faces])
-    return {
-        str(name): {
-            "n": int(np.sum(names == name)),
-            "accuracy": float(right[names == name].mean()),
-        }
-        for name in np.unique(names)
+        "mistakes": [
+            {"file": faces[i].name, "male": round(float(male[i]), 3)}
+            for i in sure_of_wrong
+            if (male[i] > 0.5) != truth[i]
+        ],
     }
 
 
 def show(result: dict[str, Any]) -> None:
     """One screen."""
-    low, high = result["interval"]
+    print(f"data      {result['data']}, split {result['split']}")
     print(f"faces     {result['n']} ({result['detection_rate']:.1%} found)")
-    print(f"accuracy  {result['accuracy']:.2%}  (95 %: {low:.2%} to {high:.2%})")
+    print(f"accuracy  {_share(result)}")
     print(f"ECE       {result['ece']:.3f}")
     for kind, groups in result["groups"].items():
         for name, group in groups.items():
-            print(f"{kind:<10}{name:<12}{group['n']:>6}  {group['accuracy']:.2%}")
+            print(f"{kind:<10}{name:<12}{group['n']:>6}  {_share(group)}")
     for actual, said in result["confusion"].items():
-        print(f"{actual:<8} called " + ", ".join(f"{name} {n}" for name, n in said.items()))
+        print(f"{actual:<8}  called " + ", ".join(f"{name} {n}" for name, n in said.items()))
+    for point in result["abstention"][1:]:
+        print(
+            f"unknown   least sure {point['unknown']:.0%}, below {point['min_confidence']:.2f}: "
+            f"{point['accuracy']:.2%} right of the rest"
+        )
+
+
+def _share(figures: dict[str, Any]) -> str:
+    low, high = figures["interval"]
+    return f"{figures['accuracy']:.2%}  (95 %: {low:.2%} to {high:.2%})"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
-    parser.add_argument("--data", required=True, metavar="LAYOUT:PATH", help=facedata.LAYOUTS)
-    parser.add_argument("--split", default="test", choices=facedata.SPLITS)
+    facedata.add_arguments(parser, "--data")
+    parser.add_argument(
+        "--split",
+        choices=(*SPLITS, "all"),
+        help="default: test where the data set has splits, else all",
+    )
     parser.add_argument("--min-age", type=int, default=0, help="leave out younger faces")
+    parser.add_argument(
+        "--face-px", type=int, help="shrink each picture so that its face has so many pixels"
+    )
     parser.add_argument("--runtime", default="auto", choices=("auto", *RUNTIMES))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw the figures as PNG")
     parser.add_argument("--min-accuracy", type=float, default=0.0, help="exit with 1 below, 0 to 1")
     args = parser.parse_args()
+    for name in ("face_px", "threads"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
     try:
         classifier = Classifier(args.model, runtime=args.runtime, threads=args.threads)
-        samples = [
-            sample
-            for sample in facedata.load(args.data, args.split)
-            if sample.age is None or sample.age >= args.min_age
-        ]
-        result = measure(samples, classifier)
+        data = facedata.load(args.data, args.layout, args.detect)
+        split = args.split or ("test" if data.has_splits else "all")
+        samples = [s for s in data.part(split) if s.age is None or s.age >= args.min_age]
+        if not samples:
+            raise DataError(
+                f"data {args.data}: nobody in split {split!r} is {args.min_age} or over"
+            )
+        result = {"model": classifier.card.id, "data": f"{args.data.name} ({data.layout})"}
+        result |= {"split": split} | measure(samples, classifier, args.face_px)
+        if args.plots:
+            import plots
+
+            plots.evaluation(result, args.plots)
     except (DataError, ModelError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2

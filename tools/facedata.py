@@ -1,58 +1,62 @@
 """Labelled faces for training and evaluation, read from a zip or a folder."""
 
-import csv
+import argparse
 import dataclasses
+import os
 import sys
-import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
+from layouts import LAYOUTS, DataError, Pictures, recognise, with_splits
+from rich.console import Console
+from rich.progress import track
 
 from edge.classify import Preprocessing
 from edge.faces import HaarDetector
-from edge.records import LABELS, Box, Frame, Image
+from edge.records import Box, Frame, Image
 
-SPLITS = ("train", "val", "test")
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 AGE_GROUPS = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
-LAYOUTS = "aligned:X.zip or pictures:X.zip (X.csv beside it), or folders:DIR"
 MAX_BROKEN = 0.05
 """Share of unreadable pictures above which a data set is refused rather than used in part."""
 
-
-class DataError(Exception):
-    """A data set that cannot be used; the text names it and says why."""
+Detect = Literal["auto", "haar", "none"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture, still compressed."""
+    """One labelled picture, still on disk."""
 
     name: str
-    data: bytes
     label: int
     """Index into `edge.records.LABELS`."""
+    split: str
     aligned: bool
     """The whole picture is the crop; otherwise the face must be found in it first."""
+    pictures: Pictures
+    member: str
     age: int | None = None
     ethnicity: str | None = None
     box: Box | None = None
     """Where the detector saw the face; None where it was not asked or saw none."""
 
     @property
-    def age_group(self) -> str:
+    def age_group(self) -> str | None:
         if self.age is None:
-            return "not given"
-        low, high = next(g for g in AGE_GROUPS if g[0] <= self.age <= g[1])
+            return None
+        low, high = next(g for g in AGE_GROUPS if self.age <= g[1])
         return f"{low}+" if high == AGE_GROUPS[-1][1] else f"{low}-{high}"
 
     def image(self) -> Image | None:
-        """B G R uint8, or None where the picture is broken."""
-        image = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_COLOR)
+        """B G R uint8, or None where the picture is missing or broken."""
+        data = np.frombuffer(self.pictures.read(self.member), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
         return None if image is None else np.asarray(image, np.uint8)
 
     def face(self, image: Image, preprocessing: Preprocessing) -> Box:
@@ -63,117 +67,84 @@ class Sample:
         return preprocessing.whole(width, height)
 
 
-def load(source: str, split: str) -> list[Sample]:
-    """The samples of one split of `LAYOUT:PATH`.
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A data set on disk, its pictures not read yet."""
 
-    `aligned:X.zip` and `pictures:X.zip` (or `:X/`, a folder) are pictures with `X.csv` beside them,
-    which has the columns file, split, gender and may have age and ethnicity. In `aligned` data the
-    whole picture is the face; in `pictures` the face is found as the daemon finds it.
-    `folders:DIR` has pictures under `female/` and `male/`, the face to be found; a tenth of them,
-    chosen by file name, is `val`, another tenth `test`.
+    path: Path
+    layout: str
+    samples: list[Sample]
+    has_splits: bool
+    """The data set itself says which picture is for what; otherwise file names decide."""
+
+    def part(self, split: str) -> list[Sample]:
+        """The samples of `train`, `val`, `test` or `all`. Raises DataError where there are none."""
+        chosen = [sample for sample in self.samples if split in (sample.split, "all")]
+        if not chosen:
+            raise DataError(f"data {self.path}: has no pictures in split {split!r}")
+        return chosen
+
+
+def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
+    """The data set in a folder or zip file.
+
+    `detect` says where a picture's face is: `haar` finds it as the daemon does, `none` takes the
+    whole picture, `auto` does what suits the layout.
 
     Raises DataError.
     """
-    layout, _, name = source.partition(":")
-    path = Path(name)
-    if split not in SPLITS:
-        raise DataError(f"split {split!r}: must be one of {', '.join(SPLITS)}")
-    if not name or layout not in ("aligned", "pictures", "folders"):
-        raise DataError(f"data {source!r}: must be aligned:PATH, pictures:PATH or folders:PATH")
     if not path.exists():
-        raise DataError(f"data {source!r}: {path} does not exist")
-    samples = _folders(path, split) if layout == "folders" else _table(path, split, layout)
-    if not samples:
-        raise DataError(f"data {source!r}: has no pictures in split {split!r}")
-    return samples
-
-
-def _table(path: Path, split: str, layout: str) -> list[Sample]:
-    table = path.with_suffix(".csv")
-    if not table.is_file():
-        raise DataError(f"data {path}: {table.name} is missing beside it")
-    read = _reader(path)
+        raise DataError(f"data {path}: does not exist")
+    pictures = Pictures(path)
+    name = recognise(pictures) if layout == "auto" else layout
+    entries = LAYOUTS[name].read(pictures)
+    if not entries:
+        raise DataError(f"data {path}: has no labelled pictures (layout {name})")
+    aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
     samples = []
-    with table.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines)
-        missing = {"file", "split", "gender"} - set(rows.fieldnames or ())
-        if missing:
-            raise DataError(f"{table}: lacks the columns {', '.join(sorted(missing))}")
-        for row in rows:
-            if row["gender"] not in LABELS or row["split"] not in SPLITS:
-                raise DataError(
-                    f"{table}: line {rows.line_num}: gender {row['gender']!r}, "
-                    f"split {row['split']!r}; allowed are {LABELS} and {SPLITS}"
-                )
-            if row["split"] != split:
-                continue
-            samples.append(
-                Sample(
-                    name=row["file"],
-                    data=read(row["file"]),
-                    label=LABELS.index(row["gender"]),
-                    aligned=layout == "aligned",
-                    age=int(row["age"]) if row.get("age") else None,
-                    ethnicity=row.get("ethnicity") or None,
-                )
+    for entry, split in zip(entries, with_splits(entries), strict=True):
+        if entry.age is not None and entry.age > AGE_GROUPS[-1][1]:
+            raise DataError(f"data {path}: {entry.name}: an age of {entry.age} cannot be right")
+        samples.append(
+            Sample(
+                entry.name,
+                entry.label,
+                split,
+                aligned,
+                pictures,
+                entry.member,
+                entry.age,
+                entry.ethnicity,
             )
-    return samples
+        )
+    return DataSet(path, name, samples, any(entry.split for entry in entries))
 
 
-def _reader(path: Path) -> Callable[[str], bytes]:
-    """How to read a picture by name from a zip or a folder; b"" where it is missing."""
-    if path.is_dir():
-
-        def from_folder(name: str) -> bytes:
-            file = path / name
-            return file.read_bytes() if file.is_file() else b""
-
-        return from_folder
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"data {path}: is neither a folder nor a zip file ({error})") from error
-    # a zip may hold its pictures in a folder of its own
-    members = {member.rsplit("/", 1)[-1]: member for member in archive.namelist()}
-
-    def from_zip(name: str) -> bytes:
-        return archive.read(members[name]) if name in members else b""
-
-    return from_zip
-
-
-def _folders(path: Path, split: str) -> list[Sample]:
-    samples = []
-    for label, gender in enumerate(LABELS):
-        if not (path / gender).is_dir():
-            raise DataError(f"data {path}: needs the folders {' and '.join(LABELS)}")
-        for file in sorted((path / gender).rglob("*")):
-            if file.suffix.lower() not in PICTURES:
-                continue
-            tenth = zlib.crc32(file.name.encode()) % 10
-            if {0: "test", 1: "val"}.get(tenth, "train") == split:
-                samples.append(Sample(file.name, file.read_bytes(), label, aligned=False))
-    return samples
-
-
-def find_faces(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
+def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list[Sample]]:
     """Check that each picture can be read and find its face: (usable samples, faces not found).
 
     An aligned picture is its own face. Elsewhere the largest face that the daemon's detector sees
-    is taken. Broken pictures are named on stderr and left out; more than `MAX_BROKEN` of them
-    raise DataError.
+    is taken. A bar named `what` shows the progress on stderr where that is a screen. Broken
+    pictures are named on stderr and left out; more than `MAX_BROKEN` of them raise DataError.
     """
-    detect = HaarDetector(min_face_px=24)
-    usable, unseen, broken = [], [], []
-    for sample in samples:
+    own = threading.local()  # a cascade serves one thread at a time
+
+    def look(sample: Sample) -> tuple[Sample, bool, Box | None]:
         image = sample.image()
-        if image is None:
-            broken.append(sample.name)
-        elif sample.aligned:
-            usable.append(sample)
-        else:
-            box = _largest_face(image, detect)
-            if box is None:
+        if image is None or sample.aligned:
+            return sample, image is not None, None
+        if not hasattr(own, "detect"):
+            own.detect = HaarDetector(min_face_px=24)
+        return sample, True, _largest_face(image, own.detect)
+
+    usable, unseen, broken = [], [], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for sample, readable, box in bar(pool.map(look, samples), len(samples), what):
+            if not readable:
+                broken.append(sample.name)
+            elif sample.aligned:
+                usable.append(sample)
+            elif box is None:
                 unseen.append(sample)
             else:
                 usable.append(dataclasses.replace(sample, box=box))
@@ -182,6 +153,12 @@ def find_faces(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     if len(broken) > MAX_BROKEN * len(samples):
         raise DataError(f"{len(broken)} of {len(samples)} pictures cannot be read")
     return usable, unseen
+
+
+def bar(items: Iterator[T], number: int, what: str) -> Iterator[T]:
+    """The items, while a bar on stderr shows how many have gone by; nothing in a log file."""
+    console = Console(stderr=True)
+    yield from track(items, what, number, console=console, disable=not console.is_terminal)
 
 
 def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
@@ -196,12 +173,49 @@ def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
     return dataclasses.replace(box, x=box.x - edge, y=box.y - edge)
 
 
+def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = None) -> Image:
+    """The sample's face as the daemon would crop it.
+
+    With `face_px` the picture is shrunk first, so that the crop covers as many of its pixels: what
+    a camera gives that is far away. Raises DataError where the picture cannot be read.
+    """
+    image = sample.image()
+    if image is None:
+        raise DataError(f"{sample.name} cannot be read")
+    box = sample.face(image, preprocessing)
+    scale = 1.0 if face_px is None else face_px / (max(box.w, box.h) * preprocessing.crop_scale)
+    if scale < 1:
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        box = Box(box.x * scale, box.y * scale, box.w * scale, box.h * scale)
+    return preprocessing.crop(image, box)
+
+
 def crops_of(samples: Sequence[Sample], preprocessing: Preprocessing) -> list[Image]:
-    """Each sample's face as the daemon would crop it."""
-    crops = []
-    for sample in samples:
-        image = sample.image()
-        if image is None:
-            raise DataError(f"{sample.name} cannot be read")
-        crops.append(preprocessing.crop(image, sample.face(image, preprocessing)))
-    return crops
+    """`crop_of` each sample."""
+    return [crop_of(sample, preprocessing) for sample in samples]
+
+
+def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool = False) -> None:
+    """The options that say which data set to read."""
+    parser.add_argument(
+        flag,
+        type=Path,
+        required=True,
+        metavar="PATH",
+        action="append" if several else "store",
+        help="labelled faces, a folder or zip file" + ("; may be repeated" if several else ""),
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("auto", *LAYOUTS),
+        default="auto",
+        help="how the labels are given; auto looks at the files",
+    )
+    parser.add_argument(
+        "--detect",
+        choices=("auto", "haar", "none"),
+        default="auto",
+        help="haar: find the face as the daemon does; none: the whole picture is the face; "
+        "auto: none for utkface, haar elsewhere",
+    )

@@ -1,43 +1,63 @@
-"""Turn a Keras model into the full-int8 TFLite file, and its JSON, that the daemon runs.
+"""Turn a trained model into the full-int8 TFLite file, and its JSON, that the daemon runs.
 
-python tools/quantize.py build/gender.keras --calibrate aligned:faces.zip
+python tools/quantize.py build/gender.keras --calibrate faces.zip
 """
 
 import argparse
-import contextlib
 import hashlib
-import io
 import json
+import os
+import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+# the converter is part of TensorFlow, so Keras models are read on that backend
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
 import facedata
-import keras
 import numpy as np
+import numpy.typing as npt
+import sources
 import tensorflow as tf
-from facedata import DataError, Sample
+from facedata import Sample
+from layouts import DataError
 
 from edge.classify import Classifier, Preprocessing, open_interpreter
 from edge.errors import ModelError
 from edge.records import LABELS, Image
 
+Floats = npt.NDArray[np.float32]
 
-def convert(model: keras.Model, crops: list[Image], preprocessing: Preprocessing) -> bytes:
-    """Full int8, input and output included; ranges are measured on `crops`."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        [preprocessing.normalise(crop[None])] for crop in crops
-    )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+TYPES = ("int8", "float16", "dynamic", "float32")
+WORST = 3
+TIMED_FACES = 50
+
+
+def convert(
+    model: Path, kind: str, crops: list[Image], preprocessing: Preprocessing, ends: str = "int8"
+) -> bytes:
+    """A TFLite file from a SavedModel.
+
+    `int8` quantises everything, ends included (int8 or uint8), weights per channel, with ranges
+    measured on `crops`; `dynamic` has int8 weights and float arithmetic; `float16` halves weights.
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(model))
     # per-channel dense weights crash tflite-runtime 2.14 on aarch64
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every tensor of the export
-        return bytes(converter.convert())
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind == "int8":
+        converter.representative_dataset = lambda: (
+            [preprocessing.normalise(crop[None])] for crop in crops
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(ends)
+    return bytes(converter.convert())
 
 
 def by_class(samples: list[Sample], number: int, seed: int) -> list[Sample]:
@@ -53,82 +73,142 @@ def by_class(samples: list[Sample], number: int, seed: int) -> list[Sample]:
     return chosen
 
 
-def write(data: bytes, out: Path, name: str, preprocessing: Preprocessing, notes: Any) -> None:
-    """The model and its JSON."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    card = {
-        "schema": 1,
-        "name": name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "labels": LABELS,
-        "output": "sigmoid",
-        "input": asdict(preprocessing),
-        **notes,
-    }
-    out.write_bytes(data)
-    out.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the JSON beside a model says of it."""
+
+    name: str
+    labels: tuple[str, ...]
+    output: str
+    input: Preprocessing
+    notes: dict[str, Any]
+
+    def write(self, data: bytes, path: Path) -> Path:
+        """The model and its JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        card = {
+            "schema": 1,
+            "name": self.name,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "labels": self.labels,
+            "output": self.output,
+            "input": asdict(self.input),
+            **self.notes,
+        }
+        path.write_bytes(data)
+        path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        return path
 
 
-def float_operators(path: Path) -> list[str]:
-    """Names of the model's tensors that are neither int8 nor the int32 of a bias."""
+def float_tensors(path: Path) -> list[str]:
+    """Names of the model's tensors that are neither int8 (uint8 at the ends) nor int32 biases."""
     interpreter, _ = open_interpreter(path)
     return [
         str(detail["name"])
         for detail in interpreter.get_tensor_details()
-        if detail["dtype"] not in (np.int8, np.int32)
+        if detail["dtype"] not in (np.int8, np.uint8, np.int32)
     ]
 
 
-def preprocessing_of(model: keras.Model, training: dict[str, Any]) -> Preprocessing:
-    """What the training wrote down, or the daemon's defaults at the model's own size."""
-    if "preprocessing" in training:
-        return Preprocessing(**training["preprocessing"])
-    _, height, width, channels = model.input_shape
-    if height != width or channels not in (1, 3):
-        raise DataError(f"takes input {model.input_shape}; it must be square with 1 or 3 channels")
-    return Preprocessing(size=height, colour="rgb" if channels == 3 else "grey")
+def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> Card:
+    """The card of a float TFLite file, from its shapes, the training report and the options."""
+    interpreter, _ = open_interpreter(path)
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    entry = [int(n) for n in inputs[0]["shape"]]
+    end = [int(n) for n in outputs[0]["shape"]]
+    if len(inputs) != 1 or len(entry) != 4 or entry[1] != entry[2] or entry[3] not in (1, 3):
+        raise DataError(f"{args.model}: takes {entry}; one square picture is needed, [1, n, n, 3]")
+    if len(outputs) != 1 or end not in ([1, 1], [1, len(LABELS)]):
+        raise DataError(
+            f"{args.model}: gives {end}; one sigmoid value or "
+            f"{len(LABELS)} softmax values are needed"
+        )
+    trained = training.get("preprocessing", {})
+    prepared = replace(
+        Preprocessing(**trained), size=entry[1], colour="rgb" if entry[3] == 3 else "grey"
+    )
+    given = {name: getattr(args, name) for name in ("mean", "std") if getattr(args, name)}
+    notes = {"trained": {key: training.get(key) for key in ("settings", "keras", "backend")}}
+    return Card(
+        args.name,
+        tuple(args.labels.split(",")),
+        "sigmoid" if end == [1, 1] else "softmax",
+        replace(prepared, **given),
+        notes if training else {},
+    )
+
+
+def compare(
+    faces: list[Sample], before: Floats, after: Floats
+) -> tuple[dict[str, Any], list[tuple[str, float, float]]]:
+    """p(male) before and after: accuracies, agreement, and the faces that changed most."""
+    truth = np.array([face.label for face in faces])
+    figures = {
+        "faces": len(faces),
+        "float_accuracy": round(float(np.mean((before > 0.5) == truth)), 4),
+        "accuracy": round(float(np.mean((after > 0.5) == truth)), 4),
+        "agreement": round(float(np.mean((after > 0.5) == (before > 0.5))), 4),
+        "mean_difference": round(float(np.mean(np.abs(after - before))), 4),
+    }
+    worst = np.argsort(-np.abs(after - before))[:WORST]
+    return figures, [(faces[i].name, float(before[i]), float(after[i])) for i in worst]
+
+
+def probabilities(model: Path, crops: list[Image], what: str) -> Floats:
+    """p(male) of each crop. Raises DataError where the model gives no probabilities."""
+    classifier = Classifier(model)
+    values = np.empty(len(crops), np.float32)
+    for index, crop in enumerate(facedata.bar(iter(crops), len(crops), what)):
+        row = classifier([crop])[0]
+        if not (row.min() >= -0.01 and row.max() <= 1.01):
+            raise DataError(
+                f"the model gives {row.max():.2f}, which is no probability: it must end in sigmoid "
+                "or softmax"
+            )
+        values[index] = row[1]
+    return values
 
 
 def quantise(args: argparse.Namespace) -> int:
-    try:
-        model = keras.models.load_model(args.model, compile=False)
-    except (OSError, ValueError) as error:
-        what = "is not a Keras model" if args.model.exists() else "does not exist"
-        raise DataError(f"{args.model}: {what}") from error
-    if tuple(model.output_shape) != (None, 1):
-        raise DataError(f"{args.model}: gives {model.output_shape}; one sigmoid output is needed")
     report = args.model.with_suffix(".training.json")
     training = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
-    preprocessing = preprocessing_of(model, training)
+    data = facedata.load(args.calibrate, args.layout, args.detect)
 
-    def crops(split: str, number: int) -> tuple[list[Image], Any]:
-        usable, _ = facedata.find_faces(
-            by_class(facedata.load(args.calibrate, split), number, args.seed)
-        )
-        labels = np.array([sample.label for sample in usable])
-        return facedata.crops_of(usable, preprocessing), labels
+    def faces(split: str, number: int) -> list[Sample]:
+        return facedata.find_faces(by_class(data.part(split), number, args.seed), split)[0]
 
-    calibration, _ = crops("train", args.calibration_faces)
-    data = convert(model, calibration, preprocessing)
-    held_out, labels = crops("val", args.test_faces)
-    in_float = model.predict(preprocessing.normalise(np.stack(held_out)), verbose=0)[:, 0]
     with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / args.out.name
-        write(data, trial, args.name, preprocessing, {})
-        rest = float_operators(trial)
-        in_int8 = Classifier(trial)(held_out)[:, 1]
-    if rest:
-        raise DataError(f"not all of the model became int8: {', '.join(rest[:5])}")
-    metrics = {
-        "faces": len(labels),
-        "float_accuracy": round(float(np.mean((in_float > 0.5) == labels)), 4),
-        "int8_accuracy": round(float(np.mean((in_int8 > 0.5) == labels)), 4),
-        "agreement": round(float(np.mean((in_int8 > 0.5) == (in_float > 0.5))), 4),
-    }
-    drop = 100 * (metrics["float_accuracy"] - metrics["int8_accuracy"])
-    print(f"int8      {len(data) / 1e6:.2f} MB, {preprocessing.size} px {preprocessing.colour}")
-    print(f"held out  {metrics['faces']} faces, {metrics['agreement']:.2%} get the same label")
-    print(f"accuracy  {metrics['float_accuracy']:.2%} float, {metrics['int8_accuracy']:.2%} int8")
+        room = Path(folder)
+        saved = sources.saved_model(args.model, room)
+        plain = convert(saved, "float32", [], Preprocessing())
+        (room / "float.tflite").write_bytes(plain)
+        card = describe(room / "float.tflite", args, training)
+        reference = card.write(plain, room / "float.tflite")
+
+        calibration = facedata.crops_of(faces("train", args.calibration_faces), card.input)
+        made = convert(saved, args.type, calibration, card.input, args.ends)
+        trial = card.write(made, room / "trial.tflite")
+        rest = float_tensors(trial) if args.type == "int8" else []
+        if rest:
+            raise DataError(f"not all of the model became int8: {', '.join(rest[:5])}")
+
+        held_out = faces("val", args.test_faces)
+        crops = facedata.crops_of(held_out, card.input)
+        before = probabilities(reference, crops, "float")
+        figures, worst = compare(held_out, before, probabilities(trial, crops, args.type))
+        show(args, card.input, len(made), len(plain), figures, worst)
+        np.save(room / "crops.npy", np.stack(crops[:TIMED_FACES]))
+        latency = [sys.executable, str(Path(__file__).with_name("latency.py")), str(trial)]
+        done = subprocess.run(
+            [*latency, "--crops", str(room / "crops.npy")],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in done.stdout.splitlines():
+            print(f"{'runs':<10} {line.replace(str(trial), trial.name)}")
+
+    drop = 100 * (figures["float_accuracy"] - figures["accuracy"])
     if drop > args.max_drop:
         print(
             f"quantize: loses {drop:.2f} points, more than --max-drop {args.max_drop}; "
@@ -136,21 +216,52 @@ def quantise(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    notes = {
-        "trained": {key: training.get(key) for key in ("settings", "keras", "backend")},
-        "metrics": {"quantisation": metrics},
-    }
-    write(data, args.out, args.name, preprocessing, notes)
-    print(f"written   {args.out} and {args.out.with_suffix('.json').name}")
+    replace(card, notes={**card.notes, "metrics": {"quantisation": figures}}).write(made, args.out)
+    print(f"written    {args.out} and {args.out.with_suffix('.json').name}")
     return 0
+
+
+def show(
+    args: argparse.Namespace,
+    entry: Preprocessing,
+    size: int,
+    float_size: int,
+    figures: dict[str, Any],
+    worst: list[tuple[str, float, float]],
+) -> None:
+    """What was made, on one screen with what follows."""
+    kind = f"{args.type}, {args.ends} ends" if args.type == "int8" else args.type
+    print(f"{'made':<10} {kind}, {size / 1e6:.2f} MB (float32: {float_size / 1e6:.2f} MB)")
+    print(f"{'input':<10} {entry.size} px {entry.colour}, (pixel - {entry.mean}) / {entry.std}")
+    print(
+        f"{'held out':<10} {figures['faces']} faces, {figures['agreement']:.2%} get the same label"
+    )
+    print(
+        f"{'accuracy':<10} {figures['float_accuracy']:.2%} float, "
+        f"{figures['accuracy']:.2%} {args.type}"
+    )
+    for name, before, after in worst:
+        print(f"{'changed':<10} {name}: p(male) {before:.2f} became {after:.2f}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a .keras file, as tools/train.py saves it")
-    parser.add_argument("--calibrate", required=True, metavar="LAYOUT:PATH")
+    parser.add_argument("model", type=Path, help=sources.KINDS)
+    facedata.add_arguments(parser, "--calibrate")
     parser.add_argument("--out", type=Path, default=Path("models/gender.tflite"))
+    parser.add_argument("--type", choices=TYPES, default="int8")
+    parser.add_argument(
+        "--ends", choices=("int8", "uint8"), default="int8", help="of an int8 model"
+    )
     parser.add_argument("--name", default="gender-mobilenetv2")
+    parser.add_argument(
+        "--labels",
+        default=",".join(LABELS),
+        choices=[",".join(LABELS), ",".join(reversed(LABELS))],
+        help="what the outputs mean; one sigmoid output is the second",
+    )
+    parser.add_argument("--mean", type=float, help="input = (pixel - mean) / std")
+    parser.add_argument("--std", type=float, help="default: as it was trained, else 127.5")
     parser.add_argument("--calibration-faces", type=int, default=500)
     parser.add_argument("--test-faces", type=int, default=1000)
     parser.add_argument(
@@ -158,6 +269,10 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.out.suffix != ".tflite":
+        parser.error(f"--out {args.out}: must end in .tflite")
+    if args.std == 0:
+        parser.error("--std must not be 0")
     try:
         return quantise(args)
     except (DataError, ModelError) as error:

@@ -1,12 +1,13 @@
 """Train a MobileNetV2 that tells women from men, and save it as a Keras model.
 
-    python tools/train.py --data aligned:faces.zip --start imagenet --out build/gender.keras
+    python tools/train.py --data faces.zip --start imagenet --out build/gender.keras
 
 Then make the file that the daemon runs: tools/quantize.py.
 """
 
 import argparse
 import json
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,124 +16,154 @@ from typing import Any
 import facedata
 import keras
 import numpy as np
-from augment import augment
-from facedata import DataError, Sample
-from imagenet import start_from_tflite
+import pandas as pd
+import plots
+import qat
+import teacher
+from batches import Batches
+from facedata import Sample
+from layouts import DataError
+from network import build, settle
+from start import start_from_keras, start_from_tflite
+from teacher import Teacher
 
 from edge.classify import Preprocessing
 from edge.errors import ModelError
 from edge.records import LABELS
 
-INFANT_YEARS = 6
-"""Below this age, people label gender little better than by chance, so such faces weigh less."""
+RANGE_BATCHES = 8
+"""From so many batches the ranges of int8 activations are measured."""
+HINT_WEIGHT = 0.5
+"""Of a teacher's features against its answer, in the loss."""
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no types
-    """Batches of prepared faces; a training set is augmented and shuffled anew each epoch."""
-
-    def __init__(
-        self,
-        samples: list[Sample],
-        preprocessing: Preprocessing,
-        *,
-        batch: int,
-        training: bool,
-        seed: int,
-        infant_weight: float,
-    ) -> None:
-        super().__init__(workers=2, max_queue_size=16)
-        self.samples, self.preprocessing = samples, preprocessing
-        self.batch, self.training, self.seed = batch, training, seed
-        self.infant_weight = infant_weight
-        self.epoch = 0
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        self.order = np.arange(len(self.samples))
-        if self.training:
-            np.random.default_rng((self.seed, self.epoch)).shuffle(self.order)
-
-    def __len__(self) -> int:
-        # a training batch is always full: batch normalisation suffers from a rest of a few
-        whole, rest = divmod(len(self.samples), self.batch)
-        return whole if self.training else whole + (rest > 0)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        rows = self.order[index * self.batch : (index + 1) * self.batch]
-        chosen = [self.samples[row] for row in rows]
-        crops = np.stack([self._crop(sample, rng) for sample in chosen])
-        labels = np.array([[sample.label] for sample in chosen], np.float32)
-        weights = np.array([self._weight(sample) for sample in chosen], np.float32)
-        return self.preprocessing.normalise(crops), labels, weights
-
-    def _crop(self, sample: Sample, rng: np.random.Generator) -> Any:
-        image = sample.image()
-        if image is None:
-            raise DataError(f"{sample.name} cannot be read any more")
-        box = sample.face(image, self.preprocessing)
-        if self.training:
-            return augment(image, box, self.preprocessing, rng)
-        return self.preprocessing.crop(image, box)
-
-    def _weight(self, sample: Sample) -> float:
-        infant = sample.age is not None and sample.age < INFANT_YEARS
-        return self.infant_weight if infant and self.training else 1.0
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._shuffle()
-
-
-def build(preprocessing: Preprocessing, alpha: float, start: str) -> keras.Model:
-    """MobileNetV2 with one sigmoid output: the probability of `LABELS[1]`.
-
-    M. Sandler et al.: MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018.
-    """
-    body = keras.applications.MobileNetV2(
-        input_shape=(preprocessing.size, preprocessing.size, preprocessing.channels),
-        alpha=alpha,
-        include_top=False,
-        weights="imagenet" if start == "imagenet" else None,
-        pooling="avg",
-    )
-    x = keras.layers.Dropout(0.2)(body.output)
-    # one output: tflite-runtime 2.14 crashes on aarch64 with two or three int8 ones
-    x = keras.layers.Dense(1, activation="sigmoid", name="male")(x)
-    return keras.Model(body.input, x, name="gender-mobilenetv2")
-
-
-def read_data(sources: list[str], split: str) -> list[Sample]:
+def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
     """All usable samples of one split, with a line on stderr for each source."""
     samples: list[Sample] = []
-    for source in sources:
-        usable, unseen = facedata.find_faces(facedata.load(source, split))
-        print(f"{source} {split}: {len(usable)} faces, {len(unseen)} not found", file=sys.stderr)
+    for path in args.data:
+        data = facedata.load(path, args.layout, args.detect)
+        usable, unseen = facedata.find_faces(data.part(split), f"{path.name} {split}")
+        found = f"{len(usable)} faces" + (f", {len(unseen)} not found" if unseen else "")
+        print(f"{path.name} ({data.layout}) {split}: {found}", file=sys.stderr)
         samples += usable
     return samples
 
 
+def accuracy(truth: Any, probability: Any) -> Any:
+    """Whether both lie on the same side of one half; a teacher's truth is soft."""
+    same = keras.ops.equal(truth > 0.5, probability > 0.5)
+    return keras.ops.mean(keras.ops.cast(same, "float32"), axis=-1)
+
+
+def load_weights(model: keras.Model, weights: str, pictures: Any) -> None:
+    """Give `model` the weights it starts from. Raises DataError where they do not fit."""
+    if weights.endswith(".tflite"):
+        start_from_tflite(model, Path(weights), pictures)
+        return
+    try:
+        start_from_keras(model, keras.models.load_model(weights, compile=False))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"--start {weights}: does not fit this network ({reason})") from error
+
+
 def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint, log = args.out.with_suffix(".checkpoint"), args.out.with_suffix(".csv")
+    if not args.resume:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        log.unlink(missing_ok=True)
     preprocessing = Preprocessing(size=args.size)
-    settings = {"batch": args.batch, "seed": args.seed, "infant_weight": args.infant_weight}
-    train_set = Batches(read_data(args.data, "train"), preprocessing, training=True, **settings)
-    val_set = Batches(read_data(args.data, "val"), preprocessing, training=False, **settings)
+    settings = {
+        "batch": args.batch,
+        "seed": args.seed,
+        "infant_weight": args.infant_weight,
+        "taught": teacher.read(args.teacher) if args.teacher else Teacher({}, {}),
+    }
+    train_set = Batches(
+        read_data(args, "train"), preprocessing, training=True, epoch=len(read_log(log)), **settings
+    )
+    val_set = Batches(read_data(args, "val"), preprocessing, training=False, **settings)
+    if not len(train_set):
+        raise DataError(f"{len(train_set.samples)} faces do not fill a batch of {args.batch}")
 
-    model = build(preprocessing, args.alpha, args.start)
-    if args.start.endswith(".tflite"):
-        start_from_tflite(model, Path(args.start), next(iter(train_set))[0])
-    elif args.start not in ("imagenet", "none"):
-        try:
-            earlier = keras.models.load_model(args.start, compile=False)
-            model.set_weights(earlier.get_weights())
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"--start {args.start}: does not fit this network ({reason})"
-            ) from error
-    steps = len(train_set) * args.epochs
-    warmup = min(len(train_set) // 2, steps // 10)
+    kept = model = build(preprocessing, args.alpha, args.start)
+    if args.start not in ("imagenet", "none"):
+        load_weights(model, args.start, train_set[0][0])
+    if args.quantisation_aware:
+        kept = qat.folded(model)
+        model = qat.rounded(
+            kept,
+            np.concatenate([train_set[i][0] for i in range(min(RANGE_BATCHES, len(train_set)))]),
+        )
+    model, monitor = compiled(model, args, len(train_set), settings["taught"].width)
+    model.fit(
+        train_set,
+        validation_data=val_set,
+        epochs=args.epochs,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(str(checkpoint)),
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            # after the swap, so that the averaged weights are kept
+            keras.callbacks.EarlyStopping(
+                f"val_{monitor}loss",
+                mode="min",
+                patience=args.patience,
+                restore_best_weights=True,
+                verbose=1,
+            ),
+            keras.callbacks.CSVLogger(str(log), append=True),
+        ],
+    )
+    if args.quantisation_aware:
+        qat.take_weights(kept, model)
+    settle(kept, train_set)
+    kept.save(args.out)
+    male = kept.predict(val_set, verbose=0)[:, 0]
+    right = float(np.mean((male > 0.5) == [sample.label for sample in val_set.samples]))
+    rows = read_log(log)
+    history = {
+        part + figure: rows[f"{part}{monitor}{figure}"].to_list()
+        for part in ("", "val_")
+        for figure in ("loss", "accuracy")
+    }
+    plots.training(history, args.out.with_suffix(".png"))
+    report = {
+        "settings": {name: _shown(value) for name, value in sorted(vars(args).items())},
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "labels": LABELS,
+        "faces": {"train": len(train_set.samples), "val": len(val_set.samples)},
+        "preprocessing": asdict(preprocessing),
+        "val_accuracy": round(right, 4),
+        "history": history,
+    }
+    args.out.with_suffix(".training.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(
+        f"saved {args.out}: {right:.2%} right on validation faces; "
+        f"seed {args.seed}, backend {keras.backend.backend()}"
+    )
+
+
+def compiled(
+    model: keras.Model, args: argparse.Namespace, epoch_steps: int, hints: int
+) -> tuple[keras.Model, str]:
+    """The network with its losses, and the prefix of its answer's figures in the log.
+
+    `epoch_steps` is the number of batches in an epoch. With `hints` it has a second output, so
+    wide, that learns the teacher's features and is dropped when training ends.
+    """
+    losses: list[Any] = [keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)]
+    metrics: list[Any] = [[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]]
+    if hints:
+        hint = keras.layers.Dense(hints, name="hint")(model.get_layer("pooled").output)
+        model = keras.Model(model.input, [model.output, hint])
+        losses.append(keras.losses.CosineSimilarity())
+        metrics.append([])
+    steps = epoch_steps * args.epochs
+    warmup = max(1, min(epoch_steps // 2, steps // 10))
     rate = keras.optimizers.schedules.CosineDecay(
         args.rate / 100, steps - warmup, warmup_target=args.rate, warmup_steps=warmup
     )
@@ -141,59 +172,34 @@ def train(args: argparse.Namespace) -> None:
         optimizer=keras.optimizers.AdamW(
             rate, weight_decay=args.weight_decay, use_ema=True, ema_momentum=0.998
         ),
-        loss=keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing),
-        weighted_metrics=[keras.metrics.BinaryAccuracy(name="accuracy")],
+        loss=losses,
+        loss_weights=[1.0, HINT_WEIGHT][: len(losses)],
+        weighted_metrics=metrics,
     )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    history = model.fit(
-        train_set,
-        validation_data=val_set,
-        epochs=args.epochs,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[
-            keras.callbacks.BackupAndRestore(str(args.out.with_suffix(".checkpoint"))),
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            keras.callbacks.CSVLogger(str(args.out.with_suffix(".csv")), append=True),
-        ],
-    )
-    model.save(args.out)
-    report = {
-        "settings": {name: _shown(value) for name, value in sorted(vars(args).items())},
-        "backend": keras.backend.backend(),
-        "keras": keras.__version__,
-        "labels": LABELS,
-        "preprocessing": asdict(preprocessing),
-        "history": {name: [float(v) for v in values] for name, values in history.history.items()},
-    }
-    args.out.with_suffix(".training.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(f"saved {args.out}")
+    return model, "male_" if hints else ""
+
+
+def read_log(path: Path) -> pd.DataFrame:
+    """The figures of the epochs that have ended; no rows where none has."""
+    return pd.read_csv(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
 def _shown(value: Any) -> Any:
     """A setting without the folders of this machine: the report travels with the model."""
     if isinstance(value, list):
         return [_shown(item) for item in value]
-    if isinstance(value, str | Path):
-        layout, colon, path = str(value).rpartition(":")
-        return f"{layout}{colon}{Path(path).name}"
-    return value
+    return Path(value).name if isinstance(value, str | Path) else value
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data",
-        action="append",
-        required=True,
-        metavar="LAYOUT:PATH",
-        help=facedata.LAYOUTS + "; may be repeated",
-    )
+    facedata.add_arguments(parser, "--data", several=True)
     parser.add_argument(
         "--start",
         default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (downloaded by Keras), none, an int8 ImageNet MobileNetV2 .tflite, "
-        "or a .keras file to train further",
+        help="imagenet (downloaded by Keras), none, an int8 MobileNetV2 .tflite, or a .keras file "
+        "that tools/train.py made, as wide as this network or wider",
     )
     parser.add_argument("--out", type=Path, default=Path("build/gender.keras"))
     parser.add_argument("--size", type=int, default=112, help="side of the input, pixels")
@@ -203,10 +209,28 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--smoothing", type=float, default=0.03, help="label smoothing")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="NPZ",
+        help="what a larger model makes of the training faces: arrays files and male (0 to 1) and, "
+        "if you like, features",
+    )
+    parser.add_argument(
+        "--quantisation-aware",
+        action="store_true",
+        help="train with the rounding of int8, from --start on; for a last epoch at a low rate",
+    )
     parser.add_argument("--infant-weight", type=float, default=0.3)
+    parser.add_argument(
+        "--patience", type=int, default=5, help="stop after so many epochs without progress"
+    )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on after the last whole epoch of a stopped run"
+    )
     args = parser.parse_args()
-    for name, least in (("size", 32), ("epochs", 1), ("batch", 2)):
+    for name, least in (("size", 32), ("epochs", 1), ("batch", 2), ("patience", 1)):
         if getattr(args, name) < least:
             parser.error(f"--{name} must be {least} or more")
     for name in ("alpha", "rate"):
@@ -220,7 +244,7 @@ def main() -> int:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train: stopped; the same command goes on after the last whole epoch")
+        print("train: stopped; with --resume the same command goes on after the last whole epoch")
         return 130
     return 0
 

@@ -1,11 +1,11 @@
-"""Start a Keras MobileNetV2 from an int8 TFLite file trained on ImageNet, without a download."""
+"""Start a Keras MobileNetV2 from weights at hand, without a download."""
 
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from facedata import DataError
+from layouts import DataError
 
 from edge.classify import open_interpreter
 
@@ -20,7 +20,7 @@ def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
     Raises DataError where the file's convolutions do not fit the model's.
     """
     kernels = _convolutions(path)
-    pairs = _convolutions_of(model)
+    pairs = convolutions_of(model)
     if len(kernels) != len(pairs):
         raise DataError(f"{path}: has {len(kernels)} convolutions, the network {len(pairs)}")
     biases = []
@@ -41,6 +41,53 @@ def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
         _set_norm(norm, mean=output.mean((0, 1, 2)), var=output.var((0, 1, 2)), bias=bias)
 
 
+def start_from_keras(model: keras.Model, other: keras.Model) -> None:
+    """Give `model` the weights of `other`, a network of the same kind that is as wide or wider.
+
+    Where `other` is wider, `model` gets its channels with the largest weights (H. Li et al.:
+    Pruning Filters for Efficient ConvNets, ICLR 2017). Blocks that are added up keep the same
+    channels. Raises ValueError where the two do not fit.
+    """
+    if model.count_params() == other.count_params():
+        model.set_weights(other.get_weights())
+        return
+    wide_pairs = convolutions_of(other)
+    importance, sums = _importance(other, wide_pairs)
+    pairs = convolutions_of(model)
+    kept = np.arange(model.input_shape[-1])
+    for (layer, norm), (wide, wide_norm), weight in zip(pairs, wide_pairs, importance, strict=True):
+        kernel = np.asarray(wide.weights[0])
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            layer.weights[0].assign(kernel[:, :, kept])
+        else:
+            into = kept
+            kept = np.sort(np.argsort(-sums.get(wide.name, weight))[: layer.filters])
+            layer.weights[0].assign(kernel[:, :, into][..., kept])
+        for variable, value in zip(norm.weights, wide_norm.weights, strict=True):
+            variable.assign(np.asarray(value)[kept])
+    dense, wide_dense = model.layers[-1], other.layers[-1]
+    dense.set_weights([wide_dense.get_weights()[0][kept], wide_dense.get_weights()[1]])
+
+
+def _importance(model: keras.Model, pairs: list[tuple[Any, Any]]) -> tuple[list[Any], Any]:
+    """The weight of each output channel, and its sum over blocks that are added up, by name."""
+    names = {layer.name for layer in model.layers}
+    weights: list[Any] = []
+    sums: dict[str, Any] = {}
+    stage: list[str] = []
+    for layer, norm in pairs:
+        scale = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
+        kernel = np.abs(np.asarray(layer.weights[0]))
+        axes = (0, 1, 3) if isinstance(layer, keras.layers.DepthwiseConv2D) else (0, 1, 2)
+        weights.append(kernel.sum(axes) * np.abs(scale))
+        if layer.name.endswith("_project"):
+            added = layer.name.replace("_project", "_add") in names
+            stage = [*stage, layer.name] if added else [layer.name]
+            total = weights[-1] + sums[stage[0]] if added else weights[-1]
+            sums.update(dict.fromkeys(stage, total))
+    return weights, sums
+
+
 def _set_norm(norm: Any, *, mean: Any, var: Any, bias: Any) -> None:
     # gamma and beta such that normalising with (mean, var) gives back x + bias
     norm.moving_mean.assign(mean)
@@ -49,7 +96,7 @@ def _set_norm(norm: Any, *, mean: Any, var: Any, bias: Any) -> None:
     norm.beta.assign(bias + mean)
 
 
-def _convolutions_of(model: keras.Model) -> list[tuple[Any, Any]]:
+def convolutions_of(model: keras.Model) -> list[tuple[Any, Any]]:
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     convolutions = [layer for layer in model.layers if isinstance(layer, kinds)]
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -1,0 +1,140 @@
+"""What is measured of a model, and how it is told."""
+
+import json
+from pathlib import Path
+
+import cv2
+import metrics
+import numpy as np
+import pytest
+from conftest import MODEL, tool
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_shipped_model_keeps_its_promise(shared: Path) -> None:
+    data = shared / "datasets" / "utkface.zip"
+    run = tool("evaluate", MODEL, "--data", data, "--min-age", "12", "--min-accuracy", "0.96")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "faces     1833 (100.0% found)" in run.stdout
+    assert "data      utkface.zip (utkface), split test" in run.stdout
+
+
+def test_one_json_object_and_plots(few_faces: Path, tmp_path: Path) -> None:
+    plots = tmp_path / "plots"
+    run = tool("evaluate", MODEL, "--data", few_faces, "--json", "--plots", plots)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["n"] == 40
+    assert result["detection_rate"] == 1
+    assert set(result["groups"]) == {"gender", "age", "ethnicity"}
+    assert sum(sum(said.values()) for said in result["confusion"].values()) == 40
+    assert sum(b["n"] for b in result["calibration"]) == 40
+    low, high = result["interval"]
+    assert low <= result["accuracy"] <= high
+    assert result["abstention"][0]["accuracy"] == result["accuracy"]
+    assert [point["n"] for point in result["abstention"]] == [40, 39, 38, 36, 34, 32, 28]
+    wrong = round(40 * (1 - result["accuracy"]))
+    assert len(result["mistakes"]) == min(wrong, 10)
+    assert {file.name for file in plots.iterdir()} == {
+        "abstention.png", "calibration.png", "confusion.png", "groups.png",
+    }  # fmt: skip
+    for file in plots.iterdir():
+        assert cv2.imread(str(file)).shape[0] > 300
+
+
+def test_too_little_accuracy_is_an_error(few_faces: Path) -> None:
+    run = tool("evaluate", MODEL, "--data", few_faces, "--face-px", "8", "--min-accuracy", "0.99")
+    assert run.returncode == 1
+    assert "accuracy is below 0.99" in run.stderr
+
+
+def test_small_faces_are_harder(shared: Path) -> None:
+    accuracy = {}
+    for face_px in ("10", "1000"):
+        args = ("--data", shared / "datasets" / "webfaces.zip", "--detect", "none", "--json")
+        run = tool("evaluate", MODEL, *args, "--face-px", face_px)
+        accuracy[face_px] = json.loads(run.stdout)["accuracy"]
+    assert accuracy["10"] < accuracy["1000"] - 0.05
+
+
+def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
+    for gender in ("female", "male"):
+        (tmp_path / "own" / gender).mkdir(parents=True)
+    for number, file in enumerate(sorted(few_faces.glob("*"))[:60]):
+        gender = "male" if file.name.split("_")[1] == "0" else "female"
+        (tmp_path / "own" / gender / f"{number:03}.jpg").write_bytes(file.read_bytes())
+    broken = tmp_path / "own" / "male" / "broken-7.jpg"
+    broken.write_bytes(b"not a picture")
+    data = tmp_path / "own"
+    run = tool("evaluate", MODEL, "--data", data, "--detect", "haar", "--json")
+    assert run.returncode == 0, run.stderr
+    assert "left out, cannot be read: male/broken-7.jpg" in run.stderr
+    result = json.loads(run.stdout)
+    assert result["split"] == "all"
+    assert result["n"] == round(60 * result["detection_rate"])
+    assert 0.5 < result["detection_rate"] < 1
+    for number in range(10):
+        broken.with_name(f"broken-{number}.jpg").write_bytes(b"not a picture")
+    run = tool("evaluate", MODEL, "--data", data)
+    assert run.returncode == 2
+    assert "10 of 70 pictures cannot be read" in run.stderr
+
+
+def test_no_face_at_all(tmp_path: Path) -> None:
+    for gender in ("female", "male"):
+        (tmp_path / gender).mkdir()
+        cv2.imwrite(str(tmp_path / gender / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
+    run = tool("evaluate", MODEL, "--data", tmp_path)
+    assert run.returncode == 2
+    assert "no face was found in any picture" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--data", "none.zip"], "none.zip: does not exist"),
+        (["--data", "README.md"], "is neither a folder nor a zip file"),
+        (["--data", "models"], "is in no known layout"),
+        (["--data", "models", "--layout", "folders"], "needs the folders female and male"),
+        (["--data", "FACES", "--min-age", "130"], "nobody in split 'test' is 130 or over"),
+        (["--data", "FACES", "--face-px", "0"], "--face-px must be 1 or more"),
+    ],
+)
+def test_data_that_cannot_be_used(args: list[str], expected: str, few_faces: Path) -> None:
+    run = tool("evaluate", MODEL, *(str(few_faces) if arg == "FACES" else arg for arg in args))
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
+
+
+def test_wilson_interval_of_a_known_case() -> None:
+    # R. G. Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263
+    low, high = metrics.wilson(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=200),
+)
+def test_calibration_and_abstention_lose_no_face(faces: list[tuple[float, bool]]) -> None:
+    confidence = np.array([c for c, _ in faces])
+    right = np.array([r for _, r in faces])
+    bins = metrics.calibration_bins(confidence, right)
+    assert sum(b["n"] for b in bins) == len(faces)
+    mean = sum(b["n"] * b["accuracy"] for b in bins) / len(faces)
+    assert mean == pytest.approx(right.mean())
+    assert 0 <= metrics.calibration_error(bins) <= 1
+    curve = metrics.abstention_curve(confidence, right)
+    assert curve[0]["accuracy"] == right.mean()
+    assert [p["n"] for p in curve] == sorted((p["n"] for p in curve), reverse=True)
+    sure = [p["min_confidence"] for p in curve]
+    assert sure == sorted(sure)
+
+
+def test_a_calibrated_model_has_no_calibration_error() -> None:
+    confidence = np.repeat([0.6, 0.8], 10)
+    right = np.array([True] * 6 + [False] * 4 + [True] * 8 + [False] * 2)
+    assert metrics.calibration_error(metrics.calibration_bins(confidence, right)) < 1e-9
+    sure_and_wrong = metrics.calibration_bins(np.ones(4), np.zeros(4, bool))
+    assert metrics.calibration_error(sure_and_wrong) == 1

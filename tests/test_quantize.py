@@ -1,0 +1,165 @@
+"""From models in all formats to the file that the daemon runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tool
+
+from edge.classify import Classifier, Preprocessing, open_interpreter
+
+
+def ends_of(model: Path) -> list[type]:
+    interpreter, _ = open_interpreter(model)
+    ends = interpreter.get_input_details() + interpreter.get_output_details()
+    return [end["dtype"] for end in ends]
+
+
+def made(model: Path, data: Path, out: Path, *args: str) -> str:
+    run = tool("quantize", model, "--calibrate", data, "--out", out, "--max-drop", "100", *args)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_full_int8(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.tflite"
+    screen = made(small_model, few_faces, out)
+    assert ends_of(out) == [np.int8, np.int8]
+    assert Classifier(out).preprocessing == Preprocessing(size=64)
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["trained"]["settings"]["seed"] == 1
+    assert card["metrics"]["quantisation"]["faces"] == 40
+    lines = screen.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith("runs")] == [
+        "made", "input", "held", "accuracy", "changed", "changed", "changed", "written",
+    ]  # fmt: skip
+    assert sum(line.startswith("runs") for line in lines) in (2, 4)  # tflite-runtime up to 3.11
+    assert len(lines) <= 24  # one screen
+
+    # a good file is not replaced by one that lost too much
+    before = out.read_bytes()
+    refused = ("--calibrate", few_faces, "--out", out, "--max-drop", "-100")
+    run = tool("quantize", small_model, *refused)
+    assert run.returncode == 1
+    assert "was left as it was" in run.stderr
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["float16", "dynamic"])
+def test_other_types_for_comparison(
+    kind: str, small_model: Path, few_faces: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "small.tflite"
+    screen = made(small_model, few_faces, out, "--type", kind)
+    assert ends_of(out) == [np.float32, np.float32]
+    assert f"% {kind}" in screen
+    agreement = json.loads(out.with_suffix(".json").read_text())["metrics"]["quantisation"]
+    assert agreement["agreement"] >= 0.95
+
+
+def test_formats_give_the_same_model(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    model = keras.models.load_model(small_model, compile=False)
+    model.save(tmp_path / "small.h5")
+    model.export(tmp_path / "saved", verbose=False)
+    outputs = []
+    crops = list(np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
+    for number, source in enumerate((small_model, tmp_path / "small.h5", tmp_path / "saved")):
+        out = tmp_path / f"{number}.tflite"
+        made(source, few_faces, out, "--type", "float32")
+        outputs.append(Classifier(out)(crops))
+    assert np.allclose(outputs[0], outputs[1], atol=1e-5)
+    assert np.allclose(outputs[0], outputs[2], atol=1e-5)
+
+
+def onnx_model(path: Path) -> None:
+    """Two softmax outputs, male first: the share of red in the picture against that of blue."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {
+        "pick": np.eye(3, dtype=np.float32)[[0, 2]].reshape(2, 3, 1, 1),
+        "gain": np.float32(4) * np.eye(2, dtype=np.float32),
+        "bias": np.array([0.25, 0], np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "pick"], ["channels"], kernel_shape=[1, 1]),
+        helper.make_node("Relu", ["channels"], ["positive"]),
+        helper.make_node("GlobalAveragePool", ["positive"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "gain", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["y"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "colours",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def test_onnx_with_softmax_and_labels_the_other_way_round(few_faces: Path, tmp_path: Path) -> None:
+    onnx_model(tmp_path / "colours.onnx")
+    out = tmp_path / "colours.tflite"
+    args = ("--ends", "uint8", "--labels", "male,female", "--mean", "0.001", "--std", "255")
+    screen = made(tmp_path / "colours.onnx", few_faces, out, *args)
+    assert "int8, uint8 ends" in screen
+    assert ends_of(out) == [np.uint8, np.uint8]
+    classifier = Classifier(out)
+    assert classifier.preprocessing == Preprocessing(size=32, mean=0.001, std=255)
+    red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+    female, male = classifier([red, blue]).T
+    assert male[0] > 0.8 > 0.2 > male[1]
+    assert np.allclose(female + male, 1, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("none.keras", None, "does not exist"),
+        ("model.keras", b"nothing", "is not a Keras model"),
+        ("model.h5", b"nothing", "is not a Keras model"),
+        ("model.onnx", b"nothing", "onnx2tf cannot convert it"),
+        ("model.pt", b"nothing", "must be a .keras, .h5 or .onnx file, or a SavedModel folder"),
+    ],
+)
+def test_models_that_cannot_be_read(
+    name: str, content: bytes | None, expected: str, few_faces: Path, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    run = tool(
+        "quantize", tmp_path / name, "--calibrate", few_faces, "--out", tmp_path / "x.tflite"
+    )
+    assert run.returncode == 2
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith(f"quantize: {tmp_path / name}: ")
+    assert expected in last
+
+
+def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    layers = keras.layers
+    oblong = keras.Sequential([layers.Input((32, 64, 3)), layers.Flatten(), layers.Dense(1)])
+    many = keras.Sequential([layers.Input((32, 32, 3)), layers.Flatten(), layers.Dense(5)])
+    logits = keras.Sequential(
+        [layers.Input((32, 32, 1)), layers.Flatten(), layers.Dense(1, bias_initializer="ones")]
+    )
+    for model, expected in (
+        (oblong, "takes [1, 32, 64, 3]; one square picture is needed"),
+        (many, "gives [1, 5]; one sigmoid value or 2 softmax values are needed"),
+        (logits, "which is no probability: it must end in sigmoid or softmax"),
+    ):
+        model.layers[-1].kernel.assign(model.layers[-1].kernel * 10)
+        model.save(tmp_path / "x.keras")
+        args = ("--calibrate", few_faces, "--out", tmp_path / "x.tflite")
+        run = tool("quantize", tmp_path / "x.keras", *args)
+        assert run.returncode == 2
+        assert expected in run.stderr.splitlines()[-1]

@@ -1,0 +1,233 @@
+"""Training for real, on a few real faces.
+
+Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
+"""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT, tool, wait_for
+
+from edge.classify import Classifier, Preprocessing
+from edge.scene import PEOPLE
+
+QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
+
+
+def epochs(log: Path) -> list[int]:
+    if not log.exists():
+        return []
+    with log.open(newline="") as lines:
+        return [int(row["epoch"]) for row in csv.DictReader(lines)]
+
+
+def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
+    text = small_model.with_suffix(".training.json").read_text()
+    report = json.loads(text)
+    assert len(report["history"]["val_accuracy"]) == 2
+    assert report["preprocessing"]["size"] == 64
+    assert report["settings"]["seed"] == 1
+    assert report["settings"]["data"] == ["faces"]
+    assert report["faces"] == {"train": 80, "val": 40}
+    assert report["backend"] == "tensorflow"
+    assert str(small_model.parent) not in text
+    curves = cv2.imread(str(small_model.with_suffix(".png")))
+    assert curves is not None
+    assert len(np.unique(curves.reshape(-1, 3), axis=0)) > 10
+    assert not small_model.with_suffix(".checkpoint").exists()
+
+
+def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.keras"
+    args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200"]
+    command = [sys.executable, "tools/train.py", *args, "--epochs", "200"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: len(epochs(out.with_suffix(".csv"))) >= 3, "no epoch ended", 120)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    done = len(epochs(out.with_suffix(".csv")))
+    assert not out.exists()
+    run = tool("train", *args, "--epochs", str(done + 2), "--resume")
+    assert run.returncode == 0, run.stderr
+    went_on = epochs(out.with_suffix(".csv"))
+    assert set(went_on) == set(range(done + 2))
+    assert len(went_on) <= done + 3  # at most the epoch that was under way is done again
+    run = tool("train", *args, "--epochs", "1")
+    assert run.returncode == 0, run.stderr
+    assert epochs(out.with_suffix(".csv")) == [0]  # without --resume all begins anew
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.keras"
+    run = tool(
+        "train", "--data", few_faces, *QUICK, "--out", out, "--epochs", "60", "--patience", "2",
+        "--rate", "1",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    losses = json.loads(out.with_suffix(".training.json").read_text())["history"]["val_loss"]
+    assert len(losses) == losses.index(min(losses)) + 3 < 60
+    assert "Restoring model weights from the end of the best epoch" in run.stdout
+
+
+def test_the_same_seed_gives_the_same_model(few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    weights = []
+    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+        out = tmp_path / f"{name}.keras"
+        args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "1", "--seed", seed)
+        assert tool("train", *args).returncode == 0
+        weights.append(keras.models.load_model(out, compile=False).get_weights()[0])
+    assert np.allclose(weights[0], weights[1], atol=1e-5)
+    assert not np.allclose(weights[0], weights[2], atol=1e-2)
+
+
+@pytest.mark.parametrize("backend", ["jax"])
+def test_another_backend_trains_too(backend: str, few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    out = tmp_path / "model.keras"
+    args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "1")
+    run = tool("train", *args, KERAS_BACKEND=backend)
+    assert run.returncode == 0, run.stderr
+    assert f"backend {backend}" in run.stdout
+    assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
+
+
+@pytest.mark.parametrize("hints", [False, True])
+def test_a_teacher_is_believed(hints: bool, few_faces: Path, tmp_path: Path) -> None:
+    """All say male: so does the network, whatever the labels are."""
+    import keras
+
+    files = [file.name for file in few_faces.iterdir()]
+    features = np.random.default_rng(1).normal(size=(len(files), 7)) if hints else None
+    given = {} if features is None else {"features": features}
+    np.savez(tmp_path / "teacher.npz", files=files, male=np.ones(len(files)), **given)
+    out = tmp_path / "model.keras"
+    args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "8", "--patience", "8")
+    run = tool("train", *args, "--teacher", tmp_path / "teacher.npz", "--smoothing", "0")
+    assert run.returncode == 0, run.stderr
+    report = json.loads(out.with_suffix(".training.json").read_text())
+    assert report["history"]["accuracy"][-1] > 0.95
+    assert 0.4 < report["val_accuracy"] < 0.6
+    assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
+
+
+def test_the_rounding_of_int8_can_be_trained_with(
+    small_model: Path, few_faces: Path, tmp_path: Path
+) -> None:
+    """The rounded twin of a network computes nearly what TFLite computes from it."""
+    import keras
+    import qat
+    from facedata import crops_of, load
+
+    out = tmp_path / "small.keras"
+    run = tool(
+        "train", "--data", few_faces, "--start", small_model, "--size", "64", "--alpha", "0.35",
+        "--epochs", "1", "--batch", "16", "--rate", "1e-5", "--quantisation-aware", "--out", out,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    model = keras.models.load_model(out, compile=False)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+    out8 = tmp_path / "small.tflite"
+    run = tool("quantize", out, "--calibrate", few_faces, "--out", out8, "--max-drop", "100")
+    assert run.returncode == 0, run.stderr
+    data = load(few_faces)
+    prepared = Preprocessing(size=64)
+    seen, faces = (crops_of(data.part(split), prepared) for split in ("train", "test"))
+    twin = qat.rounded(model, prepared.normalise(np.stack(seen)))
+    inputs = prepared.normalise(np.stack(faces))
+    in_twin, in_float = (net.predict(inputs, verbose=0)[:, 0] for net in (twin, model))
+    in_int8 = Classifier(out8)(faces)[:, 1]
+    assert np.abs(in_twin - in_int8).mean() < 0.01
+    assert np.abs(in_twin - in_int8).mean() < np.abs(in_float - in_int8).mean()
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--alpha", "0.4"], "--start imagenet: the weights cannot be had"),
+        (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
+        (["--start", "README.md"], "--start README.md: does not fit"),
+        (["--epochs", "0"], "--epochs must be 1 or more"),
+        (["--size", "5"], "--size must be 32 or more"),
+        (["--start", "none", "--batch", "100"], "80 faces do not fill a batch of 100"),
+        (["--teacher", "README.md"], "must be a .npz file with the arrays files and male"),
+    ],
+)
+def test_training_that_cannot_start(
+    few_faces: Path, tmp_path: Path, args: list[str], expected: str
+) -> None:
+    run = tool("train", "--data", few_faces, "--out", tmp_path / "x.keras", *args)
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+
+
+def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
+    import keras
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from start import start_from_tflite
+
+    path = shared / "pretrained" / "mobilenet_v2_1.0_224_imagenet_int8.tflite"
+    large = Preprocessing(size=224)
+    files = sorted(PEOPLE.glob("*.jpg"))[::3]
+    composites = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
+    pictures = np.stack([large.crop(c, large.whole(*c.shape[1::-1])) for c in composites])
+    values = large.normalise(pictures)
+    model = keras.applications.MobileNetV2(
+        (224, 224, 3), include_top=False, weights=None, pooling="avg"
+    )
+    start_from_tflite(model, path, values)
+    ours = model.predict(values, verbose=0)
+
+    interpreter = Interpreter(
+        str(path),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    (pooling,) = (
+        operator["outputs"][0]
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] in ("AVERAGE_POOL_2D", "MEAN")
+    )
+    assert entry["dtype"] == np.uint8
+    for picture, features in zip(pictures, ours, strict=True):
+        interpreter.set_tensor(entry["index"], picture[None])
+        interpreter.invoke()
+        theirs = interpreter.get_tensor(pooling).astype(np.float32).ravel()
+        theirs -= theirs.min()
+        assert np.corrcoef(features, theirs)[0, 1] > 0.9
+
+
+def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
+    """What a wide network computes with a few channels, the others being zero, is kept."""
+    import keras
+    from network import build
+    from start import start_from_keras
+
+    keras.utils.set_random_seed(1)
+    narrow, wide = (build(Preprocessing(size=64), alpha, "none") for alpha in (0.35, 0.5))
+    for small, large in zip(narrow.weights, wide.weights, strict=True):
+        values = np.zeros(large.shape, np.float32)
+        values[tuple(slice(n) for n in small.shape)] = np.asarray(small)
+        if small.path.endswith("moving_variance"):
+            values[small.shape[0] :] = 1
+        large.assign(values)
+    faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
+    expected = narrow.predict(faces, verbose=0)
+    assert len(np.unique(expected)) == 4
+    assert np.allclose(wide.predict(faces, verbose=0), expected, atol=1e-5)
+    again = build(Preprocessing(size=64), 0.35, "none")
+    start_from_keras(again, wide)
+    assert np.allclose(again.predict(faces, verbose=0), expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"broadcast|shape|size"):
+        start_from_keras(wide, narrow)

@@ -1,0 +1,113 @@
+"""How good a classifier is: accuracy with intervals, groups, calibration, abstention."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from facedata import Sample
+
+from edge.records import LABELS
+
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+
+Z95 = 1.96
+"""Standard deviations that hold 95 % of a normal distribution."""
+CALIBRATION_BINS = 15
+ABSTENTION = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+"""Shares of the least sure faces that are left `unknown`."""
+
+GROUPS: dict[str, Callable[[Sample], str | None]] = {
+    "gender": lambda sample: LABELS[sample.label],
+    "age": lambda sample: sample.age_group,
+    "ethnicity": lambda sample: sample.ethnicity,
+}
+
+
+def wilson(right: int, number: int) -> tuple[float, float]:
+    """95 % interval of a share (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    share = right / number
+    centre = share + Z95**2 / (2 * number)
+    spread = Z95 * np.sqrt(share * (1 - share) / number + Z95**2 / (4 * number**2))
+    scale = 1 + Z95**2 / number
+    return float((centre - spread) / scale), float((centre + spread) / scale)
+
+
+def calibration_bins(confidence: Floats, right: Bools) -> list[dict[str, float]]:
+    """Mean confidence and share of right answers in equal bins of confidence; none for empty."""
+    place = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "n": int(np.sum(place == b)),
+            "confidence": float(np.mean(confidence[place == b])),
+            "accuracy": float(np.mean(right[place == b])),
+        }
+        for b in np.unique(place)
+    ]
+
+
+def calibration_error(bins: Sequence[dict[str, float]]) -> float:
+    """Expected calibration error.
+
+    C. Guo et al.: On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    number = sum(b["n"] for b in bins)
+    return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / number
+
+
+def abstention_curve(confidence: Floats, right: Bools) -> list[dict[str, float]]:
+    """Accuracy over the rest when the least sure faces are left `unknown`."""
+    surest_first = np.argsort(-confidence, kind="stable")
+    curve = []
+    for share in ABSTENTION:
+        kept = surest_first[: max(1, round(len(right) * (1 - share)))]
+        curve.append(
+            {
+                "unknown": share,
+                "n": len(kept),
+                "accuracy": float(right[kept].mean()),
+                "min_confidence": float(confidence[kept[-1]]),
+            }
+        )
+    return curve
+
+
+def by_group(faces: Sequence[Sample], right: Bools) -> dict[str, Any]:
+    """Number and accuracy with its interval by gender, age and ethnicity, as far as given."""
+    result: dict[str, Any] = {}
+    for kind, key in GROUPS.items():
+        names = np.array([key(face) or "" for face in faces])
+        result[kind] = {str(name): share(right[names == name]) for name in np.unique(names) if name}
+    return {kind: groups for kind, groups in result.items() if groups}
+
+
+def share(right: Bools) -> dict[str, Any]:
+    """Number, accuracy and its 95 % interval."""
+    return {
+        "n": len(right),
+        "accuracy": float(right.mean()),
+        "interval": wilson(int(right.sum()), len(right)),
+    }
+
+
+def summarise(faces: Sequence[Sample], male: Floats) -> dict[str, Any]:
+    """All figures for faces and the probabilities p(male) that a model gave them."""
+    truth = np.array([face.label for face in faces])
+    right = (male > 0.5) == truth
+    confidence = np.maximum(male, 1 - male)
+    bins = calibration_bins(confidence, right)
+    return {
+        **share(right),
+        "ece": calibration_error(bins),
+        "confusion": {
+            actual: {
+                said: int(np.sum((truth == i) & ((male > 0.5) == j)))
+                for j, said in enumerate(LABELS)
+            }
+            for i, actual in enumerate(LABELS)
+        },
+        "groups": by_group(faces, right),
+        "abstention": abstention_curve(confidence, right),
+        "calibration": bins,
+    }

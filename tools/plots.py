@@ -1,0 +1,95 @@
+"""Figures as PNG files: how a training went, how good a model is."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+mpl.use("agg")  # files only: there may be no screen
+
+
+@contextmanager
+def _chart(path: Path, title: str, x: str, y: str) -> Iterator[Axes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(title=title, xlabel=x, ylabel=y)
+    yield axes
+    figure.savefig(path, dpi=120)
+
+
+def training(history: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Loss and accuracy on training and validation faces, by epoch."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            values = history[key]
+            axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
+        axes.set(title=name, xlabel="epoch")
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def evaluation(result: Mapping[str, Any], folder: Path) -> None:
+    """`calibration.png`, `confusion.png`, `abstention.png` and `groups.png` in `folder`."""
+    _calibration(result, folder / "calibration.png")
+    _confusion(result["confusion"], folder / "confusion.png")
+    _abstention(result["abstention"], folder / "abstention.png")
+    _groups(result, folder / "groups.png")
+
+
+def _calibration(result: Mapping[str, Any], path: Path) -> None:
+    title = f"Calibration (ECE {result['ece']:.3f}, {result['n']} faces)"
+    with _chart(path, title, "confidence", "share that is right") as axes:
+        bins = result["calibration"]
+        axes.plot([0.5, 1], [0.5, 1], color="grey", linestyle=":", label="ideal")
+        axes.plot(
+            [b["confidence"] for b in bins],
+            [b["accuracy"] for b in bins],
+            marker="o",
+            label="model",
+        )
+        for b in bins:
+            axes.annotate(
+                str(b["n"]), (b["confidence"], b["accuracy"]), (4, -10), textcoords="offset points"
+            )
+        axes.legend()
+
+
+def _confusion(confusion: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    with _chart(path, "Confusion", "called", "labelled") as axes:
+        names = list(confusion)
+        counts = [list(row.values()) for row in confusion.values()]
+        axes.imshow(
+            [[n / max(1, sum(row)) for n in row] for row in counts], "Blues", vmin=0, vmax=1
+        )
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        for i, row in enumerate(counts):
+            for j, n in enumerate(row):
+                axes.text(j, i, f"{n}\n{n / max(1, sum(row)):.1%}", ha="center", va="center")
+
+
+def _abstention(curve: Sequence[Mapping[str, float]], path: Path) -> None:
+    with _chart(path, "Abstention", "share left unknown, %", "right of the rest, %") as axes:
+        shares, accuracies = ([100 * p[key] for p in curve] for key in ("unknown", "accuracy"))
+        axes.plot(shares, accuracies, marker="o")
+
+
+def _groups(result: Mapping[str, Any], path: Path) -> None:
+    with _chart(path, "Accuracy by group (95 % intervals)", "right, %", "") as axes:
+        rows = [("all", result)] + [
+            (f"{name} ({group['n']})", group)
+            for groups in result["groups"].values()
+            for name, group in groups.items()
+        ]
+        for y, (_, group) in enumerate(reversed(rows)):
+            low, high = group["interval"]
+            axes.plot([100 * low, 100 * high], [y, y], color="tab:blue")
+            axes.plot(100 * group["accuracy"], y, "o", color="tab:blue")
+        axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
+        axes.grid(axis="x", alpha=0.3)

@@ -1,0 +1,65 @@
+"""Trained models in the formats that people have them in, as a TensorFlow SavedModel."""
+
+import contextlib
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from layouts import DataError
+
+KINDS = "a .keras, .h5 or .onnx file, or a SavedModel folder"
+
+
+def saved_model(path: Path, folder: Path) -> Path:
+    """The model in `path` as a SavedModel, made in `folder` where it is not one already.
+
+    Raises DataError.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: does not exist")
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise DataError(f"{path}: is not a SavedModel, it has no saved_model.pb")
+        return path
+    if path.suffix == ".onnx":
+        return _from_onnx(path, folder / "saved")
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        return _from_keras(path, folder / "saved")
+    raise DataError(f"{path}: must be {KINDS}")
+
+
+def _from_keras(path: Path, out: Path) -> Path:
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: is not a Keras model ({str(error).splitlines()[0]})") from error
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every tensor of the export
+        model.export(out, verbose=False)
+    return out
+
+
+def _from_onnx(path: Path, out: Path) -> Path:
+    if importlib.util.find_spec("onnx2tf") is None:
+        raise DataError(f"{path}: an ONNX file needs onnx2tf; make onnx installs it")
+    out.mkdir()
+    # onnx2tf would fetch this sample of pictures, which it needs for checks that are off here
+    sample = out / "calibration_image_sample_data_20x128x128x3_float32.npy"
+    np.save(sample, np.zeros((20, 128, 128, 3), np.float32))
+    command = [sys.executable, "-m", "onnx2tf", "-i", str(path.absolute()), "-o", "."]
+    command += ["--non_verbose", "--not_use_onnxsim"]
+    done = subprocess.run(
+        command,
+        cwd=out,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if not (out / "saved_model.pb").is_file():
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise DataError(f"{path}: onnx2tf cannot convert it ({' '.join(last)})")
+    return out
