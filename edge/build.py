@@ -40,6 +40,8 @@ def detector(config: Config) -> HaarDetector:
         max_face_px=settings.max_face_px,
         scale_factor=settings.scale_factor,
         min_neighbours=settings.min_neighbours,
+        region=config.zones.region,
+        excluded=config.zones.excluded,
     )
 
 

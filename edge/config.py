@@ -104,6 +104,18 @@ class Detector(Section):
         return self
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Point = Annotated[tuple[Share, Share], Field(strict=False)]
+Polygon = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
+
+
+class Zones(Section):
+    """Where in the picture faces count: polygons in fractions of it, from its top left corner."""
+
+    region: Polygon | None = None
+    excluded: Annotated[tuple[Polygon, ...], Field(strict=False, max_length=100)] = ()
+
+
 class Tracker(Section):
     """When faces in several frames are one person."""
 
@@ -186,6 +198,7 @@ class Config(Section):
     source: Annotated[str, AfterValidator(_source)] = "auto"
     camera: Camera = Camera()
     detector: Detector = Detector()
+    zones: Zones = Zones()
     tracker: Tracker = Tracker()
     classifier: Classifier = Field(default_factory=Classifier)
     window: Window = Window()

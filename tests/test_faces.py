@@ -46,6 +46,29 @@ def test_sizes_are_limited() -> None:
     assert HaarDetector(max_face_px=round(min(widths)) - 20)(frame) == []
 
 
+def test_only_faces_in_the_region_count() -> None:
+    frame = scene_frame(3.2)
+    height, width = frame.image.shape[:2]
+    everybody = HaarDetector()(frame)
+    assert len(everybody) >= 2
+    one = everybody[0].box
+    x, y = one.cx / width, one.cy / height
+    around = [
+        (x - 0.02, y - 0.02),
+        (x + 0.02, y - 0.02),
+        (x + 0.02, y + 0.02),
+        (x - 0.02, y + 0.02),
+    ]
+    (found,) = HaarDetector(region=around, max_face_px=round(one.w * 1.5))(frame)
+    # a smaller picture is searched in slightly other steps
+    assert abs(found.box.cx - one.cx) + abs(found.box.cy - one.cy) < 0.15 * one.w
+    rest = HaarDetector(excluded=[around])(frame)
+    assert rest == everybody[1:]
+    whole = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    assert HaarDetector(region=whole)(frame) == everybody
+    assert HaarDetector(excluded=[whole])(frame) == []
+
+
 def test_nobody_faces_the_camera(clips: Path) -> None:
     detect = HaarDetector()
     found = [detect(frame) for frame in open_frames(str(clips / "people-detection.gif"), View())]
