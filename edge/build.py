@@ -52,6 +52,7 @@ def tracker(config: Config) -> Tracker:
         min_seconds=config.tracker.min_seconds,
         votes=config.classifier.votes,
         min_confidence=config.classifier.min_confidence,
+        static_after=config.tracker.static_after,
     )
 
 

@@ -122,6 +122,7 @@ class Tracker(Section):
     patience: float = Field(2, ge=0.2, le=60)
     min_sightings: int = Field(3, ge=1, le=100)
     min_seconds: float = Field(0.5, ge=0, le=60)
+    static_after: float = Field(180, ge=10, le=86400)
 
 
 class Classifier(Section):

@@ -23,6 +23,8 @@ class Health:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.frames_total = 0
+        self.static_faces = 0
+        """Faces that never move, such as posters', which are not counted."""
         self._clear()
 
     def _clear(self) -> None:
@@ -65,6 +67,7 @@ class Health:
                 for stage, calls in self._calls.items()
             },
             "memory_mb": round(memory_mb(), 1),
+            "static_faces": self.static_faces,
             "temperature_c": _temperature(),
             "throttled": _throttled(),
         }

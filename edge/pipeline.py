@@ -77,6 +77,7 @@ class Pipeline:
                 self._tracker.vote(track, float(probabilities[MALE]))
         self._tell(visits)
         present = self._tracker.present
+        self._health.static_faces = self._tracker.static
         for window in self._counter.tick(frame.mono, frame.utc, present, visits):
             self._on_window(window)
         self._health.frame()

@@ -79,6 +79,8 @@ class Track:
     """`Frame.mono` of the latest vote, seconds."""
     log_odds: float = 0.0
     """Sum over votes of ln(p(male) / p(female))."""
+    static: bool = False
+    """It has not moved for so long that it is a picture of a face."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
+from edge.places import Places, Stillness
 from edge.records import LABELS, UNKNOWN, Box, Face, Track, Visit
 
 MAX_SPEED = 4.0
@@ -45,18 +46,22 @@ class Tracker:
         min_seconds: float = 0.5,
         votes: int = 9,
         min_confidence: float = 0.6,
+        static_after: float = 180.0,
     ) -> None:
         """A track ends `patience` seconds after its last sighting.
 
         It is confirmed after `min_sightings` spread over at least `min_seconds`. Its label is the
         class with the stronger mean vote, or unknown below `min_confidence`; at most `votes` are
-        taken.
+        taken. A face that has not moved for `static_after` seconds is no visitor.
         """
         self._patience = patience
         self._min_sightings, self._min_seconds = min_sightings, min_seconds
         self._votes, self._min_confidence = votes, min_confidence
+        self._static_after = static_after
         self._next_id = 1
         self._tracks: list[Track] = []
+        self._still: dict[int, Stillness] = {}
+        self._places = Places(static_after)
 
     def update(
         self, faces: Sequence[Face], mono: float, size: tuple[int, int]
@@ -85,6 +90,8 @@ class Tracker:
             seen.append(track)
         for index in sorted(set(range(len(faces))) - taken, key=lambda i: _place(faces[i])):
             track = Track(self._next_id, faces[index].box, mono, mono)
+            track.static = self._places.static_at(track.box, mono)
+            self._still[track.id] = Stillness.at(track.box)
             self._next_id += 1
             self._confirm(track)
             self._tracks.append(track)
@@ -94,12 +101,18 @@ class Tracker:
     @property
     def present(self) -> int:
         """People followed at the moment."""
-        return sum(track.confirmed for track in self._tracks)
+        return sum(track.confirmed and not track.static for track in self._tracks)
+
+    @property
+    def static(self) -> int:
+        """Places with a face that never moves, which is not counted."""
+        return self._places.static
 
     def wants_vote(self, track: Track) -> bool:
         """Whether another look at this track's face would help."""
         return (
             track.confirmed
+            and not track.static
             and track.votes < self._votes
             and abs(track.log_odds) < SURE_LOG_ODDS
             and (track.votes == 0 or track.last - track.voted >= VOTE_EVERY_S)
@@ -125,7 +138,14 @@ class Tracker:
     def _end(self, over: Callable[[Track], bool]) -> list[Visit]:
         ended = [track for track in self._tracks if over(track)]
         self._tracks = [track for track in self._tracks if not over(track)]
-        return [self._visit(track) for track in ended if track.confirmed]
+        return [self._visit(track) for track in ended if self._was_visitor(track)]
+
+    def _was_visitor(self, track: Track) -> bool:
+        still = self._still.pop(track.id)
+        if not (track.static or still.moved):
+            self._places.add(still, track.last)
+            track.static = self._places.static_at(track.box, track.last)
+        return track.confirmed and not track.static
 
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.votes if track.votes else 0.0
@@ -147,6 +167,13 @@ class Tracker:
         track.box, track.last = box, mono
         track.hits += 1
         self._confirm(track)
+        still = self._still[track.id]
+        still.see(box, elapsed)
+        if track.static:  # unless it walks away
+            track.static = self._places.static_at(still.box, mono)
+        elif still.still_s >= self._static_after:
+            self._places.add(still, mono)
+            track.static = True
 
 
 def _leaves(track: Track, size: tuple[int, int]) -> bool:

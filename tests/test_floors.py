@@ -9,7 +9,7 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras"},
+    {"scene", "cameras", "places"},
     {
         "frames", "faces", "track", "classify", "count", "messages",
         "outbox", "publish", "health", "systemd", "config",

@@ -73,6 +73,60 @@ def test_crossing_people_stay_two() -> None:
     assert [(v.start, v.end) for v in visits] == [(0.0, 4.0)] * 2
 
 
+def poster(tracker: Tracker, start: float, seconds: float, chance: float, seed: int) -> list[Visit]:
+    """A face on the wall as Haar sees it: jittering, and not in every frame."""
+    random, visits = Random(seed), []
+    for step in range(round(seconds * 10)):
+        mono = start + step / 10
+        jitter = face(300 + random.gauss(0, 1.5), 150 + random.gauss(0, 1.5), random.gauss(50, 2))
+        visits += tracker.update([jitter] if random.random() < chance else [], mono, SIZE)[1]
+    return visits
+
+
+def test_a_poster_is_not_a_visitor() -> None:
+    tracker = Tracker(static_after=60)
+    assert poster(tracker, 0, 120, 0.8, seed=1) == []
+    assert (tracker.present, tracker.static) == (0, 1)
+    assert tracker.finish() == []
+
+
+def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
+    tracker = Tracker(static_after=30)
+    before = len(poster(tracker, 0, 600, 0.25, seed=2))
+    assert tracker.static == 1
+    assert poster(tracker, 600, 600, 0.25, seed=3) == []
+    assert before < 20
+    assert tracker.finish() == []
+
+
+def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
+    tracker = Tracker(static_after=30)
+    poster(tracker, 0, 60, 0.9, seed=4)
+    assert tracker.static == 1
+    end = walk(tracker, 1, 10, start=70, speed=0, x=300)
+    end = walk(tracker, 3, 10, start=end + 0.1, speed=80, x=300)
+    (visit,) = tracker.finish()
+    assert visit.end == end
+
+
+def test_who_stands_for_minutes_sways_and_is_counted_once() -> None:
+    tracker = Tracker(static_after=60)
+    for step in range(6000):
+        sway = 6 * math.sin(step / 70) + 4 * math.sin(step / 23)
+        _, visits = tracker.update([face(300 + sway, 150 + sway / 3)], step / 10, SIZE)
+        assert visits == []
+    assert (tracker.present, tracker.static) == (1, 0)
+    assert len(tracker.finish()) == 1
+
+
+def test_a_poster_taken_down_is_forgotten() -> None:
+    tracker = Tracker(static_after=60)
+    poster(tracker, 0, 120, 0.9, seed=5)
+    walk(tracker, 3, 10, start=4000, speed=0, x=300)
+    assert tracker.static == 0
+    assert len(tracker.finish()) == 1
+
+
 def test_a_flicker_is_not_a_person() -> None:
     tracker = Tracker(min_sightings=3, min_seconds=0.5)
     for mono in (0.0, 0.1, 0.2, 0.3):  # often enough, but not for long enough
