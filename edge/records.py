@@ -95,6 +95,8 @@ class Visit:
     """`female`, `male` or `unknown`."""
     confidence: float
     """Probability of the likelier class, 0.5 to 1."""
+    track: int = 0
+    """Number of its track within this run; it never leaves the process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ class Tracker:
         confidence = 1 / (1 + math.exp(-abs(mean)))
         sure = track.votes > 0 and confidence >= self._min_confidence
         label = LABELS[mean > 0] if sure else UNKNOWN
-        return Visit(track.first, track.last, label, confidence)
+        return Visit(track.first, track.last, label, confidence, track.id)
 
     def _confirm(self, track: Track) -> None:
         track.confirmed = track.confirmed or (

@@ -1,36 +1,39 @@
-"""What the shipped configuration counts on a made crowd, against exact truth."""
+"""What the shipped configuration counts on real and made clips, against the truth."""
 
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
-from conftest import ROOT
-from replay import configured, match, read_truth, replay
+from conftest import ROOT, tool
+from hypothesis import given
+from hypothesis import strategies as st
+from replay import configured, replay
+from visits import Figures, Seen, Truth, compare, match, read_truth
 
 from edge.errors import ConfigError
-from edge.records import Visit
+from edge.records import People, Visit
 
 
 def test_crowd(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     clip = str(clips / "crowd-a.mp4")
     run = replay(configured(ROOT / "config.yaml", clip))
-    truth = read_truth(clips, clip)["visits"]
     assert run.frames == 1125
-    assert run.people.total == len(run.visits)
-    assert abs(run.people.total - len(truth)) <= 0.15 * len(truth)
-    pairs = match(run.visits, truth)
-    assert len(pairs) >= 0.85 * len(truth)
-    right = [run.visits[i].label == truth[j]["gender"] for i, j in pairs]
-    assert sum(right) >= 0.85 * len(right)
+    assert run.people.total == len(run.seen)
+    figures = compare(run.seen, read_truth(clips, clip))
+    assert abs(figures.count_error) <= 0.15
+    assert figures.missed <= 3
+    assert figures.invented == 0
+    assert figures.gender_right >= 0.9 * figures.matched
 
 
-def visit(start: float, end: float) -> Visit:
-    return Visit(start, end, "female", 0.9)
+def visit(start: float, end: float, label: str = "female", px: float = 50) -> Seen:
+    return Seen(Visit(start, end, label, 0.9), px)
 
 
-def true(start: float, end: float) -> dict[str, Any]:
-    return {"first_s": start, "last_s": end, "gender": "female"}
+def true(start: float, end: float, gender: str = "female") -> dict[str, Any]:
+    return {"first_s": start, "last_s": end, "gender": gender, "face_px": 50}
 
 
 def test_visits_are_matched_by_the_time_they_share() -> None:
@@ -39,12 +42,73 @@ def test_visits_are_matched_by_the_time_they_share() -> None:
     # one true visit counted twice: only the better one is it
     assert match([visit(0, 4), visit(4, 10)], [true(0, 10)]) == [(1, 0)]
     assert match([visit(60, 70)], truth) == []
+    assert match([visit(0, 10, px=20)], truth) == []
     assert match([], truth) == []
 
 
+def test_figures_of_a_clip_with_visits() -> None:
+    truth = Truth(People(2, 1), (true(0, 10), true(5, 15, "male"), true(40, 50)))
+    seen = [visit(0, 4), visit(5, 10), visit(5, 16, "unknown"), visit(70, 80)]
+    figures = compare(seen, truth)
+    assert figures == Figures(
+        people=3, counted=4, missed=1, doubled=1, invented=1, matched=2, gender_right=1,
+        unknown=1, dwell_error_s=(5 + 1) / 2,
+    )  # fmt: skip
+    assert figures.count_error == pytest.approx(1 / 3)
+    assert figures.accuracy == 0
+    assert figures.f1 == pytest.approx(4 / 7)
+
+
+def test_figures_of_a_clip_with_numbers_alone() -> None:
+    truth = Truth(People(1, 1, 1))
+    figures = compare([visit(0, 1), visit(0, 1)], truth)
+    assert (figures.missed, figures.doubled, figures.gender_right) == (1, 0, 1)
+    figures = compare([visit(0, 1)], Truth(People()))
+    assert (figures.invented, figures.count_error, figures.accuracy) == (1, 1, 0)
+    figures = compare([], Truth(People()))
+    assert (figures.accuracy, figures.f1) == (1, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), max_size=8),
+    st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), min_size=1, max_size=8),
+)
+def test_every_visit_is_matched_doubled_or_invented(
+    counted: list[tuple[int, int]], people: list[tuple[int, int]]
+) -> None:
+    truth = Truth(People(len(people)), tuple(true(a, a + n) for a, n in people))
+    figures = compare([visit(a, a + n) for a, n in counted], truth)
+    assert figures.matched + figures.doubled + figures.invented == figures.counted == len(counted)
+    assert figures.matched + figures.missed == figures.people
+    assert figures.accuracy <= figures.f1 <= 1
+
+
 def test_truth_of_a_folder_or_a_file(clips: Path) -> None:
-    assert read_truth(clips, "people-detection.gif")["female"] == 0
-    assert len(read_truth(clips, "x/crowd-b.mp4")["visits"]) == 40
-    assert read_truth(clips / "crowd-a.yaml", "crowd-a.mp4")["male"] == 6
+    assert read_truth(clips, "people-detection.gif").people.total == 0
+    assert read_truth(clips, "classroom.gif").people == People(0, 3, 1)
+    assert len(read_truth(clips, "x/crowd-b.mp4").visits) == 40
+    assert read_truth(clips / "crowd-a.yaml", "crowd-a.mp4").people.male == 6
     with pytest.raises(ConfigError, match=r"says nothing about other\.mp4"):
         read_truth(clips, "other.mp4")
+
+
+def test_an_annotated_clip_is_saved(clips: Path, tmp_path: Path) -> None:
+    clip = clips / "face-demographics-walking.gif"
+    run = tool("replay", clip, "--truth", clips, "--save", tmp_path / "out.mp4")
+    assert run.returncode == 0, run.stderr
+    for line in ("counted   2 (1 female, 1 male, 0 unknown)", "error     +0.0%", "invented  0"):
+        assert line in run.stdout
+    film, original = cv2.VideoCapture(str(tmp_path / "out.mp4")), cv2.VideoCapture(str(clip))
+    frames = original.get(cv2.CAP_PROP_FRAME_COUNT)
+    assert film.get(cv2.CAP_PROP_FRAME_COUNT) == pytest.approx(frames - 1, abs=1)
+    assert film.get(cv2.CAP_PROP_FRAME_WIDTH) == original.get(cv2.CAP_PROP_FRAME_WIDTH)
+    run = tool("replay", clip, "--save", tmp_path / "none" / "out.mp4")
+    assert run.returncode == 1
+    assert "cannot be written as a video" in run.stderr
+
+
+def test_every_third_frame(clips: Path) -> None:
+    full = tool("replay", clips / "face-demographics-walking.gif")
+    third = tool("replay", clips / "face-demographics-walking.gif", "--every", "3")
+    counts = [int(run.stdout.split(" in ")[1].split()[0]) for run in (full, third)]
+    assert counts[1] == -(-counts[0] // 3)

@@ -22,12 +22,8 @@ def test_composites(shared: Path, few_faces: Path, tmp_path: Path) -> None:
     assert "may still resemble somebody" in run.stderr
 
 
-def test_replay_and_bench_tell_about_a_clip(clips: Path) -> None:
+def test_bench_tells_about_a_clip(clips: Path) -> None:
     clip = clips / "face-demographics-walking.gif"
-    run = tool("replay", clip, "--truth", clips)
-    assert run.returncode == 0, run.stderr
-    assert "counted   2 (1 female, 1 male, 0 unknown)" in run.stdout
-    assert "error     +0.0%" in run.stdout
     run = tool("bench", clip, "--memory", "3")
     assert run.returncode == 0, run.stderr
     assert {line.split()[0] for line in run.stdout.splitlines()} >= {

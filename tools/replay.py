@@ -5,31 +5,33 @@ python tools/replay.py clips/crowd-a.mp4 --truth clips/crowd-a.yaml
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
-import numpy as np
-import yaml
-from scipy.optimize import linear_sum_assignment
+import visits
+from visits import Figures, Seen
 
 from edge import build
 from edge.config import Config, load_config
-from edge.errors import ConfigError, EdgeError
+from edge.errors import EdgeError
 from edge.health import STAGES, Health
 from edge.pipeline import Pipeline
-from edge.records import LABELS, UNKNOWN, People, Visit, Window
+from edge.records import LABELS, UNKNOWN, Frame, People, Track, Visit, Window
 
-MIN_OVERLAP_S = 0.2
-"""A counted visit may be a true one only if they share at least this much time."""
+COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 180)}
+"""B, G, R of a box by the label that its votes give so far."""
+
+OnFrame = Callable[[Frame, Sequence[Track]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What the pipeline made of one clip."""
 
-    visits: list[Visit]
+    seen: list[Seen]
     windows: list[Window]
     frames: int
     seconds: float
@@ -50,10 +52,18 @@ def configured(path: Path, clip: str) -> Config:
     return config.model_copy(update={"privacy": everybody})
 
 
-def replay(config: Config) -> Replay:
-    """Run the configured source, a file, to its end."""
-    visits: list[Visit] = []
+def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> Replay:
+    """Run the configured source, a file, to its end, with each `every`th of its frames."""
+    ended: list[Visit] = []
     windows: list[Window] = []
+    sizes: dict[int, float] = {}
+
+    def look(frame: Frame, tracks: Sequence[Track]) -> None:
+        for track in tracks:
+            sizes[track.id] = max(sizes.get(track.id, 0.0), track.box.w)
+        if on_frame is not None:
+            on_frame(frame, tracks)
+
     health = Health()
     pipeline = Pipeline(
         detect=build.detector(config),
@@ -62,78 +72,78 @@ def replay(config: Config) -> Replay:
         counter=build.counter(config),
         health=health,
         on_window=windows.append,
-        on_visit=visits.append,
+        on_visit=ended.append,
+        on_frame=look,
     )
-    pipeline.run(build.frames(config))
+    pipeline.run(islice(build.frames(config), 0, None, every))
     busy, elapsed = health.totals()
     frames = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
-    return Replay(visits, windows, health.frames_total, elapsed, busy_ms)
+    seen = [Seen(visit, sizes[visit.track]) for visit in ended]
+    return Replay(seen, windows, health.frames_total, elapsed, busy_ms)
 
 
-def read_truth(path: Path, clip: str) -> dict[str, Any]:
-    """The truth about one clip: from its own YAML, or from a folder's clips.yaml.
+class Film:
+    """Writes an annotated clip: a box around each face, its track's number and label so far."""
 
-    Raises ConfigError where there is none.
-    """
-    if path.is_dir():
-        own = path / f"{Path(clip).stem}.yaml"
-        path = own if own.exists() else path / "clips.yaml"
-    try:
-        truth = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"truth {path}: cannot be read ({error})") from error
-    if isinstance(truth, dict) and Path(clip).name in truth:
-        truth = truth[Path(clip).name]
-    if not isinstance(truth, dict) or not {"female", "male"} & set(truth):
-        raise ConfigError(f"truth {path}: says nothing about {Path(clip).name}")
-    return truth
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: Frame | None = None
+        self._writer: cv2.VideoWriter | None = None
 
+    def __call__(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        if self._first is None:  # the second one tells how fast they follow
+            self._first = frame
+            return
+        if self._writer is None:
+            height, width = frame.image.shape[:2]
+            fps = 1 / (frame.mono - self._first.mono)
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), code, fps, (width, height))
+            if not self._writer.isOpened():
+                raise EdgeError(f"{self._path}: cannot be written as a video; name an .mp4 file")
+        self._writer.write(annotated(frame, tracks))
 
-def match(visits: list[Visit], truth: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Pairs (visit, true visit), each at most once, that share the most time in sum."""
-    shared = np.array(
-        [
-            [max(0.0, min(v.end, t["last_s"]) - max(v.start, t["first_s"])) for t in truth]
-            for v in visits
-        ]
-    ).reshape(len(visits), len(truth))
-    span = np.array(
-        [[max(v.end, t["last_s"]) - min(v.start, t["first_s"]) for t in truth] for v in visits]
-    ).reshape(shared.shape)
-    rows, columns = linear_sum_assignment(-shared / np.maximum(span, 1e-9))
-    return [(i, j) for i, j in zip(rows, columns, strict=True) if shared[i, j] >= MIN_OVERLAP_S]
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
 
 
-def show(clip: str, run: Replay, truth: dict[str, Any] | None) -> None:
-    """One block per clip."""
-    counted = run.people
-    print(f"{Path(clip).name}")
-    print(f"  counted   {_split(counted)}")
-    if truth is not None:
-        there = People(truth.get("female", 0), truth.get("male", 0), truth.get("unsure", 0))
-        error = (counted.total - there.total) / there.total if there.total else counted.total
-        print(f"  truth     {_split(there)}")
-        print(f"  error     {error:+.1%}" if there.total else f"  invented  {counted.total}")
-        if "visits" in truth:
-            _show_visits(run.visits, truth["visits"])
-
-
-def _show_visits(visits: list[Visit], truth: list[dict[str, Any]]) -> None:
-    pairs = match(visits, truth)
-    right = sum(visits[i].label == truth[j]["gender"] for i, j in pairs)
-    unsure = sum(visits[i].label == UNKNOWN for i, _ in pairs)
-    dwell = [
-        abs(visits[i].end - visits[i].start - truth[j]["last_s"] + truth[j]["first_s"])
-        for i, j in pairs
-    ]
-    print(f"  missed    {len(truth) - len(pairs)}")
-    print(f"  surplus   {len(visits) - len(pairs)} (doubled or invented)")
-    if pairs:
-        print(
-            f"  gender    {right / len(pairs):.1%}: {right} of {len(pairs)} right, {unsure} unknown"
+def annotated(frame: Frame, tracks: Sequence[Track]) -> cv2.typing.MatLike:
+    """The picture with a box for each track seen in it."""
+    picture = frame.image.copy()
+    for track in tracks:
+        label = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
+        text = "static" if track.static else f"{track.id} {label if track.confirmed else '?'}"
+        x, y, w, h = (round(v) for v in (track.box.x, track.box.y, track.box.w, track.box.h))
+        cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[label], 2)
+        cv2.putText(
+            picture, text, (x, max(12, y - 5)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, COLOURS[label], 1
         )
-        print(f"  dwell     {np.mean(dwell):.1f} s mean error")
+    return picture
+
+
+def show(clip: str, run: Replay, figures: Figures | None) -> None:
+    """One block per clip."""
+    print(Path(clip).name)
+    print(f"  counted   {_split(run.people)} in {run.frames} frames")
+    if figures is None:
+        return
+    print(f"  people    {figures.people}")
+    error = f"{figures.count_error:+.1%}" if figures.people else f"{figures.counted} of 0"
+    print(f"  error     {error}")
+    print(f"  missed    {figures.missed}")
+    print(f"  doubled   {figures.doubled}")
+    print(f"  invented  {figures.invented}")
+    if figures.matched:
+        share = figures.gender_right / figures.matched
+        print(
+            f"  gender    {share:.1%}: {figures.gender_right} of {figures.matched} right, "
+            f"{figures.unknown} unknown"
+        )
+    if figures.dwell_error_s is not None:
+        print(f"  dwell     {figures.dwell_error_s:.1f} s mean error")
+    print(f"  accuracy  {figures.accuracy:.3f} as MOTA, {figures.f1:.3f} as IDF1, over visits")
 
 
 def _split(people: People) -> str:
@@ -146,16 +156,29 @@ def main() -> int:
     parser.add_argument("clips", nargs="+", metavar="CLIP")
     parser.add_argument("--truth", type=Path, help="a YAML file, or a folder that holds them")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="use only every Nth frame"
+    )
+    parser.add_argument("--save", type=Path, metavar="MP4", help="write one clip, annotated")
     args = parser.parse_args()
+    if args.every < 1:
+        parser.error("--every must be 1 or more")
+    if args.save and len(args.clips) > 1:
+        parser.error("--save needs a single clip")
     print("privacy.min_people is 1 here: every person is shown")
+    film = Film(args.save) if args.save else None
     try:
         for clip in args.clips:
             config = configured(args.config, clip)
-            truth = None if args.truth is None else read_truth(args.truth, clip)
-            show(clip, replay(config), truth)
+            truth = None if args.truth is None else visits.read_truth(args.truth, clip)
+            run = replay(config, args.every, film)
+            show(clip, run, None if truth is None else visits.compare(run.seen, truth))
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code
+    finally:
+        if film is not None:
+            film.close()
     return 0
 
 
