@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,3 +164,54 @@ def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
         run = tool("quantize", tmp_path / "x.keras", *args)
         assert run.returncode == 2
         assert expected in run.stderr.splitlines()[-1]
+
+
+def test_biases_make_up_for_rounding(tmp_path: Path) -> None:
+    """A kernel with a small sum on an input with a large mean: the case that rounding spoils."""
+    import correction
+    import keras
+    from keras import layers
+
+    rng = np.random.default_rng(0)
+    network = keras.Sequential(
+        [
+            layers.Input((24, 24, 3)),
+            layers.Conv2D(8, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(max_value=6),
+            layers.DepthwiseConv2D(3, depth_multiplier=2),
+            layers.Conv2D(4, 1, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    for layer in network.layers:
+        layer.set_weights([rng.normal(0.5, 1, w.shape) ** 2 for w in layer.get_weights()])
+    deep = network.layers[3]
+    kernel, bias = deep.get_weights()
+    deep.set_weights([kernel - kernel.mean((0, 1), keepdims=True), bias])
+    pictures = rng.uniform(0.5, 1, (64, 24, 24, 3)).astype(np.float32)
+
+    folded = correction.folded(network)
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in folded.layers)
+    expected = network.predict(pictures, verbose=0)
+    assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
+
+    def means(model: Any, rounded: bool) -> Any:
+        """Of each channel after the depthwise convolution."""
+        copy = keras.models.clone_model(model)
+        for layer, twin in zip(model.layers, copy.layers, strict=True):
+            weights = layer.get_weights()
+            if rounded and weights:
+                weights[0] = correction.rounded(weights[0], layer)
+            twin.set_weights(weights)
+        (twin,) = (x for x in copy.layers if isinstance(x, layers.DepthwiseConv2D))
+        probe = keras.Model(copy.inputs, twin.output)
+        return probe.predict(pictures, verbose=0).mean((0, 1, 2))
+
+    true = means(folded, rounded=False)
+    before = np.abs(means(folded, rounded=True) - true)
+    correction.correct(folded, pictures)
+    after = np.abs(means(folded, rounded=True) - true)
+    assert before.mean() > 0
+    assert after.mean() < 0.3 * before.mean()

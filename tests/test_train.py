@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, tool, wait_for
 
-from edge.classify import Classifier, Preprocessing
+from edge.classify import Preprocessing
 from edge.scene import PEOPLE
 
 QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
@@ -118,36 +118,6 @@ def test_a_teacher_is_believed(hints: bool, few_faces: Path, tmp_path: Path) -> 
     assert report["history"]["accuracy"][-1] > 0.95
     assert 0.4 < report["val_accuracy"] < 0.6
     assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
-
-
-def test_the_rounding_of_int8_can_be_trained_with(
-    small_model: Path, few_faces: Path, tmp_path: Path
-) -> None:
-    """The rounded twin of a network computes nearly what TFLite computes from it."""
-    import keras
-    import qat
-    from facedata import crops_of, load
-
-    out = tmp_path / "small.keras"
-    run = tool(
-        "train", "--data", few_faces, "--start", small_model, "--size", "64", "--alpha", "0.35",
-        "--epochs", "1", "--batch", "16", "--rate", "1e-5", "--quantisation-aware", "--out", out,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    model = keras.models.load_model(out, compile=False)
-    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
-    out8 = tmp_path / "small.tflite"
-    run = tool("quantize", out, "--calibrate", few_faces, "--out", out8, "--max-drop", "100")
-    assert run.returncode == 0, run.stderr
-    data = load(few_faces)
-    prepared = Preprocessing(size=64)
-    seen, faces = (crops_of(data.part(split), prepared) for split in ("train", "test"))
-    twin = qat.rounded(model, prepared.normalise(np.stack(seen)))
-    inputs = prepared.normalise(np.stack(faces))
-    in_twin, in_float = (net.predict(inputs, verbose=0)[:, 0] for net in (twin, model))
-    in_int8 = Classifier(out8)(faces)[:, 1]
-    assert np.abs(in_twin - in_int8).mean() < 0.01
-    assert np.abs(in_twin - in_int8).mean() < np.abs(in_float - in_int8).mean()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models are read on that backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+import correction
 import facedata
 import numpy as np
 import numpy.typing as npt
@@ -179,13 +180,17 @@ def quantise(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
-        saved = sources.saved_model(args.model, room)
+        saved, network = sources.saved_model(args.model, room)
         plain = convert(saved, "float32", [], Preprocessing())
         (room / "float.tflite").write_bytes(plain)
         card = describe(room / "float.tflite", args, training)
         reference = card.write(plain, room / "float.tflite")
 
         calibration = facedata.crops_of(faces("train", args.calibration_faces), card.input)
+        if args.type == "int8" and network is not None and correction.possible(network):
+            network = correction.folded(network)
+            correction.correct(network, card.input.normalise(np.stack(calibration)))
+            saved = sources.export(network, room / "corrected")
         made = convert(saved, args.type, calibration, card.input, args.ends)
         trial = card.write(made, room / "trial.tflite")
         rest = float_tensors(trial) if args.type == "int8" else []

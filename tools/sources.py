@@ -15,29 +15,34 @@ from layouts import DataError
 KINDS = "a .keras, .h5 or .onnx file, or a SavedModel folder"
 
 
-def saved_model(path: Path, folder: Path) -> Path:
+def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
     """The model in `path` as a SavedModel, made in `folder` where it is not one already.
 
-    Raises DataError.
+    With it comes the Keras model where there is one. Raises DataError.
     """
     if not path.exists():
         raise DataError(f"{path}: does not exist")
     if path.is_dir():
         if not (path / "saved_model.pb").is_file():
             raise DataError(f"{path}: is not a SavedModel, it has no saved_model.pb")
-        return path
+        return path, None
     if path.suffix == ".onnx":
-        return _from_onnx(path, folder / "saved")
+        return _from_onnx(path, folder / "saved"), None
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        return _from_keras(path, folder / "saved")
+        model = _load_keras(path)
+        return export(model, folder / "saved"), model
     raise DataError(f"{path}: must be {KINDS}")
 
 
-def _from_keras(path: Path, out: Path) -> Path:
+def _load_keras(path: Path) -> keras.Model:
     try:
-        model = keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: is not a Keras model ({str(error).splitlines()[0]})") from error
+
+
+def export(model: keras.Model, out: Path) -> Path:
+    """Write a Keras model as a SavedModel to the folder `out`."""
     with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every tensor of the export
         model.export(out, verbose=False)
     return out

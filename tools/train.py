@@ -18,7 +18,6 @@ import keras
 import numpy as np
 import pandas as pd
 import plots
-import qat
 import teacher
 from batches import Batches
 from facedata import Sample
@@ -31,8 +30,7 @@ from edge.classify import Preprocessing
 from edge.errors import ModelError
 from edge.records import LABELS
 
-RANGE_BATCHES = 8
-"""From so many batches the ranges of int8 activations are measured."""
+AVERAGED_STEPS = 500
 HINT_WEIGHT = 0.5
 """Of a teacher's features against its answer, in the loss."""
 
@@ -91,12 +89,6 @@ def train(args: argparse.Namespace) -> None:
     kept = model = build(preprocessing, args.alpha, args.start)
     if args.start not in ("imagenet", "none"):
         load_weights(model, args.start, train_set[0][0])
-    if args.quantisation_aware:
-        kept = qat.folded(model)
-        model = qat.rounded(
-            kept,
-            np.concatenate([train_set[i][0] for i in range(min(RANGE_BATCHES, len(train_set)))]),
-        )
     model, monitor = compiled(model, args, len(train_set), settings["taught"].width)
     model.fit(
         train_set,
@@ -117,8 +109,6 @@ def train(args: argparse.Namespace) -> None:
             keras.callbacks.CSVLogger(str(log), append=True),
         ],
     )
-    if args.quantisation_aware:
-        qat.take_weights(kept, model)
     settle(kept, train_set)
     kept.save(args.out)
     male = kept.predict(val_set, verbose=0)[:, 0]
@@ -167,10 +157,11 @@ def compiled(
     rate = keras.optimizers.schedules.CosineDecay(
         args.rate / 100, steps - warmup, warmup_target=args.rate, warmup_steps=warmup
     )
+    # the average of the weights over the last steps generalises better than the last ones
+    averaged = min(AVERAGED_STEPS, max(1, steps // 5))
     model.compile(
-        # the average of the weights over about the last 500 steps generalises better than the last
         optimizer=keras.optimizers.AdamW(
-            rate, weight_decay=args.weight_decay, use_ema=True, ema_momentum=0.998
+            rate, weight_decay=args.weight_decay, use_ema=True, ema_momentum=1 - 1 / averaged
         ),
         loss=losses,
         loss_weights=[1.0, HINT_WEIGHT][: len(losses)],
@@ -215,11 +206,6 @@ def main() -> int:
         metavar="NPZ",
         help="what a larger model makes of the training faces: arrays files and male (0 to 1) and, "
         "if you like, features",
-    )
-    parser.add_argument(
-        "--quantisation-aware",
-        action="store_true",
-        help="train with the rounding of int8, from --start on; for a last epoch at a low rate",
     )
     parser.add_argument("--infant-weight", type=float, default=0.3)
     parser.add_argument(
