@@ -59,9 +59,6 @@ def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path)
     went_on = epochs(out.with_suffix(".csv"))
     assert set(went_on) == set(range(done + 2))
     assert len(went_on) <= done + 3  # at most the epoch that was under way is done again
-    run = tool("train", *args, "--epochs", "1")
-    assert run.returncode == 0, run.stderr
-    assert epochs(out.with_suffix(".csv")) == [0]  # without --resume all begins anew
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path: Path) -> None:
@@ -76,40 +73,24 @@ def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path
     assert "Restoring model weights from the end of the best epoch" in run.stdout
 
 
-def test_the_same_seed_gives_the_same_model(few_faces: Path, tmp_path: Path) -> None:
-    import keras
-
-    weights = []
-    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
-        out = tmp_path / f"{name}.keras"
-        args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "1", "--seed", seed)
-        assert tool("train", *args).returncode == 0
-        weights.append(keras.models.load_model(out, compile=False).get_weights()[0])
-    assert np.allclose(weights[0], weights[1], atol=1e-5)
-    assert not np.allclose(weights[0], weights[2], atol=1e-2)
-
-
-@pytest.mark.parametrize("backend", ["jax"])
-def test_another_backend_trains_too(backend: str, few_faces: Path, tmp_path: Path) -> None:
+def test_another_backend_trains_too(few_faces: Path, tmp_path: Path) -> None:
     import keras
 
     out = tmp_path / "model.keras"
     args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "1")
-    run = tool("train", *args, KERAS_BACKEND=backend)
+    run = tool("train", *args, KERAS_BACKEND="jax")
     assert run.returncode == 0, run.stderr
-    assert f"backend {backend}" in run.stdout
+    assert "backend jax" in run.stdout
     assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
 
 
-@pytest.mark.parametrize("hints", [False, True])
-def test_a_teacher_is_believed(hints: bool, few_faces: Path, tmp_path: Path) -> None:
+def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
     """All say male: so does the network, whatever the labels are."""
     import keras
 
     files = [file.name for file in few_faces.iterdir()]
-    features = np.random.default_rng(1).normal(size=(len(files), 7)) if hints else None
-    given = {} if features is None else {"features": features}
-    np.savez(tmp_path / "teacher.npz", files=files, male=np.ones(len(files)), **given)
+    features = np.random.default_rng(1).normal(size=(len(files), 7))
+    np.savez(tmp_path / "teacher.npz", files=files, male=np.ones(len(files)), features=features)
     out = tmp_path / "model.keras"
     args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "8", "--patience", "8")
     run = tool("train", *args, "--teacher", tmp_path / "teacher.npz", "--smoothing", "0")
@@ -181,18 +162,19 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
 def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     """What a wide network computes with a few channels, the others being zero, is kept."""
     import keras
-    from network import build
+    from network import build, settle
     from start import start_from_keras
 
     keras.utils.set_random_seed(1)
     narrow, wide = (build(Preprocessing(size=64), alpha, "none") for alpha in (0.35, 0.5))
+    faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
+    settle(narrow, [(faces,)])  # a fresh network says 0.5 to everything
     for small, large in zip(narrow.weights, wide.weights, strict=True):
         values = np.zeros(large.shape, np.float32)
         values[tuple(slice(n) for n in small.shape)] = np.asarray(small)
         if small.path.endswith("moving_variance"):
             values[small.shape[0] :] = 1
         large.assign(values)
-    faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
     expected = narrow.predict(faces, verbose=0)
     assert len(np.unique(expected)) == 4
     assert np.allclose(wide.predict(faces, verbose=0), expected, atol=1e-5)

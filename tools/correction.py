@@ -86,14 +86,15 @@ def correct(model: keras.Model, pictures: Floats) -> None:
     kernel's sum is small and its input's mean is not, as in depthwise convolutions.
     """
     weighted = [layer for layer in model.layers if isinstance(layer, (*CONVOLUTIONS, layers.Dense))]
-    probe = keras.Model(model.inputs, [layer.input for layer in weighted])
-    means: list[Any] = [0.0] * len(weighted)
+    probe = keras.Model(model.inputs, {layer.name: layer.input for layer in weighted})
+    means: dict[str, Any] = dict.fromkeys(probe.output, 0.0)
     for begin in range(0, len(pictures), BATCH):
         batch = pictures[begin : begin + BATCH]
-        for index, values in enumerate(probe.predict_on_batch(batch)):
+        for name, values in probe.predict_on_batch(batch).items():
             mean = values.mean(tuple(range(values.ndim - 1)))
-            means[index] = means[index] + mean * len(batch) / len(pictures)
-    for layer, mean in zip(weighted, means, strict=True):
+            means[name] = means[name] + mean * len(batch) / len(pictures)
+    for layer in weighted:
+        mean = means[layer.name]
         kernel, bias = layer.get_weights()
         error = rounded(kernel, layer) - kernel
         if isinstance(layer, layers.DepthwiseConv2D):
