@@ -16,6 +16,7 @@ CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 LEVELS = 127
 """int8 weights are symmetric: -127 to 127."""
 BATCH = 64
+"""Pictures at a time: all layers' inputs are held in memory for them."""
 
 
 def possible(model: keras.Model) -> bool:

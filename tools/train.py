@@ -139,7 +139,7 @@ def train(args: argparse.Namespace) -> None:
     )
 
 
-class CosineRate(keras.callbacks.Callback):  # type: ignore[misc]
+class CosineRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types
     """Sets the learning rate before each batch: a short rise, then half a cosine down to 0.
 
     I. Loshchilov, F. Hutter: SGDR, ICLR 2017. As a schedule within the optimizer it would be
