@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import edge
+from edge.blaze import BlazeFace
 from edge.cameras import Frames, View, shown_source
 from edge.classify import Classifier
 from edge.config import Config
@@ -35,7 +36,14 @@ def frames(config: Config, stopped: Callable[[], bool] = lambda: False) -> Frame
 
 def detector(config: Config) -> HaarDetector:
     settings = config.detector
+    judge = BlazeFace(
+        settings.judge,
+        min_score=settings.min_score,
+        runtime=config.classifier.runtime,
+        threads=config.classifier.threads,
+    )
     return HaarDetector(
+        judge,
         min_face_px=settings.min_face_px,
         max_face_px=settings.max_face_px,
         scale_factor=settings.scale_factor,

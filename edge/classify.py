@@ -4,7 +4,7 @@ Training, evaluation and the daemon all prepare faces with `Preprocessing`, so t
 """
 
 import hashlib
-import importlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
+from edge.crop import square
 from edge.errors import ModelError
 from edge.records import LABELS, Box, Image
-
-Floats = npt.NDArray[np.float32]
-
-RUNTIMES = {
-    "ai-edge-litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-}
-"""TFLite runtimes by preference: only ai-edge-litert runs int8 through XNNPACK."""
+from edge.runtime import Floats, Tensor, open_interpreter, read_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +43,21 @@ class Preprocessing:
     def channels(self) -> int:
         return 3 if self.colour == "rgb" else 1
 
-    def crop(self, image: Image, box: Box) -> Image:
+    def crop(self, image: Image, box: Box, roll: float = 0.0) -> Image:
         """The face in `box` of a B G R picture, as uint8 size x size x channels.
 
-        The picture's edge is repeated where the crop leaves it. Shrinks by area averaging, so that
-        a large face is not aliased.
+        A head tilted by `roll` degrees clockwise is turned upright. The picture's edge is repeated
+        where the crop leaves it.
         """
         side = max(box.w, box.h) * self.crop_scale
-        cx, cy = box.cx, box.cy + self.crop_down * box.h
-        x0, y0 = round(cx - side / 2), round(cy - side / 2)
-        n = max(1, round(side))
-        height, width = image.shape[:2]
-        # np.clip on the indices repeats the border where the crop leaves the picture
-        rows = np.clip(np.arange(y0, y0 + n), 0, height - 1)
-        cols = np.clip(np.arange(x0, x0 + n), 0, width - 1)
-        if rows[-1] - rows[0] == n - 1 and cols[-1] - cols[0] == n - 1:
-            part = image[y0 : y0 + n, x0 : x0 + n]
+        down = self.crop_down * box.h
+        tilt = math.radians(roll)
+        cx, cy = box.cx - down * math.sin(tilt), box.cy + down * math.cos(tilt)
+        if roll:
+            face = _upright(image, cx, cy, side, self.size, roll)
         else:
-            part = image[rows[:, None], cols]
-        method = cv2.INTER_AREA if n > self.size else cv2.INTER_LINEAR
-        face = cv2.resize(part, (self.size, self.size), interpolation=method)
+            left, top = round(cx - side / 2), round(cy - side / 2)
+            face = square(image, left, top, round(side), self.size)
         if self.colour == "grey":
             return np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), np.uint8)[:, :, None]
         return np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2RGB), np.uint8)
@@ -81,6 +70,15 @@ class Preprocessing:
     def normalise(self, crops: npt.NDArray[np.uint8]) -> Floats:
         """uint8 crops of any leading shape to the float32 values the network was trained on."""
         return (crops.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+
+
+def _upright(image: Image, cx: float, cy: float, side: float, size: int, roll: float) -> Image:
+    # as large as the square must be to hold the turned one
+    wide, room = round(side * math.sqrt(2)), round(size * math.sqrt(2))
+    around = square(image, round(cx - wide / 2), round(cy - wide / 2), wide, room)
+    turn = cv2.getRotationMatrix2D(((room - 1) / 2, (room - 1) / 2), roll, 1)
+    middle = np.array([[0, 0, (room - size) / 2]] * 2)
+    return np.asarray(cv2.warpAffine(around, turn - middle, (size, size)), np.uint8)
 
 
 class ModelCard(pydantic.BaseModel, frozen=True):
@@ -106,13 +104,7 @@ def read_card(model: Path) -> ModelCard:
     the two do not belong together.
     """
     card_path = model.with_suffix(".json")
-    try:
-        data = model.read_bytes()
-    except OSError as error:
-        raise ModelError(f"model {model}: cannot be read ({error.strerror})") from error
-    # the identifier of a TFLite flatbuffer; the runtimes themselves may crash on other files
-    if data[4:8] != b"TFL3":
-        raise ModelError(f"model {model}: is not a TFLite file; make one with tools/quantize.py")
+    data = read_model(model)
     try:
         card = ModelCard.model_validate_json(card_path.read_bytes())
     except OSError as error:
@@ -135,73 +127,6 @@ def read_card(model: Path) -> ModelCard:
             f"(SHA-256 {digest[:8]}..., expected {card.sha256[:8]}...)"
         )
     return card
-
-
-def open_interpreter(
-    model: Path, runtime: str = "auto", threads: int = 1, *, xnnpack: bool = True
-) -> tuple[Any, str]:
-    """A TFLite interpreter with its tensors allocated, and the name of the runtime that made it.
-
-    `auto` takes the first of `RUNTIMES` that is installed and works. Without `xnnpack` all of them
-    use the same kernels and give the same outputs; else each uses its fastest. Raises ModelError.
-    """
-    names = list(RUNTIMES) if runtime == "auto" else [runtime]
-    reasons: list[str] = []
-    for name in names:
-        try:
-            # an import alone proves nothing: tflite-runtime with numpy 2 fails only here
-            module = importlib.import_module(RUNTIMES[name])
-            kernels = module.OpResolverType
-            interpreter = module.Interpreter(
-                model_path=str(model),
-                num_threads=threads,
-                experimental_op_resolver_type=kernels.AUTO
-                if xnnpack
-                else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
-            interpreter.allocate_tensors()
-            return interpreter, name
-        except ImportError as error:
-            reasons.append(f"{name} is not installed ({error})")
-        except (AttributeError, SystemError) as error:
-            reasons.append(f"{name} does not work here ({error})")
-        except (RuntimeError, ValueError) as error:
-            # the model's fault; on some such files tflite-runtime would crash
-            reasons.append(f"{name}: {str(error).strip()}")
-            break
-    raise ModelError(f"model {model}: no TFLite runtime can run it: {'; '.join(reasons)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One end of the model: where it is and how its numbers stand for real ones."""
-
-    index: int
-    shape: tuple[int, ...]
-    dtype: type[np.generic]
-    scale: float
-    zero_point: int
-
-    @classmethod
-    def of(cls, details: dict[str, Any]) -> "Tensor":
-        scale, zero_point = details["quantization"]
-        shape = tuple(int(n) for n in details["shape"])
-        return cls(details["index"], shape, details["dtype"], float(scale), int(zero_point))
-
-    def quantise(self, values: Floats) -> npt.NDArray[Any]:
-        """Real numbers to the tensor's own; float tensors take them as they are."""
-        if not np.issubdtype(self.dtype, np.integer):
-            return values.astype(self.dtype)
-        limits = np.iinfo(self.dtype)  # type: ignore[type-var]  # checked in the line above
-        steps = np.rint(values / self.scale) + self.zero_point
-        return np.asarray(np.clip(steps, limits.min, limits.max), self.dtype)
-
-    def dequantise(self, values: npt.NDArray[Any]) -> Floats:
-        """The tensor's own numbers to real ones."""
-        if not np.issubdtype(self.dtype, np.integer):
-            return values.astype(np.float32)
-        real = (values.astype(np.float32) - self.zero_point) * self.scale
-        return np.asarray(real, np.float32)
 
 
 class Classifier:

@@ -88,7 +88,7 @@ class Camera(Section):
 
 
 class Detector(Section):
-    """How Haar searches a picture."""
+    """How Haar searches a picture, and which model looks at what it finds."""
 
     min_face_px: int = Field(24, ge=16, le=2000)
     max_face_px: int | None = Field(None, ge=16, le=4096)
@@ -96,6 +96,8 @@ class Detector(Section):
     scale_factor: float = Field(1.1, ge=1.01, le=2)
     min_neighbours: int = Field(3, ge=1, le=20)
     threads: int = Field(1, ge=1, le=16)
+    judge: ExistingFile = Path("models/face.tflite")
+    min_score: float = Field(0.5, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _sizes(self) -> "Detector":

@@ -1,12 +1,13 @@
-"""Frames to faces, by two of OpenCV's Haar cascades: one searches, the other must agree.
+"""Frames to faces: Haar's cascade searches, a second look judges and goes on where Haar loses one.
 
-Haar sees faces in clothes, shelves and lamps. A cascade trained on other false alarms rarely errs
-in the same place: on a made crowd the second one confirmed four in five sightings or more of every
-real face, and one in seven or fewer of a false one.
+Haar sees faces in clothes, shelves and lamps, and loses a face that turns away. A small network
+looks only where Haar found something or where a followed face is expected, so it costs little.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -19,21 +20,27 @@ Polygon = Sequence[tuple[float, float]]
 """Corners (x, y) in fractions of the picture, from its top left corner."""
 
 SEARCH = "haarcascade_frontalface_default.xml"
-AGREE = "haarcascade_frontalface_alt2.xml"
 
-AGREE_SIDE_PX = 48
-"""A found face is brought to this size before the second look, which so costs the same for all."""
-AGREE_MARGIN = 0.35
-"""Surroundings shown to the second look, in sides of the box."""
-AGREE_RATIO = 0.7
-"""The second look must find a face between this and 1 / this times the size."""
+FOUND_RATIO = 1.6
+"""Haar's boxes vary: a face it found may be so many times larger or smaller at the second look."""
+HELD_RATIO = 1.4
+"""How large a face is that is followed is known better."""
+SAME = 0.5
+"""A found face that shares this much of the smaller box with an expected one is that one."""
+
+
+class Judge(Protocol):
+    """Looks at one place of a picture: is there a face, and where."""
+
+    def __call__(self, image: Image, box: Box, ratio: float) -> Face | None: ...
 
 
 class HaarDetector:
-    """OpenCV's frontal face cascades as a callable from `Frame` to its faces."""
+    """OpenCV's frontal face cascade as a callable from `Frame` to its faces."""
 
     def __init__(
         self,
+        judge: Judge,
         *,
         min_face_px: int = 24,
         max_face_px: int | None = None,
@@ -42,8 +49,9 @@ class HaarDetector:
         region: Polygon | None = None,
         excluded: Sequence[Polygon] = (),
     ) -> None:
-        """Sizes are sides of the box in image pixels; no `max_face_px` means no limit.
+        """What Haar finds is a face where `judge` sees one too.
 
+        Sizes are sides of the box in image pixels; no `max_face_px` means no limit.
         `scale_factor` is the ratio between one searched size and the next, `min_neighbours` the
         number of overlapping hits that make a face (P. Viola, M. Jones: Rapid Object Detection
         using a Boosted Cascade of Simple Features, CVPR 2001). A face counts where its centre lies
@@ -55,14 +63,33 @@ class HaarDetector:
         self._scale_factor, self._min_neighbours = scale_factor, min_neighbours
         self._region = None if region is None else np.array(region, np.float32)
         self._excluded = [np.array(polygon, np.float32) for polygon in excluded]
-        self._search, self._agree = _cascade(SEARCH), _cascade(AGREE)
+        self._judge, self._search = judge, _cascade(SEARCH)
 
-    def __call__(self, frame: Frame) -> list[Face]:
-        """Faces in pixels of `frame.image`, left to right."""
+    def __call__(self, frame: Frame, expected: Sequence[Box] = ()) -> list[Face]:
+        """Faces in pixels of `frame.image`, left to right.
+
+        Where one is `expected`, Haar needs no second opinion, and what the second look alone finds
+        is `held`.
+        """
+        faces = [
+            face
+            for face in _apart(self._found(frame))
+            if _is_among(face.box, expected) or self._judge(frame.image, face.box, FOUND_RATIO)
+        ]
+        seen = [face.box for face in faces]
+        for place in expected:
+            if not _is_among(place, seen):
+                held = self._judge(frame.image, place, HELD_RATIO)
+                if held is not None and self._counts(held.box, frame):
+                    faces.append(dataclasses.replace(held, held=True))
+        return sorted(_apart(faces), key=lambda face: (face.box.x, face.box.y))
+
+    def _found(self, frame: Frame) -> list[Face]:
+        """What Haar's cascade finds where faces count."""
         ratio = frame.image.shape[1] / frame.gray.shape[1]
         smallest, largest = max(1, round(self._min / ratio)), round(self._max / ratio)
         left, top, right, bottom = self._searched(frame.gray, largest)
-        found, _, weights = self._search.detectMultiScale3(
+        places, _, weights = self._search.detectMultiScale3(
             frame.gray[top:bottom, left:right],
             scaleFactor=self._scale_factor,
             minNeighbors=self._min_neighbours,
@@ -70,15 +97,15 @@ class HaarDetector:
             maxSize=(largest, largest),
             outputRejectLevels=True,
         )
-        places = [(x + left, y + top, w, h) for x, y, w, h in found]
-        height, width = frame.gray.shape
-        faces = [
-            Face(Box(*(float(v) * ratio for v in (x, y, w, h))), float(weight))
-            for (x, y, w, h), weight in zip(places, np.ravel(weights), strict=True)
-            if self._counts((x + w / 2) / width, (y + h / 2) / height)
-            and self._agrees(frame.gray, int(x), int(y), int(w))
+        boxes = [
+            Box((x + left) * ratio, (y + top) * ratio, w * ratio, h * ratio)
+            for x, y, w, h in np.reshape(places, (-1, 4)).astype(float)
         ]
-        return sorted(_apart(faces), key=lambda face: (face.box.x, face.box.y))
+        return [
+            Face(box, float(weight))
+            for box, weight in zip(boxes, np.ravel(weights), strict=True)
+            if self._counts(box, frame)
+        ]
 
     def _searched(self, gray: Image, largest: int) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of all faces whose centre may lie in the region, pixels."""
@@ -92,25 +119,16 @@ class HaarDetector:
         right, bottom = (int(v) for v in np.minimum(np.ceil(high), (width, height)))
         return left, top, right, bottom
 
-    def _counts(self, x: float, y: float) -> bool:
+    def _counts(self, box: Box, frame: Frame) -> bool:
+        height, width = frame.image.shape[:2]
+        middle = box.cx / width, box.cy / height
+
         def within(polygon: npt.NDArray[np.float32]) -> bool:
-            return cv2.pointPolygonTest(polygon, (float(x), float(y)), measureDist=False) >= 0
+            return cv2.pointPolygonTest(polygon, middle, measureDist=False) >= 0
 
         return (self._region is None or within(self._region)) and not any(
             within(polygon) for polygon in self._excluded
         )
-
-    def _agrees(self, gray: Image, x: int, y: int, side: int) -> bool:
-        margin = round(AGREE_MARGIN * side)
-        part = gray[max(0, y - margin) : y + side + margin, max(0, x - margin) : x + side + margin]
-        scale = AGREE_SIDE_PX / side
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        brought = cv2.resize(part, None, fx=scale, fy=scale, interpolation=method)
-        low, high = round(AGREE_SIDE_PX * AGREE_RATIO), round(AGREE_SIDE_PX / AGREE_RATIO)
-        seen = self._agree.detectMultiScale(
-            brought, scaleFactor=1.05, minNeighbors=1, minSize=(low, low), maxSize=(high, high)
-        )
-        return len(seen) > 0
 
 
 def _cascade(name: str) -> cv2.CascadeClassifier:
@@ -123,12 +141,16 @@ def _cascade(name: str) -> cv2.CascadeClassifier:
 
 
 def _apart(faces: list[Face]) -> list[Face]:
-    """Without the weaker of two boxes that lie on one face."""
+    """Without the weaker of two boxes that lie on one face; one that Haar found is stronger."""
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: (-face.score, face.box.x, face.box.y)):
+    for face in sorted(faces, key=lambda face: (face.held, -face.score, face.box.x, face.box.y)):
         if not any(_overlap(face.box, other.box) > 0.3 for other in kept):
             kept.append(face)
     return kept
+
+
+def _is_among(box: Box, others: Sequence[Box]) -> bool:
+    return any(_overlap(box, other) > SAME for other in others)
 
 
 def _overlap(a: Box, b: Box) -> float:

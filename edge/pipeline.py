@@ -17,7 +17,7 @@ MALE = LABELS.index("male")
 class Cropper(Protocol):
     """Cuts a face out of a picture as the classifier wants it."""
 
-    def crop(self, image: Image, box: Box) -> Image: ...
+    def crop(self, image: Image, box: Box, roll: float) -> Image: ...
 
 
 class Classify(Protocol):
@@ -35,7 +35,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        detect: Callable[[Frame], Sequence[Face]],
+        detect: Callable[[Frame, Sequence[Box]], Sequence[Face]],
         tracker: Tracker,
         classify: Classify,
         counter: Counter,
@@ -65,14 +65,14 @@ class Pipeline:
 
     def _analyse(self, frame: Frame) -> None:
         with self._health.timed("detect"):
-            faces = self._detect(frame)
+            faces = self._detect(frame, self._tracker.expected(frame.mono))
         height, width = frame.image.shape[:2]
         with self._health.timed("track"):
             tracks, visits = self._tracker.update(faces, frame.mono, (width, height))
         for track in tracks:
             if self._tracker.wants_vote(track):
                 with self._health.timed("classify"):
-                    crop = self._classify.preprocessing.crop(frame.image, track.box)
+                    crop = self._classify.preprocessing.crop(frame.image, track.box, track.roll)
                     (probabilities,) = self._classify([crop])
                 self._tracker.vote(track, float(probabilities[MALE]))
         self._tell(visits)

@@ -55,6 +55,10 @@ class Face:
     box: Box
     score: float
     """The detector's own certainty; comparable only within one detector."""
+    roll: float = 0.0
+    """How far the head is tilted, degrees clockwise; 0 where it is not known."""
+    held: bool = False
+    """Seen only because it was expected there: it goes on a track, but begins none."""
 
 
 @dataclass(slots=True)
@@ -67,9 +71,10 @@ class Track:
     """`Frame.mono` of the first sighting, seconds."""
     last: float
     """`Frame.mono` of the latest sighting, seconds."""
-    vx: float = 0.0
-    """Velocity of the box centre, pixels per second."""
-    vy: float = 0.0
+    roll: float = 0.0
+    """Tilt of the head at the latest sighting, degrees clockwise."""
+    hidden: bool = False
+    """Another face was so near then that it may hide a part of this one."""
     hits: int = 1
     """Frames in which the face was seen."""
     confirmed: bool = False
@@ -77,8 +82,10 @@ class Track:
     votes: int = 0
     voted: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""
+    weight: float = 0.0
+    """Sum of the votes' weights, each at most 1."""
     log_odds: float = 0.0
-    """Sum over votes of ln(p(male) / p(female))."""
+    """Weighted sum over votes of ln(p(male) / p(female))."""
     static: bool = False
     """It has not moved for so long that it is a picture of a face."""
 

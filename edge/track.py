@@ -1,25 +1,12 @@
 """Faces to tracks to visits, by place and motion alone. Pure: time comes with the faces."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from edge.motion import Motion
 from edge.places import Places, Stillness
 from edge.records import LABELS, UNKNOWN, Box, Face, Track, Visit
 
-MAX_SPEED = 4.0
-"""Fastest plausible change of a face's motion, face widths per second.
-
-A brisk walk is 1.8 m/s and a face about 0.16 m wide: 11 widths per second across the view at most;
-what the velocity estimate has not yet followed is less.
-"""
-MAX_GATE = 2.0
-"""Farthest a face may lie from where it is expected, face widths."""
-MAX_GROWTH = 1.6
-"""Largest ratio between the sizes of one face in two sightings."""
-SMOOTHING_S = 0.4
-"""Time over which velocity is averaged."""
-COAST_S = 0.6
-"""Time for which a lost face is expected to go on moving; then it is expected to stay."""
 UNCONFIRMED_PATIENCE = 0.5
 """Share of the patience that a track not yet confirmed gets: false alarms come and go."""
 LEFT_PATIENCE = 0.2
@@ -29,8 +16,14 @@ Who comes in there soon after is somebody else.
 """
 EDGE = 0.75
 """A face is at the edge of the view where it has at most this many face widths of room."""
+TOUCH = 1.3
+"""Faces touch where their middles are at most this many times the mean of their widths apart."""
 VOTE_EVERY_S = 0.15
 """Votes of one face closer together than this tell the same thing twice."""
+CLEAR_PX = 32
+"""A smaller face, in pixels, tells less, and its votes count so much less."""
+HIDDEN_WEIGHT = 0.25
+"""And so do those of a face that another one may hide in part."""
 SURE_LOG_ODDS = 8.0
 """Summed evidence at which no more votes are needed."""
 
@@ -60,6 +53,7 @@ class Tracker:
         self._static_after = static_after
         self._next_id = 1
         self._tracks: list[Track] = []
+        self._motion: dict[int, Motion] = {}
         self._still: dict[int, Stillness] = {}
         self._places = Places(static_after)
 
@@ -71,32 +65,55 @@ class Tracker:
         `size` is the width and height of the picture in pixels.
         """
         visits = self._end(lambda track: mono - track.last > self._patience_of(track, size))
-        seen = []
-        taken = set()
-        for _, index, track in sorted(
+        boxes = [face.box for face in faces]
+        free = set(range(len(faces)))
+        for _, track, index in self._matches(boxes, free, lambda m, box: m.cost(box, mono)):
+            if index in free and track.last != mono:
+                free.remove(index)
+                self._move(track, faces[index], mono, _touched(boxes, index))
+        # who comes to light in the middle of the view has been there
+        free = {index for index in free if not faces[index].held}
+        inside = {index for index in free if not _at_edge(boxes[index], size)}
+        for _, track, index in self._matches(boxes, inside, lambda m, box: m.resumes(box, mono)):
+            if index in free and track.last != mono and track.confirmed:
+                free.remove(index)
+                self._motion[track.id] = Motion(boxes[index], mono)
+                self._move(track, faces[index], mono, hidden=False)
+        for index in sorted(free, key=lambda index: _place(boxes[index])):
+            self._begin(boxes[index], mono)
+        seen = [track for track in self._tracks if track.last == mono]
+        return seen, visits
+
+    def expected(self, mono: float) -> list[Box]:
+        """Where the faces that are followed should be at `mono`."""
+        return [self._motion[track.id].expected(mono) for track in self._tracks]
+
+    def _matches(
+        self,
+        boxes: Sequence[Box],
+        indices: Iterable[int],
+        cost_of: Callable[[Motion, Box], float | None],
+    ) -> list[tuple[float, Track, int]]:
+        """Cost, track and index of the box of all that may belong together, best first."""
+        return sorted(
             (
-                (cost, index, track)
+                (cost, track, index)
                 for track in self._tracks
-                for index, face in enumerate(faces)
-                if (cost := _cost(track, face.box, mono)) is not None
+                for index in indices
+                if (cost := cost_of(self._motion[track.id], boxes[index])) is not None
             ),
             # equal costs are settled by age and place, never by the order of the faces
-            key=lambda match: (match[0], match[2].id, _place(faces[match[1]])),
-        ):
-            if index in taken or track.last == mono:
-                continue
-            taken.add(index)
-            self._move(track, faces[index].box, mono)
-            seen.append(track)
-        for index in sorted(set(range(len(faces))) - taken, key=lambda i: _place(faces[i])):
-            track = Track(self._next_id, faces[index].box, mono, mono)
-            track.static = self._places.static_at(track.box, mono)
-            self._still[track.id] = Stillness.at(track.box)
-            self._next_id += 1
-            self._confirm(track)
-            self._tracks.append(track)
-            seen.append(track)
-        return seen, visits
+            key=lambda match: (match[0], match[1].id, _place(boxes[match[2]])),
+        )
+
+    def _begin(self, box: Box, mono: float) -> None:
+        track = Track(self._next_id, box, mono, mono)
+        track.static = self._places.static_at(box, mono)
+        self._motion[track.id] = Motion(box, mono)
+        self._still[track.id] = Stillness.at(box)
+        self._next_id += 1
+        self._confirm(track)
+        self._tracks.append(track)
 
     @property
     def present(self) -> int:
@@ -121,7 +138,9 @@ class Tracker:
     def vote(self, track: Track, male: float) -> None:
         """Add one judgement: the probability, 0 to 1, that this face is a man's."""
         male = min(max(male, 0.002), 0.998)  # an int8 output cannot be surer than its last step
-        track.log_odds += math.log(male / (1 - male))
+        weight = min(1.0, track.box.w / CLEAR_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
+        track.weight += weight
+        track.log_odds += weight * math.log(male / (1 - male))
         track.votes += 1
         track.voted = track.last
 
@@ -131,13 +150,15 @@ class Tracker:
 
     def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
         share = 1.0 if track.confirmed else UNCONFIRMED_PATIENCE
-        if _leaves(track, size):
+        if _leaves(track.box, self._motion[track.id].velocity, size):
             share = min(share, LEFT_PATIENCE)
         return self._patience * share
 
     def _end(self, over: Callable[[Track], bool]) -> list[Visit]:
         ended = [track for track in self._tracks if over(track)]
         self._tracks = [track for track in self._tracks if not over(track)]
+        for track in ended:
+            del self._motion[track.id]
         return [self._visit(track) for track in ended if self._was_visitor(track)]
 
     def _was_visitor(self, track: Track) -> bool:
@@ -148,7 +169,7 @@ class Tracker:
         return track.confirmed and not track.static
 
     def _visit(self, track: Track) -> Visit:
-        mean = track.log_odds / track.votes if track.votes else 0.0
+        mean = track.log_odds / track.weight if track.weight else 0.0
         confidence = 1 / (1 + math.exp(-abs(mean)))
         sure = track.votes > 0 and confidence >= self._min_confidence
         label = LABELS[mean > 0] if sure else UNKNOWN
@@ -159,12 +180,10 @@ class Tracker:
             track.hits >= self._min_sightings and track.last - track.first >= self._min_seconds
         )
 
-    def _move(self, track: Track, box: Box, mono: float) -> None:
-        elapsed = mono - track.last
-        share = 1 - math.exp(-elapsed / SMOOTHING_S)
-        track.vx += share * ((box.cx - track.box.cx) / elapsed - track.vx)
-        track.vy += share * ((box.cy - track.box.cy) / elapsed - track.vy)
-        track.box, track.last = box, mono
+    def _move(self, track: Track, face: Face, mono: float, hidden: bool) -> None:
+        box, elapsed = face.box, mono - track.last
+        self._motion[track.id].see(box, mono, held=face.held, hidden=hidden)
+        track.box, track.roll, track.hidden, track.last = box, face.roll, hidden, mono
         track.hits += 1
         self._confirm(track)
         still = self._still[track.id]
@@ -176,33 +195,37 @@ class Tracker:
             track.static = True
 
 
-def _leaves(track: Track, size: tuple[int, int]) -> bool:
+def _leaves(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
     """Whether a face was last seen at an edge of the view and moving out over it."""
-    box, room = track.box, EDGE * track.box.w
-    fast = 0.5 * track.box.w  # half a face width per second: standing people sway slower
+    left, top, right, bottom = _room(box, size)
+    fast = 0.5 * box.w  # half a face width per second: standing people sway slower
+    near = EDGE * box.w
     return (
-        (track.vx < -fast and box.x < room)
-        or (track.vx > fast and size[0] - box.x - box.w < room)
-        or (track.vy < -fast and box.y < room)
-        or (track.vy > fast and size[1] - box.y - box.h < room)
+        (velocity.real < -fast and left < near)
+        or (velocity.real > fast and right < near)
+        or (velocity.imag < -fast and top < near)
+        or (velocity.imag > fast and bottom < near)
     )
 
 
-def _place(face: Face) -> tuple[float, float, float]:
-    return face.box.x, face.box.y, face.box.w
+def _at_edge(box: Box, size: tuple[int, int]) -> bool:
+    return min(_room(box, size)) < EDGE * box.w
 
 
-def _cost(track: Track, box: Box, mono: float) -> float | None:
-    """How badly `box` continues `track`, in face widths; None where it cannot."""
-    elapsed = mono - track.last
-    if elapsed <= 0:
-        return None
-    growth = max(box.w / track.box.w, track.box.w / box.w)
-    if growth > MAX_GROWTH:
-        return None
-    coast = min(elapsed, COAST_S)
-    x, y = track.box.cx + track.vx * coast, track.box.cy + track.vy * coast
-    distance = math.hypot(box.cx - x, box.cy - y) / max(box.w, track.box.w)
-    if distance > min(0.5 + MAX_SPEED * elapsed, MAX_GATE):
-        return None
-    return distance + math.log(growth)
+def _room(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Pixels between a box and the left, top, right and bottom of the view."""
+    return box.x, box.y, size[0] - box.x - box.w, size[1] - box.y - box.h
+
+
+def _touched(boxes: Sequence[Box], index: int) -> bool:
+    """Whether another face is so near that it may hide a part of this one."""
+    box = boxes[index]
+    return any(
+        max(abs(box.cx - other.cx), abs(box.cy - other.cy)) < TOUCH * (box.w + other.w) / 2
+        for i, other in enumerate(boxes)
+        if i != index
+    )
+
+
+def _place(box: Box) -> tuple[float, float, float]:
+    return box.x, box.y, box.w

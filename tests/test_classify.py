@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from conftest import MODEL
 from facedata import crops_of, load
 
-from edge.classify import RUNTIMES, Classifier, Preprocessing, Tensor, read_card
+from edge.classify import Classifier, Preprocessing, read_card
 from edge.errors import ModelError
 from edge.records import Box, Image
+from edge.runtime import RUNTIMES, Tensor
 from edge.scene import PEOPLE
 
 
@@ -51,6 +53,21 @@ def test_crop_repeats_the_edge_outside_the_picture() -> None:
     crop = Preprocessing(size=32, crop_scale=1, crop_down=0).crop(picture, Box(50, 0, 40, 40))
     assert tuple(crop[0, -1]) == (30, 20, 10)
     assert tuple(crop[0, 0]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("roll", [-40.0, 25.0])
+def test_crop_turns_a_tilted_head_upright(roll: float) -> None:
+    picture = np.full((300, 300, 3), 40, np.uint8)
+    cv2.circle(picture, (125, 130), 9, (255, 0, 0), -1)
+    cv2.circle(picture, (175, 130), 9, (0, 255, 0), -1)
+    cv2.ellipse(picture, (150, 185), (22, 8), 0, 0, 360, (0, 0, 255), -1)
+    box = Box(100, 100, 100, 100)
+    turn = cv2.getRotationMatrix2D((box.cx, box.cy), -roll, 1)
+    tilted = np.asarray(cv2.warpAffine(picture, turn, (300, 300), borderValue=(40,) * 3), np.uint8)
+    preprocessing = Preprocessing(size=112)
+    upright = preprocessing.crop(picture, box).astype(int)
+    assert np.abs(preprocessing.crop(tilted, box, roll) - upright).mean() < 4
+    assert np.abs(preprocessing.crop(tilted, box) - upright).mean() > 15
 
 
 def test_crop_far_outside_the_picture_is_its_edge() -> None:

@@ -9,16 +9,16 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras", "places"},
+    {"scene", "cameras", "places", "runtime", "crop", "motion"},
     {
-        "frames", "faces", "track", "classify", "count", "messages",
+        "frames", "faces", "blaze", "track", "classify", "count", "messages",
         "outbox", "publish", "health", "systemd", "config",
     },
     {"pipeline", "deliver", "report", "build"},
     {"__main__"},
 )  # fmt: skip
 ROOMS = {
-    "cv2": {"frames", "cameras", "scene", "faces", "classify", "__main__"},
+    "cv2": {"frames", "cameras", "scene", "faces", "classify", "crop", "__main__"},
     "paho": {"publish"},
     "picamera2": {"cameras"},
     "sqlite3": {"outbox"},

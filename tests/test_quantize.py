@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import tool
 
-from edge.classify import Classifier, Preprocessing, open_interpreter
+from edge.classify import Classifier, Preprocessing
+from edge.runtime import open_interpreter
 
 
 def ends_of(model: Path) -> list[type]:

@@ -1,6 +1,8 @@
 """Tracks: one person, one visit, whatever the frame rate."""
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -71,6 +73,83 @@ def test_crossing_people_stay_two() -> None:
         tracker.update([face(100 + 100 * mono, 140), face(500 - 100 * mono, 190)], mono, SIZE)
     visits = tracker.finish()
     assert [(v.start, v.end) for v in visits] == [(0.0, 4.0)] * 2
+
+
+def crowd(tracker: Tracker, people: Sequence[Callable[[float], Face | None]]) -> list[Visit]:
+    """Twelve seconds of people, each given as where the face is seen at a time."""
+    visits: list[Visit] = []
+    for step in range(120):
+        mono = step / 10
+        seen = [face for person in people if (face := person(mono)) is not None]
+        visits += tracker.update(seen, mono, SIZE)[1]
+    return visits + tracker.finish()
+
+
+def walker(
+    begin: float,
+    speed: float,
+    width: float = 60,
+    y: float = 150,
+    hidden: tuple[float, float] = (0, 0),
+) -> Callable[[float], Face | None]:
+    """Somebody who crosses the view from `begin` on, but is out of sight between two times."""
+
+    def at(mono: float) -> Face | None:
+        x = (0 if speed > 0 else SIZE[0]) + speed * (mono - begin)
+        visible = width / 2 < x < SIZE[0] - width / 2 and not hidden[0] <= mono < hidden[1]
+        return face(x, y, width) if visible else None
+
+    return at
+
+
+def test_who_walks_on_behind_another_is_the_same() -> None:
+    stands = walker(-4, 80, 100, 160)
+    visits = crowd(Tracker(), [stands, walker(0, 130, 60, 150, hidden=(1.8, 3.1))])
+    assert len(visits) == 2
+
+
+def test_who_overtakes_does_not_take_over() -> None:
+    slow, fast = walker(0, 70, 95, 170), walker(2, 130, 55, 140, hidden=(3.6, 4.9))
+    visits = sorted(crowd(Tracker(), [slow, fast]), key=lambda visit: visit.start)
+    assert [visit.start for visit in visits] == pytest.approx([0.7, 2.3], abs=0.15)
+    assert [visit.end for visit in visits] == pytest.approx([8.4, 6.7], abs=0.15)
+
+
+def test_who_comes_near_quickly_is_one_visit() -> None:
+    tracker = Tracker()
+    for step in range(40):  # from 8 m to 1.2 m in 4 s, as seen 6 times a second
+        mono = step / 10
+        tracker.update([face(300, 150, 200 / (8 - 1.7 * mono))], mono, SIZE)
+    assert len(tracker.finish()) == 1
+
+
+def test_a_face_that_was_only_expected_begins_no_track() -> None:
+    tracker = Tracker()
+    held = replace(face(300), held=True)
+    for step in range(30):
+        assert tracker.update([held], step / 10, SIZE) == ([], [])
+    assert tracker.expected(3.0) == []
+
+
+def test_expected_is_where_a_walker_will_be() -> None:
+    tracker = Tracker()
+    end = walk(tracker, 2, 10, x=60, speed=100)
+    (place,) = tracker.expected(end + 0.5)
+    assert place.cx == pytest.approx(310, abs=5)
+    assert place.cy == pytest.approx(150, abs=2)
+    assert place.w == pytest.approx(50, abs=2)
+
+
+def test_votes_of_small_and_hidden_faces_weigh_less() -> None:
+    tracker = Tracker(min_seconds=0.1)
+    for step in range(5):
+        clear, small, near = face(100), face(300, width=16), face(470)
+        tracks, _ = tracker.update([clear, small, near, face(500, 190)], step / 10, SIZE)
+    for track in tracks[:3]:
+        tracker.vote(track, 0.9)
+    weights = [track.weight for track in tracks[:3]]
+    assert weights == [1.0, 0.5, 0.25]
+    assert [v.confidence for v in tracker.finish()[:3]] == pytest.approx([0.9] * 3)
 
 
 def poster(tracker: Tracker, start: float, seconds: float, chance: float, seed: int) -> list[Visit]:

@@ -9,7 +9,7 @@ from edge.records import Box, Image
 
 Floats = npt.NDArray[np.float32]
 
-POOR_CAMERA = 0.4
+POOR_CAMERA = 0.5
 """Share of the faces that a poor camera saw; the others are only placed and lit a little anew."""
 
 
@@ -67,7 +67,7 @@ def _blurred(crop: Image, rng: np.random.Generator) -> Image:
 
 def _low_resolution(crop: Image, rng: np.random.Generator) -> Image:
     size = crop.shape[0]
-    small = int(rng.integers(18, 72))
+    small = int(np.exp(rng.uniform(np.log(20), np.log(80))))
     if small >= size:
         return crop
     tiny = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)

@@ -15,8 +15,9 @@ import numpy as np
 from facedata import Sample
 from layouts import SPLITS, DataError
 
-from edge.classify import RUNTIMES, Classifier
+from edge.classify import Classifier
 from edge.errors import ModelError
+from edge.runtime import RUNTIMES
 
 WORST = 10
 

@@ -17,11 +17,13 @@ from layouts import LAYOUTS, DataError, Pictures, recognise, with_splits
 from rich.console import Console
 from rich.progress import track
 
+from edge.blaze import BlazeFace
 from edge.classify import Preprocessing
 from edge.faces import HaarDetector
 from edge.records import Box, Frame, Image
 
 AGE_GROUPS = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
+FACE_MODEL = Path(__file__).parents[1] / "models/face.tflite"
 MAX_BROKEN = 0.05
 """Share of unreadable pictures above which a data set is refused rather than used in part."""
 
@@ -134,7 +136,7 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
         if image is None or sample.aligned:
             return sample, image is not None, None
         if not hasattr(own, "detect"):
-            own.detect = HaarDetector(min_face_px=24)
+            own.detect = HaarDetector(BlazeFace(FACE_MODEL), min_face_px=24)
         return sample, True, _largest_face(image, own.detect)
 
     usable, unseen, broken = [], [], []

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.classify import RUNTIMES, Classifier
+from edge.classify import Classifier
 from edge.errors import ModelError
+from edge.runtime import RUNTIMES
 
 WARM_UP, CALLS = 5, 50
 THREADS = (1, 2)

@@ -26,9 +26,10 @@ import tensorflow as tf
 from facedata import Sample
 from layouts import DataError
 
-from edge.classify import Classifier, Preprocessing, open_interpreter
+from edge.classify import Classifier, Preprocessing
 from edge.errors import ModelError
 from edge.records import LABELS, Image
+from edge.runtime import open_interpreter
 
 Floats = npt.NDArray[np.float32]
 

@@ -4,6 +4,7 @@ python tools/replay.py clips/crowd-a.mp4 --truth clips/crowd-a.yaml
 """
 
 import argparse
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,11 +57,11 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
     """Run the configured source, a file, to its end, with each `every`th of its frames."""
     ended: list[Visit] = []
     windows: list[Window] = []
-    sizes: dict[int, float] = {}
+    sizes: dict[int, list[float]] = {}
 
     def look(frame: Frame, tracks: Sequence[Track]) -> None:
         for track in tracks:
-            sizes[track.id] = max(sizes.get(track.id, 0.0), track.box.w)
+            sizes.setdefault(track.id, []).append(track.box.w)
         if on_frame is not None:
             on_frame(frame, tracks)
 
@@ -79,7 +80,7 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
     busy, elapsed = health.totals()
     frames = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
-    seen = [Seen(visit, sizes[visit.track]) for visit in ended]
+    seen = [Seen(visit, statistics.median(sizes[visit.track])) for visit in ended]
     return Replay(seen, windows, health.frames_total, elapsed, busy_ms)
 
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from layouts import DataError
 
-from edge.classify import open_interpreter
+from edge.runtime import open_interpreter
 
 
 def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:

@@ -24,7 +24,7 @@ class Seen:
 
     visit: Visit
     face_px: float
-    """Largest side of its boxes, pixels."""
+    """Median side of its boxes, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +146,26 @@ def _by_visit(seen: Sequence[Seen], truth: Truth) -> Figures:
 
 
 def match(seen: Sequence[Seen], truth: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Pairs (counted, true), each at most once, that share the most of their time in sum."""
-    shares = np.array(
-        [[_shared(s, t) / _span(s, t) if _may_be(s, t) else 0.0 for t in truth] for s in seen]
-    ).reshape(len(seen), len(truth))
-    rows, columns = linear_sum_assignment(-shares)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if shares[i, j] > 0]
+    """Pairs (counted, true), each at most once, that are the most alike in sum."""
+    alike = np.array([[_alike(s, t) for t in truth] for s in seen]).reshape(len(seen), len(truth))
+    rows, columns = linear_sum_assignment(-alike)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if alike[i, j] > 0]
+
+
+def _alike(seen: Seen, true: dict[str, Any]) -> float:
+    """Share of their time that they have in common, over the ratio of their faces' sizes."""
+    if not _may_be(seen, true):
+        return 0.0
+    return _shared(seen, true) / _span(seen, true) / _ratio(seen, true)
 
 
 def _may_be(seen: Seen, true: dict[str, Any]) -> bool:
-    size = true.get("face_px", seen.face_px)
-    ratio = max(size, seen.face_px) / max(1e-9, min(size, seen.face_px))
-    return _shared(seen, true) >= MIN_OVERLAP_S and ratio <= SIZE_RATIO
+    return _shared(seen, true) >= MIN_OVERLAP_S and _ratio(seen, true) <= SIZE_RATIO
+
+
+def _ratio(seen: Seen, true: dict[str, Any]) -> float:
+    size = float(true.get("face_px", seen.face_px))
+    return max(size, seen.face_px) / max(1e-9, min(size, seen.face_px))
 
 
 def _shared(seen: Seen, true: dict[str, Any]) -> float:
