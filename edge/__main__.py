@@ -148,6 +148,10 @@ def check(config: Config, path: Path) -> int:
         classifier = build.classifier(config)
         return f"{config.classifier.model}: {classifier.card.id} on {classifier.runtime}"
 
+    def faces() -> str:
+        build.detector(config)
+        return f"{config.detector.judge}: BlazeFace"
+
     def camera() -> str:
         with contextlib.closing(build.frames(config)) as frames:
             width, height = next(frames).image.shape[1::-1]
@@ -159,7 +163,7 @@ def check(config: Config, path: Path) -> int:
 
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
-    for name, prove in (("model", model), ("camera", camera), ("broker", broker)):
+    for name, prove in (("model", model), ("faces", faces), ("camera", camera), ("broker", broker)):
         try:
             print(f"ok    {name:<6}  {prove()}")
         except EdgeError as error:

@@ -36,9 +36,9 @@ GATE = 20.0
 """Largest squared distance, in standard deviations, at which a sighting may be the same face."""
 MAX_DISTANCE = 2.0
 """And largest distance, face widths."""
-RESUME_DISTANCE = 2.5
+RESUME_DISTANCE = 3.5
 """Farthest from where it was lost or should be that a face comes to light again, face widths."""
-RESUME_RATIO = 1.25
+RESUME_RATIO = 1.5
 """Largest ratio between its sizes then."""
 
 V = TypeVar("V", float, complex)
