@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from edge.records import Message, People, Window
+from edge.records import Message, People, Totals, Window
 
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
@@ -29,7 +29,7 @@ class Messages:
         return Message(self._topic("availability"), state, qos=1, retain=True)
 
     def window(
-        self, window: Window, *, epoch: str, seq: int, totals: People, time_synced: bool
+        self, window: Window, *, epoch: str, seq: int, totals: Totals, time_synced: bool
     ) -> Message:
         """The durable message of one window, to be kept under the key `seq`."""
         dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
@@ -56,7 +56,8 @@ class Messages:
                 "mean": _rounded(window.presence_mean, 2),
             },
             "coverage": _rounded(window.coverage, 3),
-            "totals": _people(totals),
+            "totals": _people(totals.ever),
+            "today": {"date": totals.day, **_people(totals.today)},
             "model": self._model,
         }
         return Message(self._topic("window"), _json(payload), qos=1, key=seq)
@@ -79,13 +80,14 @@ class Messages:
             return []
         state, health = self._topic("state"), self._topic("health")
         components = {
-            f"total_{name}": _sensor(
-                f"{name.capitalize()} total",
+            f"{key}_{name}": _sensor(
+                f"{name.capitalize()} {words}",
                 state,
-                f"totals.{name}",
+                f"{path}.{name}",
                 "total_increasing",
                 icon="mdi:account-multiple-plus",
             )
+            for key, words, path in (("total", "total", "totals"), ("today", "today", "today"))
             for name in ("total", "female", "male", "unknown")
         }
         components |= {
@@ -134,6 +136,11 @@ def iso(utc: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC, to the second."""
     stamp = datetime.fromtimestamp(round(utc), UTC)
     return stamp.isoformat().replace("+00:00", "Z")
+
+
+def local_day(utc: float) -> str:
+    """The date of a moment in the device's own time zone: 2026-11-21."""
+    return datetime.fromtimestamp(utc, UTC).astimezone().date().isoformat()
 
 
 def _sensor(

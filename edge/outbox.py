@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OutboxError
-from edge.records import Message, People
+from edge.records import Message, People, Totals
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +18,10 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS counters (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+    female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS days (
+    day TEXT PRIMARY KEY,
     female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS windows (
@@ -93,18 +97,26 @@ class Outbox:
             except sqlite3.Error as error:
                 raise OutboxError(f"outbox: cannot be read ({error})") from error
 
-    def append(self, people: People, make: Callable[[int, People], Message]) -> Message:
+    def append(self, people: People, day: str, make: Callable[[int, Totals], Message]) -> Message:
         """Count `people` and keep the message that `make(seq, totals)` gives, in one transaction.
 
+        `day` is the date they count for.
         Raises OutboxError where the disk refuses it; then nothing was counted.
         """
         with self._transaction():
-            seq, female, male, unknown = self._db.execute(
+            numbers = (people.female, people.male, people.unknown)
+            seq, *ever = self._db.execute(
                 "UPDATE counters SET seq = seq + 1, female = female + ?, male = male + ?,"
                 " unknown = unknown + ? RETURNING seq, female, male, unknown",
-                (people.female, people.male, people.unknown),
+                numbers,
             ).fetchone()
-            message = make(seq, People(female, male, unknown))
+            today = self._db.execute(
+                "INSERT INTO days VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET"
+                " female = female + excluded.female, male = male + excluded.male,"
+                " unknown = unknown + excluded.unknown RETURNING female, male, unknown",
+                (day, *numbers),
+            ).fetchone()
+            message = make(seq, Totals(People(*ever), day, People(*today)))
             self._db.execute(
                 "INSERT INTO windows VALUES (?, ?, ?, ?)",
                 (seq, message.topic, message.payload, message.qos),

@@ -125,6 +125,18 @@ class People:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Everybody counted so far, this window's people among them."""
+
+    ever: People
+    """Since the outbox was made."""
+    day: str
+    """The day that the window belongs to, in the device's time zone: 2026-11-21."""
+    today: People
+    """On that day."""
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What was counted in one stretch of time, already safe to publish."""
 

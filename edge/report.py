@@ -10,7 +10,7 @@ from edge import systemd
 from edge.deliver import Courier, Publisher
 from edge.errors import OutboxError
 from edge.health import Health
-from edge.messages import Messages
+from edge.messages import Messages, local_day
 from edge.outbox import Outbox
 from edge.records import Frame, Message, Window
 
@@ -70,6 +70,8 @@ class Reporter:
     def _keep(self, window: Window) -> Message:
         return self._outbox.append(
             window.people,
+            # a window that ends at midnight belongs to the day before
+            local_day(window.end - 1),
             lambda seq, totals: self._messages.window(
                 window,
                 epoch=self._outbox.epoch,

@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+import time
+from datetime import UTC, datetime
 
-from edge.messages import Messages, iso, replayed
-from edge.records import Message, People, Window
+import pytest
+
+from edge.messages import Messages, iso, local_day, replayed
+from edge.records import Message, People, Totals, Window
 
 WINDOW = Window(
     start=1_795_255_200.2,
@@ -20,14 +24,15 @@ WINDOW = Window(
 )
 
 
+TOTALS = Totals(People(9800, 9700, 811), "2026-11-21", People(20, 21, 1))
+
+
 def messages(prefix: str | None = "homeassistant") -> Messages:
     return Messages(site="store-7", device="lobby", model="m@12345678", discovery_prefix=prefix)
 
 
 def window_message(window: Window = WINDOW) -> Message:
-    return messages().window(
-        window, epoch="6f0c2a7e", seq=1042, totals=People(9800, 9700, 811), time_synced=True
-    )
+    return messages().window(window, epoch="6f0c2a7e", seq=1042, totals=TOTALS, time_synced=True)
 
 
 def test_window() -> None:
@@ -54,6 +59,7 @@ def test_window() -> None:
         "presence": {"peak": 3, "mean": 0.83},
         "coverage": 0.998,
         "totals": {"total": 20311, "female": 9800, "male": 9700, "unknown": 811},
+        "today": {"date": "2026-11-21", "total": 42, "female": 20, "male": 21, "unknown": 1},
         "model": "m@12345678",
     }
 
@@ -70,6 +76,19 @@ def test_replayed_changes_nothing_else() -> None:
     late = replayed(message)
     assert json.loads(late.payload) == json.loads(message.payload) | {"replayed": True}
     assert (late.topic, late.qos, late.retain, late.key) == (message.topic, 1, False, 1042)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [("UTC", "2026-11-21"), ("Asia/Tokyo", "2026-11-22"), ("America/New_York", "2026-11-21")],
+)
+def test_days_are_the_devices_own(monkeypatch: pytest.MonkeyPatch, zone: str, day: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    evening = datetime(2026, 11, 21, 22, 30, tzinfo=UTC).timestamp()
+    assert local_day(evening) == day
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_retained_messages() -> None:

@@ -13,19 +13,35 @@ from conftest import wait_for
 
 from edge.errors import EdgeError
 from edge.outbox import Outbox
-from edge.records import Message, People
+from edge.records import Message, People, Totals
+
+DAY = "2026-11-21"
 
 
-def make(seq: int, totals: People) -> Message:
-    payload = json.dumps({"seq": seq, "female": totals.female, "total": totals.total})
+def make(seq: int, totals: Totals) -> Message:
+    payload = json.dumps({"seq": seq, "female": totals.ever.female, "total": totals.ever.total})
     return Message("t/window", payload, 1, False, seq)
+
+
+def test_each_day_counts_for_itself(tmp_path: Path) -> None:
+    def today(seq: int, totals: Totals) -> Message:
+        return Message(totals.day, str(totals.today.total), 1, False, seq)
+
+    days = ["2026-11-21", "2026-11-21", "2026-11-22", "2026-11-21"]
+    for day in days:  # after the last one the clock was set back
+        outbox = Outbox(tmp_path / "outbox.db")
+        outbox.append(People(1, 1, 1), day, today)
+        outbox.close()
+    outbox = Outbox(tmp_path / "outbox.db")
+    assert [(m.topic, m.payload) for m in outbox.pending()] == list(zip(days, "3639", strict=True))
+    outbox.close()
 
 
 def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
     assert outbox.newest() == 0
     for _ in range(5):
-        outbox.append(People(female=1), make)
+        outbox.append(People(female=1), DAY, make)
     assert [m.key for m in outbox.pending()] == [1, 2, 3, 4, 5]
     assert [m.key for m in outbox.pending(after=2, limit=2)] == [3, 4]
     outbox.delete([1, 3])
@@ -37,12 +53,12 @@ def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
 
 def test_numbers_and_totals_go_on_after_a_restart(tmp_path: Path) -> None:
     first = Outbox(tmp_path / "outbox.db")
-    first.append(People(1, 2, 3), make)
+    first.append(People(1, 2, 3), DAY, make)
     first.delete([1])
     first.close()
     second = Outbox(tmp_path / "outbox.db")
     assert second.epoch == first.epoch
-    message = second.append(People(male=1), make)
+    message = second.append(People(male=1), DAY, make)
     assert json.loads(message.payload) == {"seq": 2, "female": 1, "total": 7}
     assert message.key == second.newest() == 2
     second.close()
@@ -51,16 +67,16 @@ def test_numbers_and_totals_go_on_after_a_restart(tmp_path: Path) -> None:
 def test_a_message_that_cannot_be_made_counts_nothing(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
 
-    def twice(seq: int, totals: People) -> Message:
+    def twice(seq: int, totals: Totals) -> Message:
         return Message("t", "{}", 1, False, seq) if seq else make(seq, totals)
 
-    outbox.append(People(female=1), twice)
+    outbox.append(People(female=1), DAY, twice)
     other = sqlite3.connect(tmp_path / "outbox.db")
     other.execute("INSERT INTO windows VALUES (2, 't', '{}', 1)")
     other.commit()
     other.close()
     with pytest.raises(EdgeError, match="the disk refuses"):
-        outbox.append(People(female=1), make)
+        outbox.append(People(female=1), DAY, make)
     assert outbox.newest() == 1
     outbox.close()
 
@@ -68,19 +84,19 @@ def test_a_message_that_cannot_be_made_counts_nothing(tmp_path: Path) -> None:
 def test_a_message_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
 
-    def fails(seq: int, totals: People) -> Message:
+    def fails(seq: int, totals: Totals) -> Message:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        outbox.append(People(female=1), fails)
-    assert outbox.append(People(male=1), make).key == 1
+        outbox.append(People(female=1), DAY, fails)
+    assert outbox.append(People(male=1), DAY, make).key == 1
     outbox.close()
 
 
 def test_in_memory_leaves_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     outbox = Outbox(None)
-    outbox.append(People(female=1), make)
+    outbox.append(People(female=1), DAY, make)
     assert len(outbox) == 1
     outbox.close()
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +109,7 @@ def test_a_damaged_file_is_moved_aside(
     path = tmp_path / "outbox.db"
     path.write_bytes(damage)
     outbox = Outbox(path)
-    assert outbox.append(People(female=1), make).key == 1
+    assert outbox.append(People(female=1), DAY, make).key == 1
     outbox.close()
     (aside,) = tmp_path.glob("outbox.db.damaged-*")
     assert aside.read_bytes() == damage
@@ -104,7 +120,7 @@ def test_pages_overwritten_in_the_middle_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     outbox = Outbox(path)
     for _ in range(300):
-        outbox.append(People(female=1), make)
+        outbox.append(People(female=1), DAY, make)
     epoch = outbox.epoch
     outbox.close()
     data = bytearray(path.read_bytes())
@@ -130,7 +146,9 @@ from edge.records import Message, People
 outbox = Outbox(Path(sys.argv[1]))
 while True:
     message = outbox.append(
-        People(female=1), lambda seq, totals: Message("t", str(totals.total), 1, False, seq)
+        People(female=1),
+        "2026-11-21",
+        lambda seq, totals: Message("t", str(totals.ever.total), 1, False, seq),
     )
     print(message.key, flush=True)
 """

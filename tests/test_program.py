@@ -63,6 +63,7 @@ def test_two_people_walk_up(configure: Configure, clips: Path) -> None:
     (window,) = replay(config, clips / "face-demographics-walking.gif")
     assert window["people"] == {"total": 2, "female": 1, "male": 1, "unknown": 0}
     assert window["totals"] == window["people"]
+    assert window["today"] == window["people"] | {"date": window["today"]["date"]}
     assert window["coverage"] == 1.0
     assert not window["time_synced"]
 
@@ -168,6 +169,7 @@ def test_windows_wait_on_disk_for_a_broker_that_is_away(
     assert [first["seq"], second["seq"]] == [1, 2]
     assert [first["replayed"], second["replayed"]] == [True, False]
     assert second["totals"]["total"] == 4
+    assert second["today"]["total"] == 4
     # the old window never becomes the state
     assert [json.loads(state)["seq"] for state in dashboard.payloads("state")] == [2]
 
@@ -301,7 +303,7 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert run.returncode == 2
     lines = run.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["ok", "config"], ["ok", "model"], ["ok", "camera"], ["FAIL", "broker"],
+        ["ok", "config"], ["ok", "model"], ["ok", "faces"], ["ok", "camera"], ["FAIL", "broker"],
     ]  # fmt: skip
     assert "Connection refused" in lines[3]
     mosquitto.start()

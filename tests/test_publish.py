@@ -18,7 +18,7 @@ from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
 from edge.outbox import Outbox
 from edge.publish import Broker, JsonLinesPublisher, MqttPublisher, probe, tls_context
-from edge.records import Message, People
+from edge.records import Message, People, Totals
 
 WILL = Message("t/availability", "offline", 1, retain=True)
 ONLINE = Message("t/availability", "online", 1, retain=True)
@@ -30,8 +30,11 @@ def broker(port: int, username: str | None = None, password_file: Path | None = 
     return Broker("127.0.0.1", port, "test-device", username, password_file)
 
 
-def window(seq: int, totals: People) -> Message:
-    payload = json.dumps({"seq": seq, "total": totals.total, "replayed": False})
+DAY = "2026-11-21"
+
+
+def window(seq: int, totals: Totals) -> Message:
+    payload = json.dumps({"seq": seq, "total": totals.ever.total, "replayed": False})
     return Message("t/window", payload, 1, False, seq)
 
 
@@ -58,7 +61,7 @@ def _all_delivered(courier: Courier) -> None:
 
 def append(outbox: Outbox, courier: Courier, number: int) -> None:
     for _ in range(number):
-        courier.announce(outbox.append(People(female=1), window))
+        courier.announce(outbox.append(People(female=1), DAY, window))
 
 
 def test_json_lines_are_delivered_once_written() -> None:
@@ -179,7 +182,7 @@ def test_windows_of_an_earlier_run_are_marked_as_replayed(
     start_delivery: Delivery, tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
     before = Outbox(tmp_path / "outbox.db")
-    before.append(People(female=1), window)
+    before.append(People(female=1), DAY, window)
     before.close()
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
