@@ -101,7 +101,7 @@ def _placed(points: Floats, score: float) -> Face:
     tilt = (seen[1] - seen[0]) / max(abs(seen[1] - seen[0]), 1e-6)
     offsets = tilt * (drawn - drawn.mean())
     side = float(np.sum(np.conj(offsets) * (seen - seen.mean())).real / np.sum(abs(offsets) ** 2))
-    middle = seen.mean() + side * tilt * (0.5 + 0.5j - drawn.mean())
+    middle = complex(seen.mean() + side * tilt * (0.5 + 0.5j - drawn.mean()))
     box = Box(middle.real - side / 2, middle.imag - side / 2, side, side)
     return Face(box, score, roll=math.degrees(math.atan2(tilt.imag, tilt.real)))
 

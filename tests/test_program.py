@@ -305,7 +305,7 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert [line.split()[:2] for line in lines] == [
         ["ok", "config"], ["ok", "model"], ["ok", "faces"], ["ok", "camera"], ["FAIL", "broker"],
     ]  # fmt: skip
-    assert "Connection refused" in lines[3]
+    assert "Connection refused" in lines[4]
     mosquitto.start()
     run = edge("check", "--config", config)
     assert run.returncode == 0

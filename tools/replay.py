@@ -12,7 +12,9 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import matplotlib.pyplot as plt
 import visits
+from matplotlib.image import AxesImage
 from visits import Figures, Seen
 
 from edge import build
@@ -110,6 +112,28 @@ class Film:
             self._writer.release()
 
 
+class Screen:
+    """Shows each annotated frame in a window."""
+
+    def __init__(self) -> None:
+        """Raises EdgeError where there is no screen."""
+        if plt.get_backend().lower() == "agg":
+            raise EdgeError("--show: there is no screen here; --save writes a clip instead")
+        self._shown: AxesImage | None = None
+
+    def __call__(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        picture = annotated(frame, tracks)[:, :, ::-1]
+        if self._shown is None:
+            _, axes = plt.subplots(num="replay", figsize=(10, 6), layout="constrained")
+            axes.set_axis_off()
+            self._shown = axes.imshow(picture)
+        self._shown.set_data(picture)
+        plt.pause(0.001)
+
+    def close(self) -> None:
+        plt.close("replay")
+
+
 def annotated(frame: Frame, tracks: Sequence[Track]) -> cv2.typing.MatLike:
     """The picture with a box for each track seen in it."""
     picture = frame.image.copy()
@@ -160,26 +184,30 @@ def main() -> int:
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="use only every Nth frame"
     )
-    parser.add_argument("--save", type=Path, metavar="MP4", help="write one clip, annotated")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--save", type=Path, metavar="MP4", help="write one clip, annotated")
+    shown.add_argument("--show", action="store_true", help="show it in a window")
     args = parser.parse_args()
     if args.every < 1:
         parser.error("--every must be 1 or more")
     if args.save and len(args.clips) > 1:
         parser.error("--save needs a single clip")
     print("privacy.min_people is 1 here: every person is shown")
-    film = Film(args.save) if args.save else None
+    view: Film | Screen | None = None
     try:
+        if args.save or args.show:
+            view = Film(args.save) if args.save else Screen()
         for clip in args.clips:
             config = configured(args.config, clip)
             truth = None if args.truth is None else visits.read_truth(args.truth, clip)
-            run = replay(config, args.every, film)
+            run = replay(config, args.every, view)
             show(clip, run, None if truth is None else visits.compare(run.seen, truth))
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code
     finally:
-        if film is not None:
-            film.close()
+        if view is not None:
+            view.close()
     return 0
 
 
