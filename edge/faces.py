@@ -99,7 +99,7 @@ class HaarDetector:
         )
         boxes = [
             Box((x + left) * ratio, (y + top) * ratio, w * ratio, h * ratio)
-            for x, y, w, h in np.reshape(places, (-1, 4)).astype(float)
+            for x, y, w, h in np.reshape(places, (-1, 4)).tolist()
         ]
         return [
             Face(box, float(weight))
