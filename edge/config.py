@@ -94,7 +94,7 @@ class Detector(Section):
     max_face_px: int | None = Field(None, ge=16, le=4096)
     width: int = Field(640, ge=64, le=4096)
     scale_factor: float = Field(1.1, ge=1.01, le=2)
-    min_neighbours: int = Field(3, ge=1, le=20)
+    min_neighbours: int = Field(2, ge=1, le=20)
     threads: int = Field(1, ge=1, le=16)
     judge: ExistingFile = Path("models/face.tflite")
     min_score: float = Field(0.5, gt=0, lt=1)

@@ -45,7 +45,7 @@ class HaarDetector:
         min_face_px: int = 24,
         max_face_px: int | None = None,
         scale_factor: float = 1.1,
-        min_neighbours: int = 3,
+        min_neighbours: int = 2,
         region: Polygon | None = None,
         excluded: Sequence[Polygon] = (),
     ) -> None:
