@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import contract
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
@@ -191,6 +192,8 @@ class Subscriber:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        for message in self.messages:
+            contract.validate(message.topic, message.payload.decode())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import contract
 import cv2
 import pytest
 from conftest import ROOT, Mosquitto, Subscriber, wait_for
@@ -32,6 +33,8 @@ def edge(*args: str | Path, timeout_s: float = 120) -> subprocess.CompletedProce
 def messages(output: str, name: str) -> list[Any]:
     """Payloads of the JSON lines whose topic ends in `name`."""
     lines = [json.loads(line) for line in output.splitlines()]
+    for line in lines:
+        contract.validate(line["topic"], line["payload"])
     return [line["payload"] for line in lines if line["topic"] == f"{TOPIC}/{name}"]
 
 

@@ -1,0 +1,81 @@
+"""docs/asyncapi.yaml says what the code does, and would notice if it did not."""
+
+import json
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from contract import contract, validate
+from jsonschema import Draft202012Validator
+from test_messages import messages, window_message
+
+from edge import build
+from edge.config import load_config
+from edge.health import Health
+from edge.records import Message
+
+NAMES = ("availability", "window", "state", "health", "info")
+
+
+def made() -> dict[str, Message]:
+    """One message of each kind, by the last level of its topic."""
+    maker, window = messages(), window_message()
+    config = load_config(ROOT / "config.yaml", source="demo")
+    every = [
+        maker.availability("online"),
+        window,
+        maker.state(window),
+        maker.health(Health().report() | {"outbox": 0}),
+        maker.info(build.info(config, build.classifier(config))),
+    ]
+    return {message.topic.rsplit("/", 1)[1]: message for message in every}
+
+
+def test_every_topic_is_in_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert set(contract()["channels"]) == set(made()) == set(NAMES)
+    for name, message in made().items():
+        validate(message.topic, message.payload)
+        address = contract()["channels"][name]["address"]
+        assert address.format(site="store-7", device="lobby") == message.topic
+        (sent,) = (
+            operation["bindings"]["mqtt"]
+            for operation in contract()["operations"].values()
+            if operation["channel"]["$ref"] == f"#/channels/{name}"
+        )
+        assert (sent["qos"], sent["retain"]) == (message.qos, message.retain), name
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seq", 0),
+        ("epoch", "x"),
+        ("people", {"total": 2, "female": 1}),
+        ("coverage", 1.2),
+        ("replayed", "no"),
+        ("picture", "aGVsbG8="),
+        ("model", None),
+        ("window", {"start": "2026-11-21 10:00", "end": "2026-11-21T10:01:00Z", "seconds": 60}),
+    ],
+)
+def test_a_window_that_breaks_the_contract_is_noticed(key: str, value: Any) -> None:
+    message = window_message()
+    broken = json.dumps(json.loads(message.payload) | {key: value})
+    with pytest.raises(AssertionError, match=key):
+        validate(message.topic, broken)
+
+
+def test_secrets_in_info_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    info = json.loads(made()["info"].payload)
+    info["config"]["mqtt"]["username"] = "till"
+    with pytest.raises(AssertionError, match="config"):
+        validate("tally/v1/store-7/lobby/info", json.dumps(info))
+
+
+def test_the_file_is_sound() -> None:
+    document = contract()
+    assert document["asyncapi"] == "3.0.0"
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
