@@ -100,7 +100,7 @@ def run(config: Config, to_stdout: bool) -> int:
     recorded = Path(config.source).exists()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(frames))
-        outbox = build.outbox(None if to_stdout else config.state_dir)
+        outbox = build.outbox(None if to_stdout else config.state_dir, config.max_windows)
         stack.callback(outbox.close)
         publisher = (
             JsonLinesPublisher() if to_stdout else build.mqtt_publisher(config, messages, wake.set)

@@ -86,18 +86,18 @@ def messages(config: Config, model: str) -> Messages:
     )
 
 
-def outbox(state_dir: Path | None) -> Outbox:
+def outbox(state_dir: Path | None, max_windows: int) -> Outbox:
     """The outbox in `state_dir`; None keeps it in memory.
 
     Raises EdgeError where the folder cannot be made or written.
     """
     if state_dir is None:
-        return Outbox(None)
+        return Outbox(None, max_windows)
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgeError(f"state_dir {state_dir}: cannot be made ({error.strerror})") from error
-    return Outbox(state_dir / OUTBOX)
+    return Outbox(state_dir / OUTBOX, max_windows)
 
 
 def broker(config: Config) -> Broker:

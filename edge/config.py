@@ -209,6 +209,7 @@ class Config(Section):
     health: Health = Health()
     mqtt: Mqtt = Mqtt()
     state_dir: Annotated[Path, Field(strict=False), AfterValidator(_path)] = Path("state")
+    max_windows: int = Field(50_000, ge=100, le=10_000_000)
 
 
 def host_name() -> str:

@@ -104,6 +104,7 @@ class Messages:
                 unit_of_measurement="°C",
             ),
             "outbox": _sensor("Windows waiting", health, "outbox", diagnostic=True),
+            "dropped": _sensor("Windows dropped", health, "dropped", diagnostic=True),
         }
         for name, component in components.items():
             component["unique_id"] = f"edge-tally-{self._site}-{self._device}-{name}"

@@ -1,5 +1,6 @@
 """Windows on disk until the broker has acknowledged them: one SQLite file."""
 
+import fcntl
 import logging
 import secrets
 import sqlite3
@@ -7,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edge.errors import OutboxError
 from edge.records import Message, People, Totals
@@ -20,6 +21,10 @@ CREATE TABLE IF NOT EXISTS counters (
     epoch TEXT NOT NULL, seq INTEGER NOT NULL,
     female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS dropped (
+    one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL
+) STRICT;
+INSERT OR IGNORE INTO dropped VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS days (
     day TEXT PRIMARY KEY,
     female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
@@ -36,14 +41,17 @@ class Outbox:
     Used by two threads: one appends, the other reads and deletes.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, max_windows: int = 50_000) -> None:
         """Open or make the database; None keeps it in memory.
 
-        A damaged file is moved aside, its new name logged, and a new epoch begins.
+        Of more than `max_windows` the oldest are dropped. A damaged file is moved aside, its new
+        name logged, and a new epoch begins.
 
-        Raises OutboxError where the file cannot be opened or made.
+        Raises OutboxError where the file cannot be opened or made, or another daemon uses it.
         """
         self._lock = threading.Lock()
+        self._max_windows = max_windows
+        self._claim = None if path is None else _claimed(path)
         try:
             self._db = self._open(path)
         except sqlite3.OperationalError as error:
@@ -121,6 +129,15 @@ class Outbox:
                 "INSERT INTO windows VALUES (?, ?, ?, ?)",
                 (seq, message.topic, message.payload, message.qos),
             )
+            dropped = self._db.execute(
+                "DELETE FROM windows WHERE seq <= (SELECT seq FROM windows"
+                " ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+                (self._max_windows,),
+            ).rowcount
+            if dropped:
+                self._db.execute("UPDATE dropped SET number = number + ?", (dropped,))
+        if dropped:
+            log.warning("outbox: full; the oldest windows were dropped: %d", dropped)
         return message
 
     def pending(self, after: int = 0, limit: int = 20) -> list[Message]:
@@ -131,6 +148,10 @@ class Outbox:
             limit,
         )
         return [Message(topic, payload, qos, False, seq) for topic, payload, qos, seq in rows]
+
+    def dropped(self) -> int:
+        """Windows that were never delivered because there were too many. Raises OutboxError."""
+        return int(self._read("SELECT number FROM dropped")[0][0])
 
     def newest(self) -> int:
         """The key of the newest window ever appended in this epoch; 0 where there is none."""
@@ -147,3 +168,21 @@ class Outbox:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+        if self._claim is not None:
+            self._claim.close()
+
+
+def _claimed(path: Path) -> IO[bytes]:
+    """The lock file beside the database, held for as long as it is open."""
+    try:
+        lock = path.with_name(f"{path.name}.lock").open("ab")
+    except OSError as error:
+        raise OutboxError(f"outbox {path}: cannot be opened ({error.strerror})") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise OutboxError(
+            f"outbox {path}: another daemon uses it; give each its own state_dir"
+        ) from error
+    return lock

@@ -91,15 +91,16 @@ class Reporter:
             self._health_due = frame.mono + self._health_seconds
             with contextlib.suppress(OutboxError):  # it was logged when it began
                 self._save()
-            values = self._health.report() | {"outbox": self._waiting()}
+            values = self._health.report() | self._queue()
             self._publisher.publish(self._messages.health(values))
 
-    def _waiting(self) -> int | None:
-        """Windows not yet delivered; None where the disk does not tell."""
-        try:
-            return len(self._outbox) + len(self._unsaved)
-        except OutboxError:
-            return None
+    def _queue(self) -> dict[str, int | None]:
+        """Windows not yet delivered and those given up; None where the disk does not tell."""
+        unsaved = len(self._unsaved)
+        told: dict[str, int | None] = {"outbox": None, "unsaved": unsaved, "dropped": None}
+        with contextlib.suppress(OutboxError):
+            told |= {"outbox": len(self._outbox) + unsaved, "dropped": self._outbox.dropped()}
+        return told
 
     def close(self) -> None:
         """Save what waits in memory, or raise OutboxError where the disk still refuses."""

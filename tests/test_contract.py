@@ -25,7 +25,7 @@ def made() -> dict[str, Message]:
         maker.availability("online"),
         window,
         maker.state(window),
-        maker.health(Health().report() | {"outbox": 0}),
+        maker.health(Health().report() | {"outbox": 0, "unsaved": 0, "dropped": 0}),
         maker.info(build.info(config, build.classifier(config))),
     ]
     return {message.topic.rsplit("/", 1)[1]: message for message in every}

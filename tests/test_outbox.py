@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import wait_for
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, OutboxError
 from edge.outbox import Outbox
 from edge.records import Message, People, Totals
 
@@ -35,6 +35,33 @@ def test_each_day_counts_for_itself(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
     assert [(m.topic, m.payload) for m in outbox.pending()] == list(zip(days, "3639", strict=True))
     outbox.close()
+
+
+def test_of_too_many_windows_the_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", max_windows=5)
+    for _ in range(8):
+        outbox.append(People(female=1), DAY, make)
+    assert [m.key for m in outbox.pending()] == [4, 5, 6, 7, 8]
+    assert outbox.dropped() == 3
+    outbox.delete([4, 6])
+    outbox.append(People(female=1), DAY, make)
+    assert outbox.dropped() == 3
+    outbox.close()
+    outbox = Outbox(tmp_path / "outbox.db", max_windows=2)
+    # nobody is lost from the totals
+    message = outbox.append(People(female=1), DAY, make)
+    assert json.loads(message.payload)["total"] == 10
+    assert [m.key for m in outbox.pending()] == [9, 10]
+    assert outbox.dropped() == 6
+    outbox.close()
+
+
+def test_one_daemon_at_a_time(tmp_path: Path) -> None:
+    first = Outbox(tmp_path / "outbox.db")
+    with pytest.raises(OutboxError, match="another daemon uses it"):
+        Outbox(tmp_path / "outbox.db")
+    first.close()
+    Outbox(tmp_path / "outbox.db").close()
 
 
 def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
