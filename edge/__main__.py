@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = load_config(args.config, **overrides)
         cv2.setNumThreads(config.detector.threads)
-        return check(config, args.config) if args.command == "check" else run(config, args.stdout)
+        if args.command == "check":
+            return check(config, args.config)
+        return forget(config) if args.command == "forget" else run(config, args.stdout)
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
@@ -74,6 +76,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     commands.add_parser(
         "check", parents=[common], help="prove configuration, model, camera and broker"
+    )
+    commands.add_parser(
+        "forget",
+        parents=[common],
+        help="take the device away from the broker and from Home Assistant; counts stay on disk",
     )
     return parser.parse_args(argv)
 
@@ -139,6 +146,13 @@ def _deliver_rest(courier: Courier, otherwise: str) -> None:
     if left:
         windows = "1 window" if left == 1 else f"{left} windows"
         log.warning("%s not delivered; %s", windows, otherwise)
+
+
+def forget(config: Config) -> int:
+    """Remove the device's retained messages, after the daemon was stopped for good."""
+    probe(build.broker(config), build.messages(config, model="").forgotten())
+    print(f"forgotten: {config.site}/{config.device} on {config.mqtt.host}:{config.mqtt.port}")
+    return 0
 
 
 def check(config: Config, path: Path) -> int:

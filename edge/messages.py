@@ -74,6 +74,17 @@ class Messages:
         payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
         return Message(self._topic("info"), _json(payload), retain=True)
 
+    def forgotten(self) -> list[Message]:
+        """Takes everything that a broker retains of this device away again."""
+        topics = [self._topic(name) for name in ("availability", "state", "health", "info")]
+        if self._prefix is not None:
+            topics.append(self._discovery_topic)
+        return [Message(topic, "", qos=1, retain=True) for topic in topics]
+
+    @property
+    def _discovery_topic(self) -> str:
+        return f"{self._prefix}/device/{self._device}/config"
+
     def discovery(self, version: str) -> list[Message]:
         """Home Assistant's device discovery, or nothing where it is switched off."""
         if self._prefix is None:
@@ -123,8 +134,7 @@ class Messages:
             "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
             "components": components,
         }
-        topic = f"{self._prefix}/device/{self._device}/config"
-        return [Message(topic, _json(payload), retain=True)]
+        return [Message(self._discovery_topic, _json(payload), retain=True)]
 
 
 def replayed(message: Message) -> Message:

@@ -10,7 +10,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -261,21 +261,27 @@ class MqttPublisher:
             self._wake()
 
 
-def probe(broker: Broker, timeout_s: float = 5.0) -> None:
-    """Connect once and leave. Raises EdgeError with the reason where that fails."""
+def probe(broker: Broker, messages: Sequence[Message] = (), timeout_s: float = 5.0) -> None:
+    """Connect once, publish `messages`, and leave. Raises EdgeError with the reason it fails."""
     # a name of its own: the broker would throw out a running daemon of the same name
     client = replace(broker, client_id=f"{broker.client_id}-check").client()
     answers: list[ReasonCode] = []
+    sent: list[mqtt.MQTTMessageInfo] = []
 
     def on_connect(_client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         answers.append(reason)
+        if not reason.is_failure:
+            sent.extend(client.publish(m.topic, m.payload, 1, m.retain) for m in messages)
+
+    def done() -> bool:
+        return bool(answers) and all(info.is_published() for info in sent)
 
     client.on_connect = on_connect
     client.connect_timeout = timeout_s
     try:
         client.connect(broker.host, broker.port, broker.keepalive)
         end = time.monotonic() + timeout_s
-        while not answers and time.monotonic() < end:
+        while not done() and time.monotonic() < end:
             if client.loop(0.2) != mqtt.MQTT_ERR_SUCCESS:
                 break
     except (OSError, ValueError) as error:
@@ -287,6 +293,8 @@ def probe(broker: Broker, timeout_s: float = 5.0) -> None:
         raise EdgeError(f"broker {broker.where}: takes the connection but does not speak MQTT")
     if answers[0].is_failure:
         raise EdgeError(f"broker {broker.where}: refuses the connection: {answers[0]}")
+    if not done():
+        raise EdgeError(f"broker {broker.where}: does not acknowledge what was sent")
 
 
 def tls_context(

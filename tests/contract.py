@@ -24,7 +24,7 @@ def validate(topic: str, payload: Any) -> None:
     A payload that is text is read as its channel says.
     """
     levels = topic.split("/")
-    if levels[:2] != ["tally", "v1"]:
+    if levels[:2] != ["tally", "v1"] or payload == "":  # nothing takes a retained message away
         return
     channel = contract()["channels"][levels[-1]]
     assert channel["address"].split("/")[::4] == [levels[0], levels[4]]

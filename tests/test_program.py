@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,17 @@ def test_retained_for_a_dashboard_that_comes_later(
     expected = {f"{TOPIC}/{name}" for name in ("availability", "state", "health", "info")}
     expected.add("homeassistant/device/cam-1/config")
     wait_for(lambda: {m.topic for m in late.messages} == expected, "retained messages are missing")
+
+    run = edge("forget", "--config", config)
+    assert run.returncode == 0, run.stderr
+    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 5, "something is left")
+    later = subscribe(mosquitto.port, "#", client_id="later")
+    time.sleep(0.5)
+    assert later.messages == []
+    mosquitto.stop()
+    run = edge("forget", "--config", config)
+    assert run.returncode == 1
+    assert "Connection refused" in run.stderr
 
 
 def test_windows_wait_on_disk_for_a_broker_that_is_away(
