@@ -12,7 +12,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # exact versions of everything, an older TensorFlow among them
 ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 
-.PHONY: setup demo tools onnx test mosquitto clean
+.PHONY: setup demo tools onnx test programs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -26,11 +26,11 @@ onnx: tools
 	$(PIP) --editable '.[onnx]'
 	$(ONNX2TF)
 
-test: mosquitto $(VENV)/.tests
+test: programs $(VENV)/.tests
 	@PATH="$(abspath $(BIN)):$$PATH" tools/check
 
-mosquitto:
-	@tools/need-mosquitto
+programs:
+	@tools/need-programs
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
