@@ -38,7 +38,7 @@ def test_crowd(
     figures = count(clips, clip, every)
     assert abs(figures.count_error) <= error
     assert figures.missed <= 1
-    assert figures.doubled <= 1
+    assert figures.doubled <= 2
     assert figures.invented == 0
     assert figures.gender_right >= 0.92 * figures.matched
 
