@@ -85,25 +85,24 @@ class HaarDetector:
         return sorted(_apart(faces), key=lambda face: (face.box.x, face.box.y))
 
     def _found(self, frame: Frame) -> list[Face]:
-        """What Haar's cascade finds where faces count."""
+        """What Haar's cascade finds where faces count; scored by the number of overlapping hits."""
         ratio = frame.image.shape[1] / frame.gray.shape[1]
         smallest, largest = max(1, round(self._min / ratio)), round(self._max / ratio)
         left, top, right, bottom = self._searched(frame.gray, largest)
-        places, _, weights = self._search.detectMultiScale3(
+        places, hits = self._search.detectMultiScale2(
             frame.gray[top:bottom, left:right],
             scaleFactor=self._scale_factor,
             minNeighbors=self._min_neighbours,
             minSize=(smallest, smallest),
             maxSize=(largest, largest),
-            outputRejectLevels=True,
         )
         boxes = [
             Box((x + left) * ratio, (y + top) * ratio, w * ratio, h * ratio)
             for x, y, w, h in np.reshape(places, (-1, 4)).tolist()
         ]
         return [
-            Face(box, float(weight))
-            for box, weight in zip(boxes, np.ravel(weights), strict=True)
+            Face(box, float(number))
+            for box, number in zip(boxes, np.ravel(hits), strict=True)
             if self._counts(box, frame)
         ]
 
