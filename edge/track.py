@@ -9,7 +9,7 @@ from edge.records import LABELS, UNKNOWN, Box, Face, Track, Visit
 
 UNCONFIRMED_PATIENCE = 0.5
 """Share of the patience that a track not yet confirmed gets: false alarms come and go."""
-LEFT_PATIENCE = 0.2
+LEFT_PATIENCE = 0.3
 """Share of the patience for a face last seen moving out of the view.
 
 Who comes in there soon after is somebody else.
