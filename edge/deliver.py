@@ -39,6 +39,7 @@ class Courier:
         """Start the thread; `wake` is set whenever there may be something to do."""
         self._outbox, self._publisher, self._wake = outbox, publisher, wake
         self._made: dict[int, float] = {}
+        self._announced = 0
         self._backlog = outbox.newest()
         """Windows up to this key were made before the daemon started."""
         self._sent = 0
@@ -52,7 +53,11 @@ class Courier:
     def announce(self, message: Message) -> None:
         """A new window is in the outbox."""
         if message.key is not None:
-            self._made[message.key] = time.monotonic()
+            now = time.monotonic()
+            # what is late already need not be remembered; while a broker is away they would pile up
+            self._made = {key: made for key, made in self._made.items() if now - made <= LATE_S}
+            self._made[message.key] = now
+            self._announced = message.key
         self._wake.set()
 
     def close(self, timeout_s: float) -> int:
@@ -98,8 +103,11 @@ class Courier:
 
     def _send(self, message: Message) -> None:
         assert message.key is not None
-        now = time.monotonic()
-        late = message.key <= self._backlog or now - self._made.pop(message.key, now) > LATE_S
+        made = self._made.get(message.key, float("-inf"))
+        # one that is not announced yet was made this moment
+        late = message.key <= self._backlog or (
+            message.key <= self._announced and time.monotonic() - made > LATE_S
+        )
         self._publisher.publish(replayed(message) if late else message)
         self._sent = message.key
         self._in_flight += 1

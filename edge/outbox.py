@@ -180,9 +180,12 @@ def _claimed(path: Path) -> IO[bytes]:
         raise OutboxError(f"outbox {path}: cannot be opened ({error.strerror})") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.close()
         raise OutboxError(
             f"outbox {path}: another daemon uses it; give each its own state_dir"
         ) from error
+    except OSError as error:
+        lock.close()
+        raise OutboxError(f"outbox {path}: cannot be locked ({error.strerror})") from error
     return lock

@@ -115,6 +115,17 @@ def test_who_overtakes_does_not_take_over() -> None:
     assert [visit.end for visit in visits] == pytest.approx([8.4, 6.7], abs=0.15)
 
 
+def test_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -> None:
+    """The motion so far leads astray: she turns back behind somebody who stands."""
+
+    def turns(mono: float) -> Face | None:
+        x = 130 * mono if mono < 2.2 else 286 - 130 * max(0.0, mono - 3.3)
+        return face(x, 150, 60) if 30 < x < 610 and not 1.8 <= mono < 3.7 else None
+
+    stands = walker(-50, 6, 100, 160)
+    assert len(crowd(Tracker(), [stands, turns])) == 2
+
+
 def test_who_comes_near_quickly_is_one_visit() -> None:
     tracker = Tracker()
     for step in range(40):  # from 8 m to 1.2 m in 4 s, as seen 6 times a second
