@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -112,6 +113,22 @@ def test_a_face_that_haar_loses_is_held(judge: BlazeFace, clips: Path) -> None:
     left, right = faces
     assert left.roll == pytest.approx(-45, abs=10)
     assert right.roll == pytest.approx(-42, abs=10)
+
+
+def test_faces_that_never_move_are_static(judge: BlazeFace) -> None:
+    detect, tracker = HaarDetector(judge), Tracker(static_after=15)
+    scene = cv2.resize(Scene().draw(3.2), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(0)
+    for step in range(100):  # at 4 frames per second, in changing light
+        light = 6 * np.sin(step / 9)
+        image = np.clip(scene + noise.normal(light, 8, scene.shape), 0, 255).astype(np.uint8)
+        gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+        mono = step / 4
+        faces = detect(Frame(step, mono, 0.0, image, gray), tracker.expected(mono))
+        assert len(faces) == 2
+        assert tracker.update(faces, mono, (320, 180))[1] == []
+    assert (tracker.present, tracker.static) == (0, 2)
+    assert tracker.finish() == []
 
 
 def test_nothing_is_held_where_nobody_is(judge: BlazeFace) -> None:
