@@ -18,8 +18,9 @@ from edge.config import Config, load_config
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError, SourceError
 from edge.health import Health, clock_synced
+from edge.lines import JsonLinesPublisher
 from edge.pipeline import Pipeline
-from edge.publish import JsonLinesPublisher, probe
+from edge.publish import probe
 from edge.report import Reporter
 
 log = logging.getLogger("edge")
@@ -172,8 +173,8 @@ def check(config: Config, path: Path) -> int:
         return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
-        probe(build.broker(config))
-        return f"{config.mqtt.host}:{config.mqtt.port}: answers"
+        version = probe(build.broker(config), [build.messages(config, model="").check()])
+        return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
 
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import edge
 from edge.blaze import BlazeFace
+from edge.broker import Broker, tls_context
 from edge.cameras import Frames, View, shown_source
 from edge.classify import Classifier
 from edge.config import Config
@@ -15,7 +16,7 @@ from edge.faces import HaarDetector
 from edge.frames import open_frames
 from edge.messages import Messages
 from edge.outbox import Outbox
-from edge.publish import Broker, MqttPublisher, tls_context
+from edge.publish import MqttPublisher
 from edge.track import Tracker
 
 OUTBOX = "outbox.db"
@@ -113,6 +114,7 @@ def broker(config: Config) -> Broker:
         password_file=settings.password_file,
         keepalive=settings.keepalive,
         tls=context,
+        version=None if settings.version == "auto" else settings.version,
     )
 
 

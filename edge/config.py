@@ -1,6 +1,7 @@
 """config.yaml to frozen values; every mistake in it is reported at once."""
 
 import ipaddress
+import os
 import re
 import socket
 from pathlib import Path
@@ -176,8 +177,23 @@ class Mqtt(Section):
     password_file: ExistingFile | None = None
     allow_insecure: bool = False
     keepalive: int = Field(30, ge=5, le=3600)
+    version: Literal["auto", "5", "3.1.1"] = "auto"
     tls: Tls = Tls()
     discovery_prefix: str | None = Field("homeassistant", pattern=r"^[^\s#+/$][^\s#+]{0,127}$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _credentials(cls, values: Any) -> Any:
+        """What systemd hands to the service (`LoadCredential=`) stands in for what is not given."""
+        if not isinstance(values, dict):
+            return values
+        username, password = _credential("mqtt-username"), _credential("mqtt-password")
+        found: dict[str, Any] = {}
+        if username is not None:
+            found["username"] = username.read_text(encoding="utf-8").strip()
+        if password is not None:
+            found["password_file"] = password
+        return values | {key: value for key, value in found.items() if values.get(key) is None}
 
     @model_validator(mode="after")
     def _password(self) -> "Mqtt":
@@ -207,7 +223,7 @@ class Config(Section):
     window: Window = Window()
     privacy: Privacy = Privacy()
     health: Health = Health()
-    mqtt: Mqtt = Mqtt()
+    mqtt: Mqtt = Field(default_factory=Mqtt)
     state_dir: Annotated[Path, Field(strict=False), AfterValidator(_path)] = Path("state")
     max_windows: int = Field(50_000, ge=100, le=10_000_000)
 
@@ -238,8 +254,9 @@ def load_config(path: Path, **overrides: str) -> Config:
         data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold keys and values, not {_shown(data)}")
-    # given or not, its default model must exist
-    data.setdefault("classifier", {})
+    # given or not, its default model must exist, and systemd may have handed over credentials
+    for section in ("classifier", "mqtt"):
+        data.setdefault(section, {})
     try:
         return Config.model_validate(data | overrides)
     except ValidationError as error:
@@ -291,3 +308,9 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _credential(name: str) -> Path | None:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder, name) if folder else None
+    return file if file is not None and file.is_file() else None

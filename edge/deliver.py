@@ -6,17 +6,15 @@ The disk of a Pi may take long to sync and a broker long to answer; frames do no
 import logging
 import threading
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge.errors import EdgeError
 from edge.messages import replayed
 from edge.outbox import Outbox
-from edge.records import Message
+from edge.records import Message, Settled
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 20
-"""Windows sent but not yet acknowledged, at most."""
 RETRY_S = 1.0
 """How often the courier looks for work without being woken."""
 LATE_S = 10.0
@@ -27,9 +25,13 @@ class Publisher(Protocol):
     """Where messages go."""
 
     @property
-    def connected(self) -> bool: ...
+    def room(self) -> int:
+        """How many windows it takes now; 0 while any may still come back."""
+
     def publish(self, message: Message) -> None: ...
-    def poll(self) -> list[int]: ...
+    def poll(self) -> Settled: ...
+    def status(self) -> dict[str, Any] | None:
+        """How the link is doing, for `health`."""
 
 
 class Courier:
@@ -43,7 +45,6 @@ class Courier:
         self._backlog = outbox.newest()
         """Windows up to this key were made before the daemon started."""
         self._sent = 0
-        self._in_flight = 0
         self._acknowledged: list[int] = []
         self._trouble: str | None = None
         self._stop = False
@@ -88,14 +89,15 @@ class Courier:
                 self._trouble = str(error)
 
     def _step(self) -> None:
-        acknowledged = self._publisher.poll()
-        self._in_flight -= len(acknowledged)
-        self._acknowledged += acknowledged
+        settled = self._publisher.poll()
+        # what came back goes out again, and nothing newer before it
+        self._sent = min([self._sent, *(key - 1 for key in settled.returned)])
+        self._acknowledged += settled.delivered
         if self._acknowledged:
             self._outbox.delete(self._acknowledged)
             self._acknowledged = []
-        while self._publisher.connected and self._in_flight < IN_FLIGHT:
-            messages = self._outbox.pending(self._sent, IN_FLIGHT - self._in_flight)
+        while room := self._publisher.room:
+            messages = self._outbox.pending(self._sent, room)
             if not messages:
                 break
             for message in messages:
@@ -110,4 +112,3 @@ class Courier:
         )
         self._publisher.publish(replayed(message) if late else message)
         self._sent = message.key
-        self._in_flight += 1

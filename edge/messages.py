@@ -64,15 +64,21 @@ class Messages:
 
     def state(self, window: Message) -> Message:
         """The retained copy of the newest window message."""
-        return Message(self._topic("state"), window.payload, retain=True)
+        return Message(self._topic("state"), window.payload, qos=1, retain=True)
 
     def health(self, values: Mapping[str, Any]) -> Message:
-        return Message(self._topic("health"), _json({"schema": SCHEMA, **values}), retain=True)
+        return Message(
+            self._topic("health"), _json({"schema": SCHEMA, **values}), qos=1, retain=True
+        )
 
     def info(self, values: Mapping[str, Any]) -> Message:
         """Versions, model and configuration; the caller leaves secrets out."""
         payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
-        return Message(self._topic("info"), _json(payload), retain=True)
+        return Message(self._topic("info"), _json(payload), qos=1, retain=True)
+
+    def check(self) -> Message:
+        """Empty, on a topic that nobody needs: whether the broker takes what we write."""
+        return Message(self._topic("check"), "", qos=1)
 
     def forgotten(self) -> list[Message]:
         """Takes everything that a broker retains of this device away again."""
@@ -134,7 +140,7 @@ class Messages:
             "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
             "components": components,
         }
-        return [Message(self._discovery_topic, _json(payload), retain=True)]
+        return [Message(self._discovery_topic, _json(payload), qos=1, retain=True)]
 
 
 def replayed(message: Message) -> Message:

@@ -168,3 +168,12 @@ class Message:
     retain: bool = False
     key: int | None = field(default=None, compare=False)
     """The outbox row to delete once the broker has acknowledged it; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Keys of messages whose fate is known."""
+
+    delivered: list[int] = field(default_factory=list)
+    returned: list[int] = field(default_factory=list)
+    """Refused, or lost with the connection: still to be delivered."""

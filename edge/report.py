@@ -91,7 +91,7 @@ class Reporter:
             self._health_due = frame.mono + self._health_seconds
             with contextlib.suppress(OutboxError):  # it was logged when it began
                 self._save()
-            values = self._health.report() | self._queue()
+            values = self._health.report() | self._queue() | {"mqtt": self._publisher.status()}
             self._publisher.publish(self._messages.health(values))
 
     def _queue(self) -> dict[str, int | None]:

@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -118,6 +119,8 @@ class Mosquitto:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    rules: str = ""
+    """More lines of its configuration."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -127,10 +130,11 @@ class Mosquitto:
         config = self.folder / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\n"
-            "allow_anonymous true\n"
+            "allow_anonymous true\nlog_type all\n"
             "persistence true\n"
             f"persistence_location {self.folder}/\n"
             "autosave_on_changes true\nautosave_interval 1\n"
+            f"{self.rules}"
         )
         if os.geteuid() == 0:  # mosquitto would become another user that may not write here
             config.write_text(config.read_text() + "user root\n")
@@ -147,6 +151,20 @@ class Mosquitto:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def allow(self, *rules: str) -> None:
+        """Let users do nothing but what the lines of this access list say; also while it runs."""
+        file = self.folder / "acl"
+        file.write_text("\n".join(rules) + "\n")
+        file.chmod(0o700)
+        self.rules = f"acl_file {file}\n"
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from edge.config import load_config
 from edge.health import Health
 from edge.records import Message
 
-NAMES = ("availability", "window", "state", "health", "info")
+NAMES = ("availability", "window", "state", "health", "info", "check")
+QUEUE = {"outbox": 0, "unsaved": 0, "dropped": 0}
+LINK = {"version": "5", "connects": 1, "refused": []}
 
 
 def made() -> dict[str, Message]:
@@ -25,8 +27,9 @@ def made() -> dict[str, Message]:
         maker.availability("online"),
         window,
         maker.state(window),
-        maker.health(Health().report() | {"outbox": 0, "unsaved": 0, "dropped": 0}),
+        maker.health(Health().report() | QUEUE | {"mqtt": LINK}),
         maker.info(build.info(config, build.classifier(config))),
+        maker.check(),
     ]
     return {message.topic.rsplit("/", 1)[1]: message for message in every}
 

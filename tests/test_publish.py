@@ -2,32 +2,43 @@
 
 import contextlib
 import functools
-import io
 import json
 import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Mosquitto, Subscriber, wait_for
+from demo import broker as nats
+from proxy import Proxy
 
+from edge.broker import Broker, Version, tls_context
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
 from edge.outbox import Outbox
-from edge.publish import Broker, JsonLinesPublisher, MqttPublisher, probe, tls_context
+from edge.publish import MqttPublisher, probe, retry_s
 from edge.records import Message, People, Totals
 
 WILL = Message("t/availability", "offline", 1, retain=True)
 ONLINE = Message("t/availability", "online", 1, retain=True)
 Subscribe = Callable[..., Subscriber]
-Delivery = Callable[[], tuple[Outbox, Courier]]
+Delivery = Callable[..., tuple[Outbox, Courier, MqttPublisher]]
+BOTH: tuple[Version, ...] = ("5", "3.1.1")
 
 
 def broker(port: int, username: str | None = None, password_file: Path | None = None) -> Broker:
     return Broker("127.0.0.1", port, "test-device", username, password_file)
+
+
+def greeted(publisher: MqttPublisher) -> bool:
+    """As the courier does, greet the broker where it is there."""
+    publisher.poll()
+    return publisher.connected
 
 
 DAY = "2026-11-21"
@@ -38,43 +49,34 @@ def window(seq: int, totals: Totals) -> Message:
     return Message("t/window", payload, 1, False, seq)
 
 
+@pytest.fixture(params=BOTH)
+def version(request: pytest.FixtureRequest) -> Version:
+    """Of MQTT."""
+    spoken: Version = request.param
+    return spoken
+
+
 @pytest.fixture
-def start_delivery(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Delivery]:
-    """An outbox on disk whose windows a courier brings to the broker; all delivered at the end."""
+def start_delivery(tmp_path: Path, mosquitto: Mosquitto, version: Version) -> Iterator[Delivery]:
+    """An outbox on disk whose windows a courier brings to the broker, or to another port."""
     with contextlib.ExitStack() as stack:
 
-        def start() -> tuple[Outbox, Courier]:
+        def start(port: int = mosquitto.port, keepalive: int = 30) -> Any:
             outbox, wake = Outbox(tmp_path / "outbox.db"), threading.Event()
             stack.callback(outbox.close)
-            publisher = MqttPublisher(broker(mosquitto.port), will=WILL, wake=wake.set)
+            there = replace(broker(port), version=version, keepalive=keepalive)
+            publisher = MqttPublisher(there, will=WILL, wake=wake.set)
             stack.callback(publisher.close, ONLINE)
             courier = Courier(outbox, publisher, wake)
-            stack.callback(lambda: _all_delivered(courier))
-            return outbox, courier
+            stack.callback(courier.close, 0)
+            return outbox, courier, publisher
 
         yield start
-
-
-def _all_delivered(courier: Courier) -> None:
-    assert courier.close(5) == 0
 
 
 def append(outbox: Outbox, courier: Courier, number: int) -> None:
     for _ in range(number):
         courier.announce(outbox.append(People(female=1), DAY, window))
-
-
-def test_json_lines_are_delivered_once_written() -> None:
-    stream = io.StringIO()
-    publisher = JsonLinesPublisher(stream)
-    publisher.publish(Message("a/window", '{"n": 1}', 1, False, 7))
-    publisher.publish(Message("a/availability", "online"))
-    assert publisher.poll() == [7]
-    assert publisher.poll() == []
-    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
-        {"topic": "a/window", "payload": {"n": 1}},
-        {"topic": "a/availability", "payload": "online"},
-    ]
 
 
 def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: Subscribe) -> None:
@@ -84,7 +86,7 @@ def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: S
     publisher.publish(Message("t/state", "1", retain=True))
     publisher.publish(Message("t/state", "2", retain=True))
     publisher.publish(ONLINE)
-    wait_for(lambda: publisher.poll() or publisher.connected, "no connection")
+    wait_for(lambda: greeted(publisher), "no connection")
     wait_for(lambda: early.payloads("availability") == ["online"], "no birth")
     assert early.payloads("state")[-1] == "2"
     late = subscribe(mosquitto.port, "t/#", client_id="late")
@@ -100,13 +102,15 @@ def test_the_will_speaks_when_the_device_cannot(mosquitto: Mosquitto, subscribe:
     dashboard = subscribe(mosquitto.port, "t/#")
     publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
     publisher.publish(ONLINE)
-    wait_for(lambda: publisher.poll() or publisher.connected, "no connection")
+    wait_for(lambda: greeted(publisher), "no connection")
     wait_for(lambda: dashboard.payloads("availability") == ["online"], "no birth")
-    connection = publisher._client.socket()
+    connection = publisher._link._client.socket()
     assert isinstance(connection, socket.socket)
     connection.shutdown(socket.SHUT_RDWR)  # the cable is cut; the client notices and comes back
     wait_for(
-        lambda: publisher.poll() or dashboard.payloads("availability")[1:] == ["offline", "online"],
+        lambda: (
+            publisher.poll() and dashboard.payloads("availability")[1:] == ["offline", "online"]
+        ),
         "no will, or not sent again after the reconnect",
     )
     publisher.close(ONLINE)
@@ -118,9 +122,9 @@ def test_windows_wait_for_the_broker_and_arrive_in_order(
     subscribe: Subscribe,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    outbox, courier = start_delivery()
+    outbox, courier, _ = start_delivery()
     append(outbox, courier, 50)
-    wait_for(lambda: "does not answer" in caplog.text, "the missing broker is not reported")
+    wait_for(lambda: "Connection refused" in caplog.text, "the missing broker is not reported")
     assert len(outbox) == 50
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
@@ -129,7 +133,7 @@ def test_windows_wait_for_the_broker_and_arrive_in_order(
     wait_for(lambda: len(dashboard.messages) == 55, "windows are missing")
     seen = [json.loads(payload)["seq"] for payload in dashboard.payloads("window")]
     assert seen == list(range(1, 56))
-    assert caplog.text.count("does not answer") == 1
+    assert caplog.text.count("Connection refused") == 1
 
 
 def test_nothing_is_lost_while_the_broker_restarts(
@@ -137,7 +141,7 @@ def test_nothing_is_lost_while_the_broker_restarts(
 ) -> None:
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    outbox, courier = start_delivery()
+    outbox, courier, _ = start_delivery()
     for _ in range(2):
         append(outbox, courier, 30)
         mosquitto.stop()
@@ -160,7 +164,7 @@ def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
 ) -> None:
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    outbox, courier = start_delivery()
+    outbox, courier, _ = start_delivery()
     append(outbox, courier, 1)
     wait_for(lambda: len(outbox) == 0, "the first window is not delivered")
     append(outbox, courier, 1)
@@ -178,6 +182,159 @@ def seqs(dashboard: Subscriber) -> list[int]:
     return [json.loads(payload)["seq"] for payload in dashboard.payloads("window")]
 
 
+@pytest.mark.parametrize(
+    ("version", "how"),
+    [("5", "stalled"), ("3.1.1", "stalled"), ("5", "cut"), ("3.1.1", "cut"), ("5", "lossy")],
+    indirect=["version"],
+)
+def test_nothing_is_lost_on_a_bad_link(
+    start_delivery: Delivery, mosquitto: Mosquitto, subscribe: Subscribe, how: str
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "t/window")
+    link = Proxy(mosquitto.port, lost=0.3 if how == "lossy" else 0)
+    outbox, courier, publisher = start_delivery(link.port, keepalive=1)
+    for _ in range(1 if how == "lossy" else 2):
+        append(outbox, courier, 10)
+        wait_for(lambda: len(outbox) < 8, "nothing gets through", 120)
+        if how == "stalled":
+            link.stalled = True
+            append(outbox, courier, 20)
+            wait_for(lambda: not publisher.connected, "a dead link is not noticed")
+            link.stalled = False
+        elif how == "cut":
+            append(outbox, courier, 20)
+            link.cut()
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox", 240)
+    link.close()
+    everything = set(range(1, outbox.newest() + 1))
+    wait_for(lambda: set(seqs(dashboard)) == everything, "windows are missing")
+    assert publisher.status()["connects"] > 1
+    # within a connection TCP keeps order; what loses single packets of it is worse than any link
+    assert how == "lossy" or in_order(seqs(dashboard))
+    assert (how == "lossy") == (link.dropped > 0)
+
+
+def in_order(numbers: list[int]) -> bool:
+    """Whether nothing that is new comes before something that is missing."""
+    newest = 0
+    for number in numbers:
+        if number > newest + 1:
+            return False
+        newest = max(newest, number)
+    return True
+
+
+def test_a_refused_window_is_reported_and_kept(
+    start_delivery: Delivery,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mosquitto.allow("topic readwrite t/availability", "topic readwrite t/state")
+    mosquitto.start()
+    outbox, courier, publisher = start_delivery()
+    publisher.publish(ONLINE)
+    append(outbox, courier, 30)
+    wait_for(lambda: publisher.status()["refused"] == ["window"], "the refusal is not noticed")
+    assert caplog.text.count("refuses topic t/window") == 1
+    assert publisher.status()["connects"] == 1
+    assert len(outbox) == 30
+    mosquitto.allow("topic readwrite t/#")
+    mosquitto.stop()
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "t/window")
+    wait_for(lambda: len(outbox) == 0, "windows are not delivered once they are allowed")
+    wait_for(lambda: seqs(dashboard) == list(range(1, 31)), "windows are missing")
+    assert publisher.status()["refused"] == []
+
+
+def test_a_refused_state_does_not_hold_up_windows(
+    start_delivery: Delivery, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.allow("topic readwrite t/window")
+    mosquitto.start()
+    outbox, courier, publisher = start_delivery()
+    publisher.publish(Message("t/state", "1", 1, retain=True))
+    append(outbox, courier, 30)
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    wait_for(lambda: publisher.status()["refused"] == ["state"], "the refusal is not noticed")
+    assert "refuses topic t/state" in caplog.text
+
+
+def test_without_the_right_to_read_delivery_cannot_be_proven(
+    mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.allow("topic write t/#")
+    mosquitto.start()
+    wake = threading.Event()
+    with contextlib.closing(Outbox(tmp_path / "outbox.db")) as outbox:
+        for there, left in (
+            (replace(broker(mosquitto.port), version="3.1.1"), 5),
+            (broker(mosquitto.port), 0),
+        ):
+            publisher = MqttPublisher(there, will=WILL, wake=wake.set)
+            courier = Courier(outbox, publisher, wake)
+            append(outbox, courier, 5 - len(outbox))
+            wait_for(lambda: publisher.status()["refused"] or not len(outbox), "no end")  # noqa: B023
+            assert courier.close(1) == left
+            publisher.close(ONLINE)
+    assert "may not both write and read it" in caplog.text
+
+
+def test_each_topic_is_proven_once_per_connection(
+    mosquitto: Mosquitto, start_delivery: Delivery, version: Version
+) -> None:
+    mosquitto.start()
+    outbox, courier, publisher = start_delivery()
+    for number in range(3):
+        publisher.publish(Message("t/state", str(number), 1, retain=True))
+        append(outbox, courier, 30)
+        wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    log = (mosquitto.folder / "mosquitto.log").read_text()
+    asked = 0 if version == "5" else 1
+    for topic in ("t/window", "t/state"):
+        assert log.count(f"\t{topic} (QoS 1)") == asked
+
+
+def test_a_broker_that_knows_only_311(tmp_path: Path, subscribe: Subscribe) -> None:
+    with nats(tmp_path) as port:
+        assert probe(broker(port), [Message("t/check", "", 1)]) == "3.1.1"
+        wake = threading.Event()
+        publisher = MqttPublisher(broker(port), will=WILL, wake=wake.set)
+        outbox = Outbox(tmp_path / "outbox.db")
+        courier = Courier(outbox, publisher, wake)
+        append(outbox, courier, 30)
+        publisher.publish(ONLINE)
+        wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+        assert publisher.status() == {"version": "3.1.1", "connects": 1, "refused": []}
+        assert courier.close(1) == 0
+        publisher.close(ONLINE)
+        outbox.close()
+
+
+def test_retries_are_spread_and_never_end() -> None:
+    waits = [[retry_s(failures) for _ in range(100)] for failures in range(2000)]
+    assert all(0.5 <= wait <= 60 for tries in waits for wait in tries)
+    assert all(len(set(tries)) > 50 for tries in waits)
+    assert min(waits[-1]) >= 30
+
+
+def test_many_connections_leave_no_sockets_behind(
+    mosquitto: Mosquitto, start_delivery: Delivery
+) -> None:
+    mosquitto.start()
+    link = Proxy(mosquitto.port)
+    _, _, publisher = start_delivery(link.port)
+    files = []
+    for number in range(1, 9):
+        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023
+        files.append(len(list(Path("/proc/self/fd").iterdir())))
+        link.cut()
+    link.close()
+    assert max(files[4:]) <= max(files[:4])
+
+
 def test_windows_of_an_earlier_run_are_marked_as_replayed(
     start_delivery: Delivery, tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
@@ -186,7 +343,7 @@ def test_windows_of_an_earlier_run_are_marked_as_replayed(
     before.close()
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    outbox, courier = start_delivery()
+    outbox, courier, _ = start_delivery()
     append(outbox, courier, 1)
     wait_for(lambda: len(dashboard.messages) == 2, "windows are missing")
     marks = [json.loads(payload)["replayed"] for payload in dashboard.payloads("window")]
@@ -200,15 +357,15 @@ def test_home_assistant_that_comes_up_gets_everything_again(
     dashboard = subscribe(mosquitto.port, "t/state")
     publisher = MqttPublisher(broker(mosquitto.port), will=WILL, birth_topic="homeassistant/status")
     publisher.publish(Message("t/state", "1", retain=True))
-    wait_for(lambda: publisher.poll() or dashboard.payloads("state") == ["1"], "no state")
+    wait_for(lambda: publisher.poll() and dashboard.payloads("state") == ["1"], "no state")
     assistant = MqttPublisher(
         Broker("127.0.0.1", mosquitto.port, "home-assistant"),
         will=Message("homeassistant/status", "offline"),
     )
     assistant.publish(Message("homeassistant/status", "online", retain=True))
-    wait_for(lambda: assistant.poll() or assistant.connected, "no connection")
+    wait_for(lambda: greeted(assistant), "no connection")
     wait_for(
-        lambda: publisher.poll() or dashboard.payloads("state") == ["1", "1"],
+        lambda: publisher.poll() and dashboard.payloads("state") == ["1", "1"],
         "state is not sent again",
     )
     assistant.close(Message("homeassistant/status", "offline", retain=True))
@@ -224,17 +381,17 @@ def test_probe_says_why(mosquitto: Mosquitto) -> None:
             probe(broker(mute.getsockname()[1]), timeout_s=1)
         assert time.monotonic() - begin < 5
     mosquitto.start()
-    probe(broker(mosquitto.port))
+    assert probe(broker(mosquitto.port)) == "5"
 
 
 def test_password_comes_from_its_file(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("geheim\n")
-    client = broker(1, username="u", password_file=file).client()
+    client = broker(1, username="u", password_file=file).client("5")
     assert client.password == "geheim"
     file.unlink()
     with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
-        broker(1, username="u", password_file=file).client()
+        broker(1, username="u", password_file=file).client("5")
 
 
 def test_certificates_that_are_none(tmp_path: Path) -> None:

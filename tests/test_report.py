@@ -15,8 +15,8 @@ from test_messages import WINDOW, messages
 from edge.deliver import Courier
 from edge.errors import EdgeError
 from edge.health import Health
+from edge.lines import JsonLinesPublisher
 from edge.outbox import Outbox
-from edge.publish import JsonLinesPublisher
 from edge.records import Frame
 from edge.report import Reporter
 

@@ -1,0 +1,84 @@
+"""Where the broker is, and how to log in there."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge.errors import ConfigError
+
+Version = Literal["5", "3.1.1"]
+VERSIONS: dict[Version, MQTTProtocolVersion] = {
+    "5": MQTTProtocolVersion.MQTTv5,
+    "3.1.1": MQTTProtocolVersion.MQTTv311,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One broker as one user."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password_file: Path | None = None
+    keepalive: int = 30
+    """Seconds."""
+    tls: ssl.SSLContext | None = None
+    version: Version | None = None
+    """The only version of MQTT to speak; None: 5 where the broker does, else 3.1.1."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def client(self, version: Version) -> mqtt.Client:
+        """A client for one connection, not yet made.
+
+        The password is read anew each time: it may be changed while the daemon runs.
+
+        Raises ConfigError where its file cannot be read.
+        """
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.client_id,
+            protocol=VERSIONS[version],
+            reconnect_on_failure=False,
+        )
+        if self.username is not None:
+            client.username_pw_set(self.username, password(self.password_file))
+        if self.tls is not None:
+            client.tls_set_context(self.tls)
+        return client
+
+
+def password(file: Path | None) -> str | None:
+    """What `file` holds, less the end of its line. Raises ConfigError where it cannot be read."""
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        raise ConfigError(f"mqtt.password_file: {file}: cannot be read ({reason})") from error
+
+
+def tls_context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None
+) -> ssl.SSLContext:
+    """TLS 1.2 or newer with the host name checked; a client certificate where one is given.
+
+    Raises ConfigError where a file is not what it should be.
+    """
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if cert_file is not None:
+            context.load_cert_chain(cert_file, key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"mqtt.tls: certificate or key cannot be used: {error}") from error
+    return context
