@@ -95,7 +95,7 @@ def run(config: Config, to_stdout: bool) -> int:
         return bool(signals)
 
     classifier = build.classifier(config)
-    messages = build.messages(config, classifier and classifier.card.id)
+    messages = build.messages(config, classifier.card.id if classifier else None)
     try:
         frames = build.frames(config, stopped)
     except SourceError:

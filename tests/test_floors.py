@@ -9,7 +9,7 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras", "places", "runtime", "crop", "motion"},
+    {"scene", "cameras", "places", "runtime", "crop", "motion", "hours"},
     {
         "frames", "faces", "blaze", "track", "classify", "count", "messages",
         "outbox", "publish", "health", "systemd", "config",
