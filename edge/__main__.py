@@ -96,7 +96,7 @@ def run(config: Config, to_stdout: bool) -> int:
         return bool(signals)
 
     classifier = build.classifier(config)
-    messages = build.messages(config, classifier.card.id)
+    messages = build.messages(config, classifier.card.id if classifier else None)
     try:
         frames = build.frames(config, stopped)
     except SourceError:
@@ -151,7 +151,7 @@ def _deliver_rest(courier: Courier, otherwise: str) -> None:
 
 def forget(config: Config) -> int:
     """Remove the device's retained messages, after the daemon was stopped for good."""
-    probe(build.broker(config), build.messages(config, model="").forgotten())
+    probe(build.broker(config), build.messages(config, model=None).forgotten())
     print(f"forgotten: {config.site}/{config.device} on {config.mqtt.host}:{config.mqtt.port}")
     return 0
 
@@ -161,6 +161,8 @@ def check(config: Config, path: Path) -> int:
 
     def model() -> str:
         classifier = build.classifier(config)
+        if classifier is None:
+            return "gender: off"
         return f"{config.classifier.model}: {classifier.card.id} on {classifier.runtime}"
 
     def faces() -> str:

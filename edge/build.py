@@ -14,7 +14,7 @@ from edge.count import Counter
 from edge.errors import EdgeError
 from edge.faces import HaarDetector
 from edge.frames import open_frames
-from edge.messages import Messages
+from edge.messages import NO_MODEL, Messages
 from edge.outbox import Outbox
 from edge.publish import MqttPublisher
 from edge.track import Tracker
@@ -65,8 +65,11 @@ def tracker(config: Config) -> Tracker:
     )
 
 
-def classifier(config: Config) -> Classifier:
+def classifier(config: Config) -> Classifier | None:
+    """None where gender is not estimated; the model is not even looked at then."""
     settings = config.classifier
+    if not settings.gender:
+        return None
     return Classifier(settings.model, runtime=settings.runtime, threads=settings.threads)
 
 
@@ -78,7 +81,7 @@ def counter(config: Config) -> Counter:
     )
 
 
-def messages(config: Config, model: str) -> Messages:
+def messages(config: Config, model: str | None) -> Messages:
     return Messages(
         site=config.site,
         device=config.device,
@@ -128,13 +131,13 @@ def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> 
     )
 
 
-def info(config: Config, model: Classifier) -> dict[str, Any]:
+def info(config: Config, model: Classifier | None) -> dict[str, Any]:
     """What the `info` topic tells: versions, model, configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
     settings["source"] = shown_source(config.source)
     return {
         "version": edge.__version__,
-        "model": model.card.id,
-        "runtime": model.runtime,
+        "model": NO_MODEL if model is None else model.card.id,
+        "runtime": "none" if model is None else model.runtime,
         "config": settings,
     }

@@ -15,8 +15,11 @@ from pydantic import (
     Field,
     FilePath,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from edge.errors import ConfigError
 
@@ -129,13 +132,21 @@ class Tracker(Section):
 
 
 class Classifier(Section):
-    """Which model tells women from men, and when it is sure."""
+    """Whether gender is estimated, by which model, and when it is sure."""
 
-    model: ExistingFile = Path("models/gender.tflite")
+    gender: bool = True
+    model: Annotated[Path, Field(strict=False)] = Path("models/gender.tflite")
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
     threads: int = Field(1, ge=1, le=16)
     votes: int = Field(9, ge=1, le=1000)
     min_confidence: float = Field(0.6, ge=0.5, lt=1)
+
+    @field_validator("model")
+    @classmethod
+    def _exists(cls, model: Path, others: ValidationInfo) -> Path:
+        if others.data.get("gender") is not False and not model.is_file():
+            raise PydanticCustomError("path_not_file", "no such file")
+        return model
 
 
 class Window(Section):
@@ -216,7 +227,7 @@ class Config(Section):
     device: str = Field(default_factory=lambda: host_name(), pattern=NAME)
     source: Annotated[str, AfterValidator(_source)] = "auto"
     camera: Camera = Camera()
-    detector: Detector = Detector()
+    detector: Detector = Field(default_factory=Detector)
     zones: Zones = Zones()
     tracker: Tracker = Tracker()
     classifier: Classifier = Field(default_factory=Classifier)
@@ -254,9 +265,8 @@ def load_config(path: Path, **overrides: str) -> Config:
         data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold keys and values, not {_shown(data)}")
-    # given or not, its default model must exist, and systemd may have handed over credentials
-    for section in ("classifier", "mqtt"):
-        data.setdefault(section, {})
+    # given or not, their default models must exist, and systemd may have handed over credentials
+    data = {"detector": {}, "classifier": {}, "mqtt": {}} | data
     try:
         return Config.model_validate(data | overrides)
     except ValidationError as error:
@@ -289,6 +299,8 @@ def _line(mistake: Any) -> str:
     reason = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if mistake["type"] == "string_pattern_mismatch" and mistake["ctx"]["pattern"] == NAME:
         reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
+    if mistake["type"] == "bool_type":
+        reason = "must be on or off (true or false), without quotes"
     if mistake["type"] == "path_not_file":
         reason = f"no such file; relative paths start at {Path.cwd()}"
     if isinstance(mistake["input"], dict) or mistake["type"] == "value_error":

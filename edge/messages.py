@@ -10,13 +10,20 @@ from edge.records import Message, People, Totals, Window
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
 """Names of the dwell bins, seconds."""
+NO_MODEL = "none@00000000"
+"""What stands for the model where gender is not estimated."""
 
 
 class Messages:
     """Makes every message of one device."""
 
-    def __init__(self, *, site: str, device: str, model: str, discovery_prefix: str | None) -> None:
-        """`site` and `device` are topic levels; no discovery where its prefix is None."""
+    def __init__(
+        self, *, site: str, device: str, model: str | None, discovery_prefix: str | None
+    ) -> None:
+        """`site` and `device` are topic levels; no discovery where its prefix is None.
+
+        Without a `model` gender is not estimated, and people are shown by their total alone.
+        """
         self._site, self._device, self._model = site, device, model
         self._prefix = discovery_prefix
         self._base = f"tally/v{SCHEMA}/{site}/{device}"
@@ -33,6 +40,7 @@ class Messages:
     ) -> Message:
         """The durable message of one window, to be kept under the key `seq`."""
         dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
+        by_gender = window.split and self._model is not None
         if window.split:
             dwell |= dict(zip(DWELL_BINS, window.dwell_bins, strict=True))
         payload = {
@@ -49,7 +57,7 @@ class Messages:
             },
             "time_synced": time_synced,
             "replayed": False,
-            "people": _people(window.people) if window.split else {"total": window.people.total},
+            "people": _people(window.people) if by_gender else {"total": window.people.total},
             "dwell_s": dwell,
             "presence": {
                 "peak": window.presence_peak,
@@ -58,7 +66,7 @@ class Messages:
             "coverage": _rounded(window.coverage, 3),
             "totals": _people(totals.ever),
             "today": {"date": totals.day, **_people(totals.today)},
-            "model": self._model,
+            "model": self._model or NO_MODEL,
         }
         return Message(self._topic("window"), _json(payload), qos=1, key=seq)
 
@@ -96,6 +104,7 @@ class Messages:
         if self._prefix is None:
             return []
         state, health = self._topic("state"), self._topic("health")
+        genders = () if self._model is None else ("female", "male", "unknown")
         components = {
             f"{key}_{name}": _sensor(
                 f"{name.capitalize()} {words}",
@@ -105,7 +114,7 @@ class Messages:
                 icon="mdi:account-multiple-plus",
             )
             for key, words, path in (("total", "total", "totals"), ("today", "today", "today"))
-            for name in ("total", "female", "male", "unknown")
+            for name in ("total", *genders)
         }
         components |= {
             "present_peak": _sensor("People present, peak", state, "presence.peak"),

@@ -37,14 +37,17 @@ class Pipeline:
         *,
         detect: Callable[[Frame, Sequence[Box]], Sequence[Face]],
         tracker: Tracker,
-        classify: Classify,
+        classify: Classify | None,
         counter: Counter,
         health: Health,
         on_window: Callable[[Window], None],
         on_frame: Callable[[Frame, Sequence[Track]], None] = lambda frame, tracks: None,
         on_visit: Callable[[Visit], None] = lambda visit: None,
     ) -> None:
-        """`on_frame` gets each analysed frame with the tracks seen in it."""
+        """Without `classify` everybody stays unknown.
+
+        `on_frame` gets each analysed frame with the tracks seen in it.
+        """
         self._detect, self._tracker, self._classify = detect, tracker, classify
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
@@ -69,12 +72,8 @@ class Pipeline:
         height, width = frame.image.shape[:2]
         with self._health.timed("track"):
             tracks, visits = self._tracker.update(faces, frame.mono, (width, height))
-        for track in tracks:
-            if self._tracker.wants_vote(track):
-                with self._health.timed("classify"):
-                    crop = self._classify.preprocessing.crop(frame.image, track.box, track.roll)
-                    (probabilities,) = self._classify([crop])
-                self._tracker.vote(track, float(probabilities[MALE]))
+        if self._classify is not None:
+            self._vote(self._classify, frame, tracks)
         self._tell(visits)
         present = self._tracker.present
         self._health.static_faces = self._tracker.static
@@ -82,6 +81,14 @@ class Pipeline:
             self._on_window(window)
         self._health.frame()
         self._on_frame(frame, tracks)
+
+    def _vote(self, classify: Classify, frame: Frame, tracks: Sequence[Track]) -> None:
+        for track in tracks:
+            if self._tracker.wants_vote(track):
+                with self._health.timed("classify"):
+                    crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
+                    (probabilities,) = classify([crop])
+                self._tracker.vote(track, float(probabilities[MALE]))
 
     def _tell(self, visits: Sequence[Visit]) -> None:
         for visit in visits:

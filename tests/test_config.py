@@ -108,6 +108,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("mqtt: {tls: {ca_file: config.yaml}}", "but enabled is false"),
         ('state_dir: "a\\0b"', "must not hold a NUL"),
         ("camera: {fps: 0.05}", "camera.fps: 0.05: "),
+        ("classifier: {gender: 'off'}", "classifier.gender: 'off': must be on or off"),
     ],
 )
 def test_each_mistake_gets_a_clear_line(
@@ -140,8 +141,20 @@ def test_a_missing_default_model_hides_no_other_mistake(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "site: a b\nbogus: 1")
-    assert "3 mistakes" in str(caught.value)
+    assert "4 mistakes" in str(caught.value)
     assert "classifier.model: 'models/gender.tflite': no such file" in str(caught.value)
+    assert "detector.judge: 'models/face.tflite': no such file" in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["off", "Off", "no", "false"])
+def test_without_gender_no_model_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = f"classifier: {{gender: {word}, model: models/none.tflite}}"
+    assert load(tmp_path, text).classifier.gender is False
+    with pytest.raises(ConfigError, match=r"classifier\.model: 'models/none.tflite': no such file"):
+        load(tmp_path, text.replace(f"gender: {word}", "gender: on"))
 
 
 def test_missing_file(tmp_path: Path) -> None:

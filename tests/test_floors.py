@@ -9,7 +9,7 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras", "places", "runtime", "crop", "motion", "broker"},
+    {"scene", "cameras", "places", "runtime", "crop", "motion", "broker", "hours"},
     {
         "frames", "faces", "blaze", "track", "classify", "count", "messages",
         "outbox", "connection", "lines", "health", "systemd", "config",

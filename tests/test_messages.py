@@ -5,6 +5,7 @@ import json
 import time
 from datetime import UTC, datetime
 
+import contract
 import pytest
 
 from edge.messages import Messages, iso, local_day, replayed
@@ -27,8 +28,8 @@ WINDOW = Window(
 TOTALS = Totals(People(9800, 9700, 811), "2026-11-21", People(20, 21, 1))
 
 
-def messages(prefix: str | None = "homeassistant") -> Messages:
-    return Messages(site="store-7", device="lobby", model="m@12345678", discovery_prefix=prefix)
+def messages(prefix: str | None = "homeassistant", model: str | None = "m@12345678") -> Messages:
+    return Messages(site="store-7", device="lobby", model=model, discovery_prefix=prefix)
 
 
 def window_message(window: Window = WINDOW) -> Message:
@@ -69,6 +70,23 @@ def test_too_few_people_show_their_total_alone() -> None:
     payload = json.loads(window_message(few).payload)
     assert payload["people"] == {"total": 2}
     assert payload["dwell_s"] == {"mean": None}
+
+
+def test_without_a_model_people_show_their_total_alone() -> None:
+    maker = messages(model=None)
+    message = maker.window(WINDOW, epoch="6f0c2a7e", seq=1, totals=TOTALS, time_synced=True)
+    contract.validate(message.topic, message.payload)
+    payload = json.loads(message.payload)
+    assert payload["people"] == {"total": 7}
+    assert payload["dwell_s"] == {
+        "mean": 6.2, "0-5": 3, "5-15": 2, "15-30": 2, "30-60": 0, "60+": 0,
+    }  # fmt: skip
+    assert payload["model"] == "none@00000000"
+    (discovery,) = maker.discovery("1")
+    components = json.loads(discovery.payload)["components"]
+    assert {"total_total", "today_total", "present_mean"} <= set(components)
+    for gender in ("female", "male", "unknown"):
+        assert gender not in json.dumps(components)
 
 
 def test_replayed_changes_nothing_else() -> None:

@@ -22,6 +22,13 @@ WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE")
 PORT = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([^"]+)"\)')
 
 
+def test_no_part_of_the_daemon_writes_or_encodes_pictures() -> None:
+    writers = re.compile(r"\b(imwrite\w*|imencode\w*|VideoWriter\(|tofile|tobytes|savez?\(|pickle)")
+    assert writers.search("cv2.imwrite(path, image)")
+    for file in (ROOT / "edge").glob("*.py"):
+        assert not writers.search(file.read_text()), file.name
+
+
 def test_nothing_but_counts_leaves_the_process(
     configure: Configure, clips: Path, mosquitto: Mosquitto, subscribe: Subscribe, tmp_path: Path
 ) -> None:

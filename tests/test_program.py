@@ -96,6 +96,24 @@ def test_two_people_are_too_few_to_be_told_apart(configure: Configure, clips: Pa
     assert window["totals"] == {"total": 2, "female": 0, "male": 0, "unknown": 2}
 
 
+def test_gender_is_not_estimated_where_it_is_off(configure: Configure, clips: Path) -> None:
+    off = {"gender": False, "model": "not-even-there.tflite"}
+    config = configure(privacy=EVERYBODY, classifier=off)
+    clip = clips / "face-demographics-walking.gif"
+    run = edge("run", "--config", config, "--source", clip, "--stdout")
+    assert run.returncode == 0, run.stderr
+    (window,) = messages(run.stdout, "window")
+    assert window["people"] == {"total": 2}
+    assert window["totals"] == {"total": 2, "female": 0, "male": 0, "unknown": 2}
+    (info,) = messages(run.stdout, "info")
+    assert (info["model"], info["runtime"]) == ("none@00000000", "none")
+    assert info["model"] == window["model"]
+    (health, *_) = messages(run.stdout, "health")
+    assert health["ms"]["classify"] is None
+    check = edge("check", "--config", config, "--source", clip)
+    assert "ok    model   gender: off" in check.stdout.splitlines()
+
+
 @pytest.mark.parametrize("clip", ["face-demographics-walking.gif", "classroom.gif"])
 def test_the_same_clip_gives_the_same_windows(configure: Configure, clips: Path, clip: str) -> None:
     config = configure(privacy=EVERYBODY, window={"seconds": 1})
@@ -326,6 +344,17 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert run.returncode == 0
     assert "FAIL" not in run.stdout
     assert edge("check", "--config", config.with_name("none.yaml")).returncode == 2
+
+
+def test_started_in_another_folder_it_says_what_it_misses(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    run = subprocess.run(
+        [sys.executable, "-m", "edge", "check"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "detector.judge: 'models/face.tflite': no such file" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_usage_mistakes_end_with_2() -> None:

@@ -1,0 +1,71 @@
+"""The sign: what is filled in stands on it, and nothing runs over its edge."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import sign
+from conftest import ROOT, tool
+
+TEXT = "{http://www.w3.org/2000/svg}text"
+
+
+def texts(svg: str) -> list[ElementTree.Element]:
+    return [element for element in ElementTree.fromstring(svg).iter(TEXT) if "x" in element.attrib]
+
+
+def words(svg: str) -> str:
+    return " ".join(element.text or "" for element in texts(svg))
+
+
+def test_the_sign_in_the_kit_is_what_the_tool_writes(tmp_path: Path) -> None:
+    run = tool("sign", "--out", tmp_path / "sign.svg")
+    assert run.returncode == 0, run.stderr
+    written = (tmp_path / "sign.svg").read_text()
+    assert written == (ROOT / "docs" / "privacy" / "sign.svg").read_text()
+
+
+def test_what_is_filled_in_stands_on_it(tmp_path: Path) -> None:
+    out = tmp_path / "sign.svg"
+    run = tool(
+        "sign", "--language", "de", "--controller", 'Söhne & "Töchter" <GmbH>, Hauptstraße 1',
+        "--purpose", "Schaufenster", "--no-gender", "--out", out,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    shown = words(out.read_text(encoding="utf-8"))
+    assert 'Söhne & "Töchter" <GmbH>, Hauptstraße 1' in shown
+    assert "Schaufenster" in shown
+    assert "Frau oder Mann" not in shown
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    for long in ("so many reasons " * 6, "w" * 60):
+        run = tool("sign", "--purpose", long, "--out", tmp_path / "sign.svg")
+        assert run.returncode == 2
+        assert "'Why' is too long for the sign" in run.stderr
+    run = tool("sign", "--out", "/proc/none/sign.svg")
+    assert run.returncode == 2
+    assert "cannot be written" in run.stderr
+    assert not (tmp_path / "sign.svg").exists()
+
+
+@pytest.mark.parametrize("language", sorted(sign.LANGUAGES))
+@pytest.mark.parametrize("gender", [True, False])
+def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool) -> None:
+    longest = ("word " * 13).strip()
+    svg = sign.sign(sign.LANGUAGES[language], (longest,) * 4, gender=gender)
+    (panel,) = (r for r in ElementTree.fromstring(svg).iter() if r.get("fill") == sign.PALE)
+    lines = []
+    for element in texts(svg)[3:]:  # after the numbers in the picture
+        x, y, size = (float(element.attrib[key]) for key in ("x", "y", "font-size"))
+        bold = 1.2 if element.attrib["font-weight"] == "bold" else 1
+        right = x + bold * sign.LETTER * size * len(element.text or "")
+        assert right <= sign.WIDTH - 4, element.text
+        assert y <= sign.HEIGHT - 3
+        lines.append((x, y, right, size, element.text))
+    top = float(panel.attrib["y"])
+    for i, (x, y, right, size, text) in enumerate(lines):
+        assert not y - size < top < y + 0.3 * size, f"{text} lies on the edge of the panel"
+        for other_x, other_y, other_right, _, other in lines[:i]:
+            beside = x >= other_right or other_x >= right
+            assert beside or abs(y - other_y) >= size * 0.95, f"{text} lies on {other}"
