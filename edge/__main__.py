@@ -108,7 +108,7 @@ def run(config: Config, to_stdout: bool) -> int:
     recorded = Path(config.source).exists()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(frames))
-        outbox = build.outbox(None if to_stdout else config.state_dir, config.max_windows)
+        outbox = build.outbox(None if to_stdout else config.state_dir, config.outbox)
         stack.callback(outbox.close)
         publisher = (
             JsonLinesPublisher() if to_stdout else build.mqtt_publisher(config, messages, wake.set)

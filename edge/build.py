@@ -9,7 +9,7 @@ from edge.blaze import BlazeFace
 from edge.broker import Broker, tls_context
 from edge.cameras import Frames, View, shown_source
 from edge.classify import Classifier
-from edge.config import Config
+from edge.config import Config, OutboxLimits
 from edge.count import Counter
 from edge.errors import EdgeError
 from edge.faces import HaarDetector
@@ -90,18 +90,18 @@ def messages(config: Config, model: str | None) -> Messages:
     )
 
 
-def outbox(state_dir: Path | None, max_windows: int) -> Outbox:
+def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
     """The outbox in `state_dir`; None keeps it in memory.
 
     Raises EdgeError where the folder cannot be made or written.
     """
-    if state_dir is None:
-        return Outbox(None, max_windows)
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        if state_dir is not None:
+            state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgeError(f"state_dir {state_dir}: cannot be made ({error.strerror})") from error
-    return Outbox(state_dir / OUTBOX, max_windows)
+    path = None if state_dir is None else state_dir / OUTBOX
+    return Outbox(path, max_windows=limits.max_windows, max_days=limits.max_days)
 
 
 def broker(config: Config) -> Broker:

@@ -220,6 +220,13 @@ class Mqtt(Section):
         return self
 
 
+class OutboxLimits(Section):
+    """What is kept for a broker that is away; the oldest windows are dropped first."""
+
+    max_windows: int = Field(50_000, ge=100, le=10_000_000)
+    max_days: float = Field(366, ge=1, le=36_600)
+
+
 class Config(Section):
     """The whole of config.yaml."""
 
@@ -236,7 +243,7 @@ class Config(Section):
     health: Health = Health()
     mqtt: Mqtt = Field(default_factory=Mqtt)
     state_dir: Annotated[Path, Field(strict=False), AfterValidator(_path)] = Path("state")
-    max_windows: int = Field(50_000, ge=100, le=10_000_000)
+    outbox: OutboxLimits = OutboxLimits()
 
 
 def host_name() -> str:

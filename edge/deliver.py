@@ -42,8 +42,6 @@ class Courier:
         self._outbox, self._publisher, self._wake = outbox, publisher, wake
         self._made: dict[int, float] = {}
         self._announced = 0
-        self._backlog = outbox.newest()
-        """Windows up to this key were made before the daemon started."""
         self._sent = 0
         self._acknowledged: list[int] = []
         self._trouble: str | None = None
@@ -93,9 +91,14 @@ class Courier:
         # what came back goes out again, and nothing newer before it
         self._sent = min([self._sent, *(key - 1 for key in settled.returned)])
         self._acknowledged += settled.delivered
-        if self._acknowledged:
-            self._outbox.delete(self._acknowledged)
-            self._acknowledged = []
+        try:
+            if self._acknowledged:
+                self._outbox.delete(self._acknowledged)
+                self._acknowledged = []
+        finally:  # a full disk may refuse to delete; what is on it can be read all the same
+            self._send_pending()
+
+    def _send_pending(self) -> None:
         while room := self._publisher.room:
             messages = self._outbox.pending(self._sent, room)
             if not messages:
@@ -107,7 +110,7 @@ class Courier:
         assert message.key is not None
         made = self._made.get(message.key, float("-inf"))
         # one that is not announced yet was made this moment
-        late = message.key <= self._backlog or (
+        late = message.key <= self._outbox.backlog or (
             message.key <= self._announced and time.monotonic() - made > LATE_S
         )
         self._publisher.publish(replayed(message) if late else message)

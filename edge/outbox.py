@@ -1,38 +1,23 @@
 """Windows on disk until the broker has acknowledged them: one SQLite file."""
 
-import fcntl
 import logging
-import secrets
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from edge import database
 from edge.errors import OutboxError
 from edge.records import Message, People, Totals
 
 log = logging.getLogger(__name__)
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS counters (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    epoch TEXT NOT NULL, seq INTEGER NOT NULL,
-    female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS dropped (
-    one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL
-) STRICT;
-INSERT OR IGNORE INTO dropped VALUES (1, 0);
-CREATE TABLE IF NOT EXISTS days (
-    day TEXT PRIMARY KEY,
-    female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS windows (
-    seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload TEXT NOT NULL, qos INTEGER NOT NULL
-) STRICT;
-"""
+DAY_MS = 86_400_000
+FULL_BYTES = 2**20
+"""A disk with less room than this is full; an empty outbox needs 60 kB."""
 
 
 class Outbox:
@@ -41,151 +26,163 @@ class Outbox:
     Used by two threads: one appends, the other reads and deletes.
     """
 
-    def __init__(self, path: Path | None, max_windows: int = 50_000) -> None:
+    def __init__(
+        self, path: Path | None, *, max_windows: int = 50_000, max_days: float = 366
+    ) -> None:
         """Open or make the database; None keeps it in memory.
 
-        Of more than `max_windows` the oldest are dropped. A damaged file is moved aside, its new
-        name logged, and a new epoch begins.
+        Of more than `max_windows`, and of more than `max_days` of windows, the oldest are dropped.
+        A damaged file is moved aside, its new name logged, and a new epoch begins; the windows that
+        can still be read in it are kept. On a full disk the outbox is opened once there is room.
 
         Raises OutboxError where the file cannot be opened or made, or another daemon uses it.
         """
         self._lock = threading.Lock()
-        self._max_windows = max_windows
-        self._claim = None if path is None else _claimed(path)
+        self._path, self._max_windows, self._max_age = path, max_windows, round(max_days * DAY_MS)
+        self._db: sqlite3.Connection | None = None
+        self.newest = 0
+        """Key of the newest window; 0 before the first."""
+        self.backlog = 0
+        """Windows up to this key were made before the outbox was opened."""
+        self._claim = None if path is None else database.claim(path)
         try:
-            self._db = self._open(path)
-        except sqlite3.OperationalError as error:
-            raise OutboxError(f"outbox {path}: cannot be opened ({error})") from error
-        except sqlite3.DatabaseError as error:
-            assert path is not None
-            aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}")
-            path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            log.error("outbox %s: is damaged (%s); moved to %s, counting anew", path, error, aside)
-            self._db = self._open(path)
-        (self.epoch,) = self._db.execute("SELECT epoch FROM counters").fetchone()
-
-    @staticmethod
-    def _open(path: Path | None) -> sqlite3.Connection:
-        db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        try:
-            # FULL syncs each commit: a power cut loses nothing that was committed
-            db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {TABLES}")
-            (verdict,) = db.execute("PRAGMA quick_check").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            db.execute(
-                "INSERT OR IGNORE INTO counters VALUES (1, ?, 0, 0, 0, 0)", (secrets.token_hex(4),)
-            )
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
+            with self._opened():
+                pass
+        except OutboxError as error:
+            if path is None or shutil.disk_usage(path.parent).free > FULL_BYTES:
+                self.close()
+                raise
+            log.error("%s: the disk is full; windows wait in memory until there is room", error)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, one thread at a time; raises OutboxError where the disk refuses."""
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The database, for one thread at a time; raises OutboxError for what goes wrong in it."""
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise OutboxError(f"outbox: the disk refuses ({error})") from error
+                if self._db is None:
+                    self._open()
+                assert self._db is not None
+                yield self._db
+            except (sqlite3.Error, UnicodeError) as error:
+                if self._db is not None and database.is_damage(error):
+                    self._db.close()
+                    self._db = None  # looked at, and moved aside, when it is next used
+                raise OutboxError(f"outbox {self._path or ''}: cannot be used ({error})") from error
+
+    def _open(self) -> None:
+        try:
+            self._db = database.connect(self._path)
+        except (sqlite3.Error, UnicodeError) as error:
+            if self._path is None or not database.is_damage(error):
+                raise
+            try:
+                self._db = database.replace_damaged(self._path, error, self.newest)
+            except OSError as refused:
+                raise OutboxError(
+                    f"outbox {self._path}: is damaged and cannot be moved ({refused.strerror})"
+                ) from refused
+        row = self._db.execute("SELECT base + seq FROM counters").fetchone()
+        self.newest = self.backlog = int(row[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises OutboxError where the disk refuses."""
+        with self._opened() as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
             finally:
-                if self._db.in_transaction:
+                if db.in_transaction:
                     with suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
+                        db.execute("ROLLBACK")
 
     def _read(self, query: str, *values: int) -> list[Any]:
-        with self._lock:
-            try:
-                return self._db.execute(query, values).fetchall()
-            except sqlite3.Error as error:
-                raise OutboxError(f"outbox: cannot be read ({error})") from error
+        with self._opened() as db:
+            return db.execute(query, values).fetchall()
 
-    def append(self, people: People, day: str, make: Callable[[int, Totals], Message]) -> Message:
-        """Count `people` and keep the message that `make(seq, totals)` gives, in one transaction.
+    def append(
+        self,
+        people: People,
+        *,
+        day: str,
+        seconds: float,
+        make: Callable[[str, int, Totals], Message],
+    ) -> Message:
+        """Count `people` and keep the message that `make(epoch, seq, totals)` gives.
 
-        `day` is the date they count for.
-        Raises OutboxError where the disk refuses it; then nothing was counted.
+        Both in one transaction. `day` is the date they count for, `seconds` the window's length.
+        The message's key is the outbox's own. Raises OutboxError where the disk refuses it; then
+        nothing was counted.
         """
-        with self._transaction():
+        with self._transaction() as db:
             numbers = (people.female, people.male, people.unknown)
-            seq, *ever = self._db.execute(
+            counters = db.execute(
                 "UPDATE counters SET seq = seq + 1, female = female + ?, male = male + ?,"
-                " unknown = unknown + ? RETURNING seq, female, male, unknown",
-                numbers,
+                " unknown = unknown + ?, lived = lived + ? RETURNING " + database.COUNTERS,
+                (*numbers, round(1000 * seconds)),
             ).fetchone()
-            today = self._db.execute(
+            epoch, seq, *ever, base, lived, _ = counters
+            today = db.execute(
                 "INSERT INTO days VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET"
                 " female = female + excluded.female, male = male + excluded.male,"
                 " unknown = unknown + excluded.unknown RETURNING female, male, unknown",
                 (day, *numbers),
             ).fetchone()
-            message = make(seq, Totals(People(*ever), day, People(*today)))
-            self._db.execute(
-                "INSERT INTO windows VALUES (?, ?, ?, ?)",
-                (seq, message.topic, message.payload, message.qos),
-            )
-            dropped = self._db.execute(
-                "DELETE FROM windows WHERE seq <= (SELECT seq FROM windows"
-                " ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-                (self._max_windows,),
+            made = make(epoch, seq, Totals(People(*ever), day, People(*today)))
+            key = base + seq
+            message = Message(made.topic, made.payload, made.qos, made.retain, key)
+            database.insert(db, key, made.topic, made.payload, made.qos, lived)
+            # none but the oldest can be too old or too many: the others need not be looked at
+            dropped = db.execute(
+                "DELETE FROM windows WHERE key <= ?", (key - self._max_windows,)
             ).rowcount
-            if dropped:
-                self._db.execute("UPDATE dropped SET number = number + ?", (dropped,))
+            dropped += db.execute(
+                "DELETE FROM windows WHERE lived < ? AND key IN"
+                " (SELECT key FROM windows ORDER BY key LIMIT 100)",
+                (lived - self._max_age,),
+            ).rowcount
+            _count_dropped(db, dropped)
+        self.newest = key
         if dropped:
             log.warning("outbox: full; the oldest windows were dropped: %d", dropped)
         return message
 
     def pending(self, after: int = 0, limit: int = 20) -> list[Message]:
         """The oldest messages with a key greater than `after`, in order. Raises OutboxError."""
-        rows = self._read(
-            "SELECT topic, payload, qos, seq FROM windows WHERE seq > ? ORDER BY seq LIMIT ?",
-            after,
-            limit,
-        )
-        return [Message(topic, payload, qos, False, seq) for topic, payload, qos, seq in rows]
+        rows = self._read("SELECT * FROM windows WHERE key > ? ORDER BY key LIMIT ?", after, limit)
+        good = [row for row in rows if row[-1] == database.checksum(row[:-1])]
+        if len(good) < len(rows):
+            with self._transaction() as db:
+                bad = [(row[0],) for row in rows if row not in good]
+                db.executemany("DELETE FROM windows WHERE key = ?", bad)
+                _count_dropped(db, len(bad))
+            log.error("outbox %s: windows damaged on disk and dropped: %d", self._path, len(bad))
+            return self.pending(after, limit)
+        return [Message(topic, payload, qos, False, key) for key, topic, payload, qos, *_ in good]
 
     def dropped(self) -> int:
-        """Windows that were never delivered because there were too many. Raises OutboxError."""
-        return int(self._read("SELECT number FROM dropped")[0][0])
-
-    def newest(self) -> int:
-        """The key of the newest window ever appended in this epoch; 0 where there is none."""
-        return int(self._read("SELECT seq FROM counters")[0][0])
+        """Windows given up because they were too many, too old or damaged. Raises OutboxError."""
+        return int(self._read("SELECT dropped FROM counters")[0][0])
 
     def delete(self, keys: list[int]) -> None:
         """Forget messages that were acknowledged. Raises OutboxError."""
-        with self._transaction():
-            self._db.executemany("DELETE FROM windows WHERE seq = ?", [(key,) for key in keys])
+        with self._transaction() as db:
+            db.executemany("DELETE FROM windows WHERE key = ?", [(key,) for key in keys])
 
     def __len__(self) -> int:
         return int(self._read("SELECT count(*) FROM windows")[0][0])
 
     def close(self) -> None:
         with self._lock:
-            self._db.close()
+            if self._db is not None:
+                self._db.close()
         if self._claim is not None:
             self._claim.close()
 
 
-def _claimed(path: Path) -> IO[bytes]:
-    """The lock file beside the database, held for as long as it is open."""
-    try:
-        lock = path.with_name(f"{path.name}.lock").open("ab")
-    except OSError as error:
-        raise OutboxError(f"outbox {path}: cannot be opened ({error.strerror})") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise OutboxError(
-            f"outbox {path}: another daemon uses it; give each its own state_dir"
-        ) from error
-    except OSError as error:
-        lock.close()
-        raise OutboxError(f"outbox {path}: cannot be locked ({error.strerror})") from error
-    return lock
+def _count_dropped(db: sqlite3.Connection, number: int) -> None:
+    """Add to the windows dropped, and seal the counters as they now are."""
+    query = "UPDATE counters SET dropped = dropped + ? RETURNING " + database.COUNTERS
+    counters = db.execute(query, (number,)).fetchone()
+    db.execute("UPDATE counters SET sum = ?", (database.checksum(counters),))

@@ -71,13 +71,10 @@ class Reporter:
         return self._outbox.append(
             window.people,
             # a window that ends at midnight belongs to the day before
-            local_day(window.end - 1),
-            lambda seq, totals: self._messages.window(
-                window,
-                epoch=self._outbox.epoch,
-                seq=seq,
-                totals=totals,
-                time_synced=self._time_synced(),
+            day=local_day(window.end - 1),
+            seconds=window.seconds,
+            make=lambda epoch, seq, totals: self._messages.window(
+                window, epoch=epoch, seq=seq, totals=totals, time_synced=self._time_synced()
             ),
         )
 

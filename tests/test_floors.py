@@ -9,7 +9,7 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras", "places", "runtime", "crop", "motion", "broker", "hours"},
+    {"scene", "cameras", "places", "runtime", "crop", "motion", "broker", "hours", "database"},
     {
         "frames", "faces", "blaze", "track", "classify", "count", "messages",
         "outbox", "connection", "lines", "health", "systemd", "config",
@@ -22,7 +22,7 @@ ROOMS = {
     "cv2": {"frames", "cameras", "scene", "faces", "classify", "crop", "__main__"},
     "paho": {"broker", "connection"},
     "picamera2": {"cameras"},
-    "sqlite3": {"outbox"},
+    "sqlite3": {"database", "outbox"},
     "yaml": {"config"},
 }
 FILES = sorted((ROOT / "edge").glob("*.py"))

@@ -1,12 +1,16 @@
 """The outbox on a real disk: in order, counted once, there after a kill."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import wait_for
@@ -16,21 +20,44 @@ from edge.outbox import Outbox
 from edge.records import Message, People, Totals
 
 DAY = "2026-11-21"
+WOMAN = People(female=1)
 
 
-def make(seq: int, totals: Totals) -> Message:
-    payload = json.dumps({"seq": seq, "female": totals.ever.female, "total": totals.ever.total})
+def make(epoch: str, seq: int, totals: Totals) -> Message:
+    payload = json.dumps(
+        {"epoch": epoch, "seq": seq, "female": totals.ever.female, "total": totals.ever.total}
+    )
     return Message("t/window", payload, 1, False, seq)
 
 
+def append(
+    outbox: Outbox,
+    people: People = WOMAN,
+    make: Callable[[str, int, Totals], Message] = make,
+    *,
+    day: str = DAY,
+    seconds: float = 60,
+) -> Message:
+    return outbox.append(people, day=day, seconds=seconds, make=make)
+
+
+def told(message: Message) -> dict[str, int]:
+    payload: dict[str, int] = json.loads(message.payload)
+    return {key: value for key, value in payload.items() if key != "epoch"}
+
+
+def epoch_of(message: Message) -> str:
+    return str(json.loads(message.payload)["epoch"])
+
+
 def test_each_day_counts_for_itself(tmp_path: Path) -> None:
-    def today(seq: int, totals: Totals) -> Message:
+    def today(_epoch: str, seq: int, totals: Totals) -> Message:
         return Message(totals.day, str(totals.today.total), 1, False, seq)
 
     days = ["2026-11-21", "2026-11-21", "2026-11-22", "2026-11-21"]
     for day in days:  # after the last one the clock was set back
         outbox = Outbox(tmp_path / "outbox.db")
-        outbox.append(People(1, 1, 1), day, today)
+        append(outbox, People(1, 1, 1), today, day=day)
         outbox.close()
     outbox = Outbox(tmp_path / "outbox.db")
     assert [(m.topic, m.payload) for m in outbox.pending()] == list(zip(days, "3639", strict=True))
@@ -40,16 +67,16 @@ def test_each_day_counts_for_itself(tmp_path: Path) -> None:
 def test_of_too_many_windows_the_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db", max_windows=5)
     for _ in range(8):
-        outbox.append(People(female=1), DAY, make)
+        append(outbox)
     assert [m.key for m in outbox.pending()] == [4, 5, 6, 7, 8]
     assert outbox.dropped() == 3
     outbox.delete([4, 6])
-    outbox.append(People(female=1), DAY, make)
+    append(outbox)
     assert outbox.dropped() == 3
     outbox.close()
     outbox = Outbox(tmp_path / "outbox.db", max_windows=2)
     # nobody is lost from the totals
-    message = outbox.append(People(female=1), DAY, make)
+    message = append(outbox)
     assert json.loads(message.payload)["total"] == 10
     assert [m.key for m in outbox.pending()] == [9, 10]
     assert outbox.dropped() == 6
@@ -66,64 +93,61 @@ def test_one_daemon_at_a_time(tmp_path: Path) -> None:
 
 def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
-    assert outbox.newest() == 0
+    assert outbox.newest == 0
     for _ in range(5):
-        outbox.append(People(female=1), DAY, make)
+        append(outbox)
     assert [m.key for m in outbox.pending()] == [1, 2, 3, 4, 5]
     assert [m.key for m in outbox.pending(after=2, limit=2)] == [3, 4]
     outbox.delete([1, 3])
     assert [m.key for m in outbox.pending()] == [2, 4, 5]
     assert len(outbox) == 3
-    assert json.loads(outbox.pending()[-1].payload) == {"seq": 5, "female": 5, "total": 5}
+    assert told(outbox.pending()[-1]) == {"seq": 5, "female": 5, "total": 5}
     outbox.close()
 
 
 def test_numbers_and_totals_go_on_after_a_restart(tmp_path: Path) -> None:
     first = Outbox(tmp_path / "outbox.db")
-    first.append(People(1, 2, 3), DAY, make)
+    before = append(first, People(1, 2, 3))
     first.delete([1])
     first.close()
     second = Outbox(tmp_path / "outbox.db")
-    assert second.epoch == first.epoch
-    message = second.append(People(male=1), DAY, make)
-    assert json.loads(message.payload) == {"seq": 2, "female": 1, "total": 7}
-    assert message.key == second.newest() == 2
+    message = append(second, People(male=1))
+    assert epoch_of(message) == epoch_of(before)
+    assert told(message) == {"seq": 2, "female": 1, "total": 7}
+    assert message.key == second.newest == 2
     second.close()
 
 
 def test_a_message_that_cannot_be_made_counts_nothing(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
 
-    def twice(seq: int, totals: Totals) -> Message:
-        return Message("t", "{}", 1, False, seq) if seq else make(seq, totals)
-
-    outbox.append(People(female=1), DAY, twice)
+    append(outbox)
     other = sqlite3.connect(tmp_path / "outbox.db")
-    other.execute("INSERT INTO windows VALUES (2, 't', '{}', 1)")
+    other.execute("INSERT INTO windows VALUES (2, 't', '{}', 1, 0, 0)")
     other.commit()
     other.close()
-    with pytest.raises(EdgeError, match="the disk refuses"):
-        outbox.append(People(female=1), DAY, make)
-    assert outbox.newest() == 1
+    with pytest.raises(EdgeError, match="cannot be used"):
+        append(outbox)
+    assert outbox.newest == 1
     outbox.close()
 
 
 def test_a_message_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
 
-    def fails(seq: int, totals: Totals) -> Message:
+    def fails(_epoch: str, seq: int, totals: Totals) -> Message:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        outbox.append(People(female=1), DAY, fails)
-    assert outbox.append(People(male=1), DAY, make).key == 1
+        append(outbox, make=fails)
+    assert append(outbox, People(male=1)).key == 1
     outbox.close()
 
 
 def test_in_memory_leaves_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     outbox = Outbox(None)
-    outbox.append(People(female=1), DAY, make)
+    append(outbox)
     assert len(outbox) == 1
     outbox.close()
     assert list(tmp_path.iterdir()) == []
@@ -136,28 +160,206 @@ def test_a_damaged_file_is_moved_aside(
     path = tmp_path / "outbox.db"
     path.write_bytes(damage)
     outbox = Outbox(path)
-    assert outbox.append(People(female=1), DAY, make).key == 1
+    assert append(outbox).key == 1
     outbox.close()
     (aside,) = tmp_path.glob("outbox.db.damaged-*")
     assert aside.read_bytes() == damage
     assert aside.name in caplog.text
 
 
-def test_pages_overwritten_in_the_middle_are_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
+def filled(path: Path, number: int = 300) -> bytes:
+    """An outbox file with so many windows, all of them in the file itself."""
     outbox = Outbox(path)
-    for _ in range(300):
-        outbox.append(People(female=1), DAY, make)
-    epoch = outbox.epoch
+    for _ in range(number):
+        append(outbox)
     outbox.close()
-    data = bytearray(path.read_bytes())
-    data[4096:12288] = os.urandom(8192)
+    return path.read_bytes()
+
+
+def test_what_can_be_read_in_a_damaged_file_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.db"
+    data = bytearray(filled(path))
+    data[20480:28672] = os.urandom(8192)
     path.write_bytes(data)
     outbox = Outbox(path)
-    assert outbox.epoch != epoch
+    saved = outbox.pending(limit=1000)
+    keys = [message.key for message in saved]
+    assert 200 < len(saved) < 300
+    assert (keys[0], keys[-1]) == (1, 300)
+    assert keys == sorted(keys, key=lambda key: key or 0)
+    assert all(told(message)["seq"] == message.key for message in saved)
+    assert f"windows saved: {len(saved)}" in caplog.text
+    # the new epoch starts at 1, behind what was saved
+    newest = append(outbox)
+    assert told(newest) == {"seq": 1, "female": 1, "total": 1}
+    assert epoch_of(newest) != epoch_of(saved[0])
+    assert outbox.pending(limit=1000)[-1] == newest
+    assert newest.key == 301
+    assert outbox.backlog == 300
+    outbox.close()
+    assert len(list(tmp_path.glob("outbox.db.damaged-*"))) == 1
+
+
+def test_a_changed_byte_in_a_window_drops_that_window_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.db"
+    data = filled(path, 30)
+    place = data.index(b'"seq": 17') + 7
+    path.write_bytes(data[:place] + b"9" + data[place + 1 :])
+    outbox = Outbox(path)
+    assert [m.key for m in outbox.pending(limit=100)] == [n for n in range(1, 31) if n != 17]
+    assert outbox.dropped() == 1
+    assert "windows damaged on disk and dropped: 1" in caplog.text
+    outbox.close()
+
+
+def test_a_changed_counter_begins_a_new_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    filled(path, 30)
+    other = sqlite3.connect(path)
+    other.execute("UPDATE counters SET seq = 10")  # numbers would be given out twice
+    other.commit()
+    other.close()
+    outbox = Outbox(path)
+    message = append(outbox)
+    assert (told(message)["seq"], message.key) == (1, 31)
+    assert len(outbox) == 31
+    outbox.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_happens_to_the_file_counting_goes_on(tmp_path: Path, seed: int) -> None:
+    path, chance = tmp_path / "outbox.db", random.Random(seed)
+    data = bytearray(filled(path, chance.randrange(1, 80)))
+    if seed % 2:
+        del data[chance.randrange(len(data)) :]
+    else:
+        for _ in range(chance.randrange(1, 20)):
+            place = chance.randrange(len(data))
+            data[place : place + 50] = chance.randbytes(50)
+    path.write_bytes(data)
+    outbox = Outbox(path)
+    messages = [retried(lambda: append(outbox)) for _ in range(3)]
+    kept = retried(lambda: outbox.pending(limit=1000))
+    assert kept[-3:] == messages
+    numbers = [(epoch_of(message), told(message)["seq"]) for message in kept]
+    assert len(set(numbers)) == len(numbers)
+    outbox.delete([message.key for message in kept if message.key is not None])
     assert len(outbox) == 0
     outbox.close()
-    assert list(tmp_path.glob("outbox.db.damaged-*"))
+
+
+def retried(use: Callable[[], Any]) -> Any:
+    """As the daemon does: what the outbox refuses is tried again."""
+    for _ in range(3):
+        with contextlib.suppress(OutboxError):
+            return use()
+    return use()
+
+
+def test_damage_while_it_is_open_is_mended(tmp_path: Path) -> None:
+    def long(_epoch: str, _seq: int, _totals: Totals) -> Message:
+        return Message("t", "x" * 3000)
+
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    for _ in range(1000):  # more than SQLite keeps in memory
+        append(outbox, make=long)
+    data = bytearray(path.read_bytes())
+    data[1024:-500_000] = os.urandom(len(data) - 501_024)
+    path.write_bytes(data)
+    with pytest.raises(OutboxError, match="malformed"):
+        outbox.pending(limit=2000)
+    message = append(outbox)
+    assert (told(message)["seq"], message.key) == (1, 1001)
+    outbox.close()
+
+
+def test_windows_of_more_than_so_many_days_are_dropped(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", max_days=2)
+    for _ in range(5):
+        append(outbox, seconds=86_400)
+    assert [m.key for m in outbox.pending()] == [3, 4, 5]
+    assert outbox.dropped() == 2
+    outbox.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root can make a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk."""
+    rest = disk / "rest"
+    with contextlib.suppress(OSError), rest.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1024))
+    return rest
+
+
+def test_a_full_disk_delays_and_loses_nothing(small_disk: Path) -> None:
+    outbox = Outbox(small_disk / "outbox.db")
+    append(outbox)
+    rest = fill(small_disk)
+    refused = 0
+    for _ in range(2000):  # the log still has room for some
+        try:
+            append(outbox)
+        except OutboxError as error:
+            assert "full" in str(error)
+            refused += 1
+    assert refused
+    kept = [message.key for message in outbox.pending(limit=5000)]
+    assert kept == list(range(1, outbox.newest + 1))
+    rest.unlink()
+    assert append(outbox).key == len(kept) + 1
+    outbox.close()
+
+
+def test_a_disk_that_is_full_at_the_start(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rest = fill(small_disk)
+    outbox = Outbox(small_disk / "outbox.db")
+    assert "the disk is full; windows wait in memory" in caplog.text
+    with pytest.raises(OutboxError):
+        append(outbox)
+    rest.unlink()
+    assert append(outbox).key == 1
+    outbox.close()
+
+
+def test_less_than_40_mb_are_written_in_a_day(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db")
+    payload = "x" * 800
+
+    def full(_epoch: str, seq: int, _totals: Totals) -> Message:
+        return Message("tally/v1/store-7/lobby/window", payload, 1, False, seq)
+
+    before = bytes_written()
+    for _ in range(1440):
+        message = append(outbox, make=full)
+        assert message.key is not None
+        outbox.delete([message.key])
+    outbox.close()
+    assert 1 < bytes_written() - before < 40
+
+
+def bytes_written() -> float:
+    """Megabytes that this process has handed to the system, be it in whole pages or not."""
+    lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return max(int(lines["write_bytes"]), int(lines["wchar"])) / 1e6
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -173,9 +375,8 @@ from edge.records import Message, People
 outbox = Outbox(Path(sys.argv[1]))
 while True:
     message = outbox.append(
-        People(female=1),
-        "2026-11-21",
-        lambda seq, totals: Message("t", str(totals.ever.total), 1, False, seq),
+        People(female=1), day="2026-11-21", seconds=60,
+        make=lambda epoch, seq, totals: Message("t", str(totals.ever.total), 1, False, seq),
     )
     print(message.key, flush=True)
 """

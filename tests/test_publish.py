@@ -44,7 +44,7 @@ def greeted(publisher: MqttPublisher) -> bool:
 DAY = "2026-11-21"
 
 
-def window(seq: int, totals: Totals) -> Message:
+def window(_epoch: str, seq: int, totals: Totals) -> Message:
     payload = json.dumps({"seq": seq, "total": totals.ever.total, "replayed": False})
     return Message("t/window", payload, 1, False, seq)
 
@@ -76,7 +76,7 @@ def start_delivery(tmp_path: Path, mosquitto: Mosquitto, version: Version) -> It
 
 def append(outbox: Outbox, courier: Courier, number: int) -> None:
     for _ in range(number):
-        courier.announce(outbox.append(People(female=1), DAY, window))
+        courier.announce(outbox.append(People(female=1), day=DAY, seconds=60, make=window))
 
 
 def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: Subscribe) -> None:
@@ -147,7 +147,7 @@ def test_nothing_is_lost_while_the_broker_restarts(
         mosquitto.stop()
         append(outbox, courier, 30)
         mosquitto.start()
-        last = outbox.newest()
+        last = outbox.newest
         wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
         arrived = functools.partial(lambda last: last in seqs(dashboard), last)
         wait_for(arrived, "windows are missing")
@@ -207,7 +207,7 @@ def test_nothing_is_lost_on_a_bad_link(
             link.cut()
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox", 240)
     link.close()
-    everything = set(range(1, outbox.newest() + 1))
+    everything = set(range(1, outbox.newest + 1))
     wait_for(lambda: set(seqs(dashboard)) == everything, "windows are missing")
     assert publisher.status()["connects"] > 1
     # within a connection TCP keeps order; what loses single packets of it is worse than any link
@@ -339,7 +339,7 @@ def test_windows_of_an_earlier_run_are_marked_as_replayed(
     start_delivery: Delivery, tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
     before = Outbox(tmp_path / "outbox.db")
-    before.append(People(female=1), DAY, window)
+    before.append(People(female=1), day=DAY, seconds=60, make=window)
     before.close()
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")

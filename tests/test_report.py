@@ -101,7 +101,7 @@ def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> N
         for expected in (1, 2):  # the first failure is not the last
             with pytest.raises(EdgeError, match=r"stdout: cannot be written \(Broken pipe\)"):
                 reporter.window(WINDOW)
-            assert outbox.newest() == expected
+            assert outbox.newest == expected
         reporter.close()
         publisher.close(messages().availability("stopped"))
         assert courier.close(5) == 2
