@@ -298,7 +298,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _line(mistake: Any) -> str:
-    where = ".".join(str(part) for part in mistake["loc"])
+    where = ".".join(_named(part) for part in mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         # the value of a key we do not know may be a secret in the wrong place
         allowed = ", ".join(_fields_at(mistake["loc"][:-1]))
@@ -313,6 +313,12 @@ def _line(mistake: Any) -> str:
     if isinstance(mistake["input"], dict) or mistake["type"] == "value_error":
         return f"{where}: {reason}" if where else reason
     return f"{where}: {_shown(mistake['input'])}: {reason}"
+
+
+def _named(part: Any) -> str:
+    """A key or an index as it may stand in a line."""
+    text = str(part)
+    return text if text.isprintable() and len(text) <= 60 else _shown(text)
 
 
 def _fields_at(location: tuple[Any, ...]) -> list[str]:

@@ -60,7 +60,7 @@ class Outcome:
         return self.lost == self.differing == 0 and self.people == self.total and self.made > 0
 
     def __str__(self) -> str:
-        verdict = "good" if self.good and self.in_order else "NOT GOOD"
+        verdict = "good" if self.good else "NOT GOOD"
         return (
             f"{verdict}: {self.made} windows made, {self.arrived} arrived, {self.lost} lost, "
             f"{self.differing} differ, {self.again} copies to drop, "

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edge.config import Config, host_name, load_config
 from edge.errors import ConfigError
@@ -175,24 +173,3 @@ def test_password_may_go_to_this_machine_or_by_tls(
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=6,
-)
-names = st.sampled_from([*Config.model_fields, "seconds", "host", "model", "tls", "nonsense"])
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.dictionaries(names, st.dictionaries(names, values, max_size=4) | values, max_size=4))
-def test_any_content_is_a_configuration_or_a_clear_error(
-    tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.yaml"
-    path.write_text(yaml.safe_dump(data))
-    try:
-        load_config(path)
-    except ConfigError as error:
-        assert str(path) in str(error)

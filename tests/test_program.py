@@ -245,6 +245,25 @@ def test_the_broker_tells_of_a_daemon_that_was_killed(
     wait_for(lambda: dashboard.payloads("availability") == ["online", "offline"], "no will")
 
 
+def test_a_frozen_daemon_is_offline_within_one_and_a_half_keep_alives(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "keepalive": 5}
+    daemon = start("run", "--config", configure(source="demo", mqtt=mqtt))
+    wait_for(lambda: dashboard.payloads("availability") == ["online"], "no birth")
+    daemon.send_signal(signal.SIGSTOP)
+    frozen = time.monotonic()
+    wait_for(lambda: dashboard.payloads("availability") == ["online", "offline"], "no will")
+    assert time.monotonic() - frozen < 1.5 * 5
+    daemon.send_signal(signal.SIGCONT)
+    wait_for(lambda: dashboard.payloads("availability")[-1] == "online", "does not come back")
+
+
 def test_systemd_is_told(
     configure: Configure, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
