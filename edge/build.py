@@ -90,6 +90,9 @@ def messages(config: Config, model: str | None) -> Messages:
         device=config.device,
         model=model,
         discovery_prefix=config.mqtt.discovery_prefix,
+        window_seconds=config.window.seconds,
+        max_hold=config.privacy.max_hold,
+        health_seconds=config.health.seconds,
     )
 
 

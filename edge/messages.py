@@ -1,6 +1,7 @@
 """Windows, health and discovery to topics and versioned JSON. Pure."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -18,14 +19,27 @@ class Messages:
     """Makes every message of one device."""
 
     def __init__(
-        self, *, site: str, device: str, model: str | None, discovery_prefix: str | None
+        self,
+        *,
+        site: str,
+        device: str,
+        model: str | None,
+        discovery_prefix: str | None,
+        window_seconds: float = 60,
+        max_hold: float = 900,
+        health_seconds: float = 60,
     ) -> None:
         """`site` and `device` are topic levels; no discovery where its prefix is None.
 
         Without a `model` gender is not estimated, and people are shown by their total alone.
+        `window_seconds`, `max_hold` (as for `count.Counter`) and `health_seconds` say how long
+        Home Assistant may have to wait for the next `state` and `health`.
         """
         self._site, self._device, self._model = site, device, model
         self._prefix = discovery_prefix
+        # from one state to the next: a window, max_hold, and what is left of the window it ends in
+        self._state_expires = math.ceil(max_hold + 3 * window_seconds)
+        self._health_expires = math.ceil(3 * health_seconds)
         self._base = f"tally/v{SCHEMA}/{site}/{device}"
 
     def _topic(self, name: str) -> str:
@@ -90,9 +104,9 @@ class Messages:
 
     def forgotten(self) -> list[Message]:
         """Takes everything that a broker retains of this device away again."""
-        topics = [self._topic(name) for name in ("availability", "state", "health", "info")]
-        if self._prefix is not None:
-            topics.append(self._discovery_topic)
+        # discovery first: Home Assistant would complain of empty values of a device it still knows
+        topics = [] if self._prefix is None else [self._discovery_topic]
+        topics += [self._topic(name) for name in ("availability", "state", "health", "info")]
         return [Message(topic, "", qos=1, retain=True) for topic in topics]
 
     @property
@@ -103,35 +117,74 @@ class Messages:
         """Home Assistant's device discovery, or nothing where it is switched off."""
         if self._prefix is None:
             return []
-        state, health = self._topic("state"), self._topic("health")
         genders = () if self._model is None else ("female", "male", "unknown")
+        # A total stays true until the next one comes. All else is about a time that passes:
+        # where nothing new comes in time, an old value must not pass for a present one.
+        ever = {"state_topic": self._topic("state")}
+        state = ever | {"expire_after": self._state_expires}
+        health = {"state_topic": self._topic("health"), "expire_after": self._health_expires}
         components = {
             f"{key}_{name}": _sensor(
                 f"{name.capitalize()} {words}",
-                state,
-                f"{path}.{name}",
-                "total_increasing",
+                f"value_json.{path}.{name}",
+                source,
+                # one that falls, as today's do at midnight, begins a new sum
+                state_class="total_increasing",
+                unit_of_measurement="people",
                 icon="mdi:account-multiple-plus",
             )
-            for key, words, path in (("total", "total", "totals"), ("today", "today", "today"))
+            for key, words, path, source in (
+                ("total", "total", "totals", ever),
+                ("today", "today", "today", state),
+            )
             for name in ("total", *genders)
         }
         components |= {
-            "present_peak": _sensor("People present, peak", state, "presence.peak"),
-            "present_mean": _sensor("People present, mean", state, "presence.mean"),
-            "coverage": _sensor("Coverage", state, "coverage", diagnostic=True),
-            "fps": _sensor("Frames per second", health, "fps", diagnostic=True),
+            f"present_{name}": _sensor(
+                f"People present, {name}",
+                f"value_json.presence.{name}",
+                state,
+                unit_of_measurement="people",
+                icon="mdi:account-group",
+            )
+            for name in ("peak", "mean")
+        }
+        diagnostics = {
+            "coverage": _sensor(
+                "Coverage",
+                "(100 * value_json.coverage) | round(1)",
+                state,
+                unit_of_measurement="%",
+            ),
+            "fps": _sensor("Frames per second", "value_json.fps", health),
             "temperature": _sensor(
                 "Temperature",
+                "value_json.temperature_c",
                 health,
-                "temperature_c",
-                diagnostic=True,
                 device_class="temperature",
                 unit_of_measurement="°C",
             ),
-            "outbox": _sensor("Windows waiting", health, "outbox", diagnostic=True),
-            "dropped": _sensor("Windows dropped", health, "dropped", diagnostic=True),
+            "outbox": _sensor("Windows waiting", "value_json.outbox", health),
+            "dropped": _sensor(
+                "Windows dropped", "value_json.dropped", health, state_class="total_increasing"
+            ),
+            "refused": _problem(
+                "Topics refused by the broker",
+                "'ON' if value_json.mqtt.refused else 'OFF'",
+                health,
+            ),
+            # the lowest four bits are what is now, the others what has been since boot:
+            # https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
+            "throttled": _problem(
+                "Power or heat",
+                "none if value_json.throttled is none"
+                " else 'ON' if value_json.throttled % 16 else 'OFF'",
+                health,
+            ),
         }
+        for component in diagnostics.values():
+            component["entity_category"] = "diagnostic"
+        components |= diagnostics
         for name, component in components.items():
             component["unique_id"] = f"edge-tally-{self._site}-{self._device}-{name}"
         payload = {
@@ -170,24 +223,28 @@ def local_day(utc: float) -> str:
 
 
 def _sensor(
-    name: str,
-    topic: str,
-    path: str,
-    state_class: str = "measurement",
-    *,
-    diagnostic: bool = False,
-    **more: str,
+    name: str, value: str, source: Mapping[str, Any], state_class: str = "measurement", **more: str
 ) -> dict[str, Any]:
-    sensor: dict[str, Any] = {
+    """A number in Home Assistant; `value` is an expression of its templates."""
+    return {
         "platform": "sensor",
         "name": name,
-        "state_topic": topic,
-        "value_template": f"{{{{ value_json.{path} }}}}",
+        "value_template": f"{{{{ {value} }}}}",
         "state_class": state_class,
+        **source,
+        **more,
     }
-    if diagnostic:
-        sensor["entity_category"] = "diagnostic"
-    return sensor | more
+
+
+def _problem(name: str, value: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    """A warning light; the expression `value` is `ON`, `OFF`, or none where nothing is known."""
+    return {
+        "platform": "binary_sensor",
+        "name": name,
+        "device_class": "problem",
+        "value_template": f"{{{{ {value} }}}}",
+        **source,
+    }
 
 
 def _people(people: People) -> dict[str, int]:

@@ -128,7 +128,15 @@ class Mosquitto:
         if program is None:
             pytest.fail("mosquitto is not installed; `make test` installs it")
         config = self.folder / "mosquitto.conf"
-        config.write_text(
+        config.write_text(self.configuration())
+        if os.geteuid() == 0:  # mosquitto would become another user that may not write here
+            config.write_text(config.read_text() + "user root\n")
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
+        wait_for(self._listens, "mosquitto does not listen")
+
+    def configuration(self) -> str:
+        return (
             f"listener {self.port} 127.0.0.1\n"
             "allow_anonymous true\nlog_type all\n"
             "persistence true\n"
@@ -136,11 +144,6 @@ class Mosquitto:
             "autosave_on_changes true\nautosave_interval 1\n"
             f"{self.rules}"
         )
-        if os.geteuid() == 0:  # mosquitto would become another user that may not write here
-            config.write_text(config.read_text() + "user root\n")
-        with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
-        wait_for(self._listens, "mosquitto does not listen")
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+import re
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
 
 import contract
 import pytest
 
+from edge.count import Counter
 from edge.messages import Messages, iso, local_day, replayed
-from edge.records import Message, People, Totals, Window
+from edge.records import Message, People, Totals, Visit, Window
 
 WINDOW = Window(
     start=1_795_255_200.2,
@@ -26,6 +30,21 @@ WINDOW = Window(
 
 
 TOTALS = Totals(People(9800, 9700, 811), "2026-11-21", People(20, 21, 1))
+
+HEALTH: dict[str, Any] = {
+    "uptime_s": 3600,
+    "frames": 21960,
+    "fps": 6.1,
+    "ms": {"detect": 41.2, "track": 0.11, "classify": 3.9},
+    "memory_mb": 116.2,
+    "static_faces": 0,
+    "temperature_c": 52.1,
+    "throttled": 0,
+    "outbox": 0,
+    "unsaved": 0,
+    "dropped": 0,
+    "mqtt": {"version": "5", "connects": 1, "refused": []},
+}
 
 
 def messages(prefix: str | None = "homeassistant", model: str | None = "m@12345678") -> Messages:
@@ -122,24 +141,90 @@ def test_retained_messages() -> None:
 
 
 def test_discovery_describes_what_state_and_health_hold() -> None:
-    (message,) = messages().discovery("1.2.3")
+    """The rules of Home Assistant's own code, which tests/test_homeassistant.py runs."""
+    made = messages()
+    (message,) = made.discovery("1.2.3")
     assert message.topic == "homeassistant/device/lobby/config"
     assert message.retain
     payload = json.loads(message.payload)
-    assert {"device", "origin", "components"} <= set(payload)
-    components = payload["components"].values()
-    assert all({"platform", "unique_id", "value_template"} <= set(c) for c in components)
-    assert len({c["unique_id"] for c in components}) == len(components)
-    assert payload["components"]["total_female"]["state_class"] == "total_increasing"
-    state = json.loads(window_message().payload)
-    for component in components:
-        path = component["value_template"].strip("{} ").split(".")
-        assert path[0] == "value_json"
-        if component["state_topic"].endswith("/state"):
-            value = state
-            for key in path[1:]:
-                value = value[key]
+    assert payload["device"]["identifiers"] == ["edge-tally-store-7-lobby"]
+    assert payload["origin"]["name"] == "edge-tally"
+    assert payload["availability_topic"] == made.availability("online").topic
+    components: dict[str, dict[str, Any]] = payload["components"]
+    unique_ids = {c["unique_id"] for c in components.values()}
+    assert len(unique_ids) == len(components)
+    assert all(name.startswith("edge-tally-store-7-lobby-") for name in unique_ids)
+    shown = {
+        message.topic: json.loads(message.payload)
+        for message in (made.state(window_message()), made.health(HEALTH))
+    }
+    for component in components.values():
+        (path,) = set(re.findall(r"value_json\.([\w.]+)", component["value_template"]))
+        value = shown[component["state_topic"]]
+        for key in path.split("."):
+            value = value[key]
+        if component["platform"] == "sensor":
             assert isinstance(value, int | float)
+            assert component["state_class"] in {"measurement", "total_increasing"}
+        else:
+            assert component["platform"] == "binary_sensor"
+            assert component["device_class"] == "problem"
+            assert "state_class" not in component
+    assert {name for name, c in components.items() if "entity_category" in c} == {
+        "coverage", "fps", "temperature", "outbox", "dropped", "refused", "throttled",
+    }  # fmt: skip
+
+
+def test_discovery_sums_what_rises_and_measures_what_is_there() -> None:
+    (message,) = messages().discovery("1")
+    components = json.loads(message.payload)["components"]
+    for name, component in components.items():
+        rises = name.startswith(("total_", "today_")) or name == "dropped"
+        if component["platform"] == "sensor":
+            expected = "total_increasing" if rises else "measurement"
+            assert component["state_class"] == expected, name
+    # a device class demands a unit of its own; people have none
+    classes = {c["device_class"]: c for c in components.values() if "device_class" in c}
+    assert set(classes) == {"temperature", "problem"}
+    assert classes["temperature"]["unit_of_measurement"] == "°C"
+
+
+def test_discovery_lets_values_expire_later_than_windows_may_be_withheld() -> None:
+    made = Messages(
+        site="store-7",
+        device="lobby",
+        model="m@12345678",
+        discovery_prefix="homeassistant",
+        window_seconds=30.5,
+        max_hold=600,
+        health_seconds=20.1,
+    )
+    (message,) = made.discovery("1")
+    for name, component in json.loads(message.payload)["components"].items():
+        if name.startswith("total_"):
+            assert "expire_after" not in component
+        elif component["state_topic"].endswith("/state"):
+            assert component["expire_after"] == 692
+        else:
+            assert component["expire_after"] == 61
+    # the longest time between two states: too few people from the first window on
+    counter = Counter(seconds=30.5, min_people=3, max_hold=600)
+    ends = []
+    for mono in range(0, 3000, 10):
+        visits = [Visit(mono, mono, "female", 0.9)] if mono % 300 == 40 else []
+        ends += [mono for _ in counter.tick(mono, mono, 0, visits)]
+    longest = max(after - before for before, after in pairwise(ends))
+    assert 600 < longest < 692
+
+
+def test_forgotten_takes_home_assistants_device_away_first() -> None:
+    topics = [message.topic for message in messages().forgotten()]
+    assert topics[0] == "homeassistant/device/lobby/config"
+    assert [topic.rsplit("/", 1)[1] for topic in topics[1:]] == [
+        "availability", "state", "health", "info",
+    ]  # fmt: skip
+    assert all(message.payload == "" and message.retain for message in messages().forgotten())
+    assert len(messages(None).forgotten()) == 4
 
 
 def test_no_discovery_where_it_is_switched_off() -> None:
