@@ -294,7 +294,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root can make a small disk")
+        without = pytest.fail if os.environ.get("CI") else pytest.skip
+        without("only root can make a small disk")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
