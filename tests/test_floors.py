@@ -9,17 +9,18 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras", "places", "runtime", "crop", "motion"},
+    {"scene", "cameras", "live", "places", "runtime", "crop", "motion"},
     {
-        "frames", "faces", "blaze", "track", "classify", "count", "messages",
+        "frames", "rescue", "idle", "faces", "blaze", "track", "classify", "count", "messages",
         "outbox", "publish", "health", "systemd", "config",
     },
     {"pipeline", "deliver", "report", "build"},
     {"__main__"},
 )  # fmt: skip
 ROOMS = {
-    "cv2": {"frames", "cameras", "scene", "faces", "classify", "crop", "__main__"},
+    "cv2": {"frames", "cameras", "scene", "idle", "faces", "classify", "crop", "__main__"},
     "paho": {"publish"},
+    "libcamera": {"cameras"},
     "picamera2": {"cameras"},
     "sqlite3": {"outbox"},
     "yaml": {"config"},
