@@ -91,7 +91,8 @@ def find_camera() -> str:
     try:
         from picamera2 import Picamera2
 
-        if Picamera2.global_camera_info():
+        # USB cameras come last, lack most of the controls, and are better opened without it
+        if any("/usb" not in camera["Id"] for camera in Picamera2.global_camera_info()):
             return "picamera2:0"
     except PICAMERA2_FAILS as error:
         log.debug("no picamera2: %s", error)
@@ -204,20 +205,19 @@ class PiCamera:
         atexit.unregister(self._camera.close)
         try:
             across, down = self._camera.sensor_resolution
-            self._camera.configure(
-                self._camera.create_video_configuration(
-                    # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
-                    main={"size": (view.width, view.height), "format": "RGB888"},
-                    # YUV is all that a Pi 4 and older can do there
-                    lores={"size": lores_size(view), "format": "YUV420"},
-                    # binned two by two it is quick and sees all; smaller modes cut off the sides
-                    sensor={"output_size": (across // 2, down // 2)},
-                    transform=transform,
-                    controls=controls(view),
-                    buffer_count=4,
-                    queue=False,
-                )
+            self._config = self._camera.create_video_configuration(
+                # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
+                main={"size": (view.width, view.height), "format": "RGB888"},
+                # YUV is all that a Pi 4 and older can do there
+                lores={"size": lores_size(view), "format": "YUV420"},
+                # binned two by two it is quick and sees all; smaller modes cut off the sides
+                sensor={"output_size": (across // 2, down // 2)},
+                transform=transform,
+                controls=controls(view),
+                buffer_count=4,
+                queue=False,
             )
+            self._camera.configure(self._config)
             self._gray_size = self._camera.camera_configuration()["lores"]["size"]
             self._camera.start()
         except PICAMERA2_FAILS as error:
@@ -240,6 +240,8 @@ class PiCamera:
                 # a request still asked for would make stop() wait for ever
                 self._camera.cancel_all_and_flush()
                 self._camera.stop()
+                # a start uses up what was set: without this, frame rate and exposure are lost
+                self._camera.configure(self._config)
                 self._camera.start()
                 request = self._request(over)
             try:

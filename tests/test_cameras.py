@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Pi:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir()
         self.becomes("ok")
 
     def becomes(self, state: str) -> None:
@@ -45,9 +47,9 @@ class Pi:
 
 @pytest.fixture
 def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pi]:
-    made = Pi(tmp_path)
+    made = Pi(tmp_path / "camera")
     monkeypatch.syspath_prepend(str(FAKES))
-    monkeypatch.setenv("FAKE_CAMERA", str(tmp_path))
+    monkeypatch.setenv("FAKE_CAMERA", str(made.folder))
     yield made
     opened = importlib.import_module("picamera2").Picamera2.opened
     for name in NAMES:
@@ -154,6 +156,12 @@ def test_the_first_choice_of_auto(pi: Pi) -> None:
     assert pi.calls[0] == "open"
 
 
+def test_auto_leaves_usb_cameras_to_opencv(pi: Pi) -> None:
+    pi.becomes("usb")
+    with pytest.raises(SourceError, match="no camera found"):
+        find_camera()
+
+
 @pytest.mark.parametrize(
     ("state", "number", "expected"),
     [
@@ -181,11 +189,14 @@ def test_without_picamera2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 
 def test_a_camera_that_a_new_start_cures_is_not_opened_again(pi: Pi) -> None:
-    camera = PiCamera(0, View(fps=50, timeout=0.3))
+    camera = PiCamera(0, View(fps=10, timeout=0.5))
     camera.read(never)
     pi.becomes("sleepy")
+    camera.read(never)
+    begin = time.monotonic()
     for _ in range(9):  # more than it has buffers
         camera.read(never)
+    assert time.monotonic() - begin == pytest.approx(0.9, abs=0.3), "its frame rate is lost"
     camera.close()
     assert pi.calls.count("open") == 1
     assert pi.calls.count("start") == 2
@@ -196,7 +207,7 @@ def test_a_silent_camera_is_an_error_and_can_be_closed(pi: Pi) -> None:
     pi.becomes("silent")
     with pytest.raises(SourceError, match="picamera2:0: gives no more frames"):
         camera.read(never)
-    assert pi.calls[3:] == ["cancel_all_and_flush", "stop", "start"]
+    assert pi.calls[3:] == ["cancel_all_and_flush", "stop", "configure", "start"]
     over = threading.Event()
     over.set()
     with pytest.raises(SourceError):
@@ -297,6 +308,24 @@ def test_a_camera_lost_for_too_long_is_a_failure(
     (last,) = (tmp_path / "err").read_text().splitlines()[-1:]
     assert last.startswith("ERROR camera picamera2:0: cannot be opened")
     assert last.endswith("; given up after 2 s")
+
+
+def test_the_machine_is_restarted_only_where_that_is_allowed(
+    pi: Pi, configure: Any, daemon: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    state = tmp_path / "state" / "camera.json"
+    pi.becomes("gone")
+    for allowed in (False, True):
+        state.parent.mkdir(exist_ok=True)
+        state.write_text('{"starts_without_frame": 2, "rebooted": 0}')
+        camera = {"give_up": 1, "allow_reboot": allowed}
+        process = daemon(configure(source="picamera2:0", camera=camera), PATH=path)
+        assert process.wait(20) == 1
+        assert (tmp_path / "asked").exists() == allowed
+    assert (tmp_path / "asked").read_text() == "reboot\n"
 
 
 def test_check_does_not_wait_for_a_camera(pi: Pi, configure: Any) -> None:

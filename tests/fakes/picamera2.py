@@ -5,7 +5,7 @@ stand in one queue, where a job whose caller timed out stays, and `stop` waits b
 picture is a buffer of a pool, which is empty where they are not released.
 
 The folder named by FAKE_CAMERA holds `state`, one word that a test may change at any time (ok,
-silent, sleepy: silent until started again, frozen, gone, busy, hangs), and gets `calls`.
+usb, silent, sleepy: silent until started again, frozen, gone, busy, hangs), and gets `calls`.
 """
 
 import atexit
@@ -96,7 +96,8 @@ class Picamera2:
     def global_camera_info() -> list[dict[str, Any]]:
         if state() == "gone":
             return []
-        return [{"Model": "imx708", "Location": 2, "Rotation": 180, "Id": "/base/imx708", "Num": 0}]
+        path = "/base/soc/usb@7/1-1" if state() == "usb" else "/base/soc/i2c0mux/imx708@1a"
+        return [{"Model": "imx708", "Location": 2, "Rotation": 180, "Id": path, "Num": 0}]
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class Picamera2:
             raise RuntimeError("lores stream dimensions may not exceed main stream")
         if lores["format"] != "YUV420":
             raise RuntimeError("lores stream must be YUV")
-        self._config = camera_config
+        self._config, self._controls = camera_config, dict(camera_config["controls"])
         self._queue_len = 1 if camera_config["queue"] else 0
         self.buffers = threading.Semaphore(camera_config["buffer_count"])
 
@@ -175,6 +176,8 @@ class Picamera2:
 
     def start(self, config: None = None, show_preview: bool = False) -> None:
         called("start")
+        self._frame_s = self._controls.get("FrameDurationLimits", (33333, 33333))[0] / 1e6
+        self._controls = {}  # the next start has those of the sensor, unless it is configured again
         self.started = True
         if state() == "sleepy" and self._loop is not None:
             (Path(os.environ["FAKE_CAMERA"]) / "state").write_text("ok")
@@ -183,8 +186,7 @@ class Picamera2:
             self._loop.start()
 
     def _run(self) -> None:
-        frame_s = self._config["controls"]["FrameDurationLimits"][0] / 1e6
-        while not self._over.wait(frame_s):
+        while not self._over.wait(self._frame_s):
             gives = self.started and state() in ("ok", "frozen")
             with self.lock:
                 if gives and self.buffers.acquire(blocking=False):
