@@ -4,10 +4,12 @@ import argparse
 import contextlib
 import itertools
 import logging
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 
@@ -16,11 +18,13 @@ from edge import build, systemd
 from edge.cameras import shown_source
 from edge.config import Config, load_config
 from edge.deliver import Courier
-from edge.errors import ConfigError, EdgeError, SourceError
+from edge.errors import ConfigError, EdgeError
 from edge.health import Health, clock_synced
 from edge.lines import JsonLinesPublisher
+from edge.live import THREAD
 from edge.pipeline import Pipeline
 from edge.publish import probe
+from edge.records import Frame
 from edge.report import Reporter
 
 log = logging.getLogger("edge")
@@ -97,12 +101,7 @@ def run(config: Config, to_stdout: bool) -> int:
 
     classifier = build.classifier(config)
     messages = build.messages(config, classifier.card.id if classifier else None)
-    try:
-        frames = build.frames(config, stopped)
-    except SourceError:
-        if stopped():  # told to end while a camera was being opened
-            return 0
-        raise
+    frames = build.frames(config, stopped)
     wake = threading.Event()
     health = Health()
     recorded = Path(config.source).exists()
@@ -136,6 +135,7 @@ def run(config: Config, to_stdout: bool) -> int:
             health=health,
             on_window=reporter.window,
             on_frame=reporter.frame,
+            on_blind=reporter.blind,
         )
         reporter.open(build.info(config, classifier))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
@@ -170,8 +170,9 @@ def check(config: Config, path: Path) -> int:
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
-        with contextlib.closing(build.frames(config)) as frames:
-            width, height = next(frames).image.shape[1::-1]
+        with contextlib.closing(build.frames(config, heal=False)) as frames:
+            first = next(frame for frame in frames if isinstance(frame, Frame))
+            width, height = first.image.shape[1::-1]
         return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
@@ -189,5 +190,14 @@ def check(config: Config, path: Path) -> int:
     return ConfigError.exit_code if failed else 0
 
 
+def leave(code: int) -> NoReturn:
+    """End the process, even where a camera's driver hangs: Python would wait, or abort."""
+    if any(thread.name == THREAD for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,5 +1,6 @@
 """The parts of the daemon, made from the configuration; the tools make theirs here too."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,19 @@ from typing import Any
 import edge
 from edge.blaze import BlazeFace
 from edge.broker import Broker, tls_context
-from edge.cameras import Frames, View, shown_source
+from edge.cameras import shown_source
 from edge.classify import Classifier
 from edge.config import Config, OutboxLimits
 from edge.count import Counter
 from edge.errors import EdgeError
 from edge.faces import HaarDetector
-from edge.frames import open_frames
+from edge.frames import is_live, open_frames
+from edge.idle import Detect, Idle
 from edge.messages import NO_MODEL, Messages
 from edge.outbox import Outbox
 from edge.publish import MqttPublisher
+from edge.records import Frames, View
+from edge.rescue import Rescue
 from edge.track import Tracker
 
 OUTBOX = "outbox.db"
@@ -27,18 +31,21 @@ BROKER_LATE_S = 4
 src/keepalive.c): asking for so much less has `offline` told within one and a half of ours."""
 
 
-def frames(config: Config, stopped: Callable[[], bool] = lambda: False) -> Frames:
-    view = View(
-        width=config.camera.width,
-        height=config.camera.height,
-        fps=config.camera.fps,
-        gray_width=config.detector.width,
-        timeout=config.camera.timeout,
-    )
-    return open_frames(config.source, view, stopped=stopped)
+def frames(
+    config: Config, stopped: Callable[[], bool] = lambda: False, *, heal: bool = True
+) -> Frames:
+    """The frames of the configured source; without `heal` a camera's first failure is the end."""
+    asked = config.camera.model_dump(exclude={"allow_reboot"})
+    view = View(**asked | {"gray_width": config.detector.width})
+    if not heal:
+        view = dataclasses.replace(view, give_up=0)
+    opened = open_frames(config.source, view, stopped=stopped)
+    if heal and config.camera.allow_reboot and is_live(config.source):
+        return Rescue(config.state_dir).watch(opened)
+    return opened
 
 
-def detector(config: Config) -> HaarDetector:
+def detector(config: Config) -> Detect:
     settings = config.detector
     judge = BlazeFace(
         settings.judge,
@@ -46,7 +53,7 @@ def detector(config: Config) -> HaarDetector:
         runtime=config.classifier.runtime,
         threads=config.classifier.threads,
     )
-    return HaarDetector(
+    search = HaarDetector(
         judge,
         min_face_px=settings.min_face_px,
         max_face_px=settings.max_face_px,
@@ -55,6 +62,7 @@ def detector(config: Config) -> HaarDetector:
         region=config.zones.region,
         excluded=config.zones.excluded,
     )
+    return Idle(search) if settings.idle else search
 
 
 def tracker(config: Config) -> Tracker:

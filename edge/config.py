@@ -83,12 +83,28 @@ class Section(BaseModel):
 
 
 class Camera(Section):
-    """What to ask of a camera; files come as they are."""
+    """What to ask of a camera, how it hangs, and what to do when it is lost."""
 
     width: int = Field(640, ge=64, le=4096, multiple_of=2)
     height: int = Field(480, ge=64, le=4096, multiple_of=2)
     fps: float = Field(10, ge=1, le=120)
+    exposure_ms: float | None = Field(None, ge=0.01, le=1000)
+    gain: float | None = Field(None, ge=1, le=64)
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    rotate: Literal[0, 90, 180, 270] = 0
     timeout: float = Field(10, ge=1, le=300)
+    give_up: float = Field(300, ge=0, le=86400)
+    allow_reboot: bool = False
+
+    @model_validator(mode="after")
+    def _exposure(self) -> "Camera":
+        longest = 1000 / self.fps
+        if self.exposure_ms is not None and self.exposure_ms > longest:
+            raise ValueError(
+                f"exposure_ms must be at most {longest:g} with fps {self.fps:g}, or lower fps"
+            )
+        return self
 
 
 class Detector(Section):
@@ -100,6 +116,7 @@ class Detector(Section):
     scale_factor: float = Field(1.1, ge=1.01, le=2)
     min_neighbours: int = Field(2, ge=1, le=20)
     threads: int = Field(1, ge=1, le=16)
+    idle: bool = True
     judge: ExistingFile = Path("models/face.tflite")
     min_score: float = Field(0.5, gt=0, lt=1)
 

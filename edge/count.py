@@ -26,6 +26,7 @@ class Counter:
         self._start: float | None = None
         self._held_since: float | None = None
         self._last = 0.0
+        self._vouched = float("-inf")
         self._present = 0
         self._clock_offset = 0.0
         self._boundary = 0.0
@@ -40,23 +41,28 @@ class Counter:
         self._peak = 0
         self._held_since = None
 
-    def tick(self, mono: float, utc: float, present: int, visits: Iterable[Visit]) -> list[Window]:
+    def tick(
+        self, mono: float, utc: float, present: int, visits: Iterable[Visit], *, seen: bool = True
+    ) -> list[Window]:
         """One analysed frame: the windows that are over by `mono`, oldest first.
 
         `utc` is the same moment in seconds since 1970, `present` the people in view, `visits` those
-        that ended since the frame before; they belong to the window that `mono` lies in.
+        that ended since the frame before; they belong to the window that `mono` lies in. Where
+        nothing was `seen`, there was no frame and time passes all the same.
         """
         self._clock_offset = utc - mono
         windows = []
         if self._start is None:
             self._start = self._last = mono
             self._boundary = mono + self._seconds
-        seen_until = min(mono, self._last + MAX_STEP_S)
+        seen_until = min(mono, self._vouched)
         while mono >= self._boundary:
             self._pass_time(min(seen_until, self._boundary))
             windows += self._close()
         self._pass_time(seen_until)
         self._last = mono
+        if seen:
+            self._vouched = mono + MAX_STEP_S
         self._present = present
         self._peak = max(self._peak, present)
         for visit in visits:

@@ -1,21 +1,21 @@
 """A source's name to its frames: camera, stream, video, GIF, picture, folder or demo scene."""
 
+import contextlib
 import itertools
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge import cameras
-from edge.cameras import Frames, View, find_camera, frame_of, silence_opencv
+from edge.cameras import frame_of, open_camera, silence_opencv, upright
 from edge.errors import ConfigError
-from edge.records import Image
+from edge.live import newest
+from edge.records import Blind, Frame, Frames, Image, View
 from edge.scene import Scene
 
-log = logging.getLogger(__name__)
+Recorded = Generator[Frame, None, None]
 
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 STILL_S = 2.0
@@ -27,26 +27,30 @@ def open_frames(
 ) -> Frames:
     """The frames of `source`, which is one that `config` let through.
 
-    Files are read frame by frame on their own clock, and their `utc` begins when the file was last
-    modified, so the same file always gives the same frames. From a camera the newest frame wins.
-    A live source ends soon after `stopped()` is true.
+    A live source ends soon after `stopped()` is true; from a camera the newest frame wins.
 
     Raises ConfigError where a file is not what it should be, SourceError where a camera is missing
-    or gives no frame for `view.timeout` seconds.
+    or lost for `view.give_up` seconds.
     """
     silence_opencv()
-    if source == "auto":
-        source = find_camera()
-        log.info("camera: %s", source)
     if source == "demo":
         return _demo(view, stopped)
-    if source.startswith("picamera2:"):
-        return cameras.picamera2(int(source.removeprefix("picamera2:")), view, stopped)
-    if source.startswith("v4l2:"):
-        return cameras.v4l2(source.removeprefix("v4l2:"), view, stopped)
-    if "://" in source:
-        return cameras.stream(source, view, stopped)
-    path = Path(source)
+    if is_live(source):
+        return _live(source, view, stopped)
+    return open_file(Path(source), view)
+
+
+def is_live(source: str) -> bool:
+    """Whether `source` is a camera or stream, which may be lost and come back."""
+    return source == "auto" or source.startswith(("picamera2:", "v4l2:")) or "://" in source
+
+
+def open_file(path: Path, view: View = View()) -> Recorded:
+    """The frames of a video, GIF or picture file or of a folder of pictures, on its own clock.
+
+    Their `utc` begins when the file was last modified, so the same file always gives the same
+    frames. Raises ConfigError where it is not what it should be.
+    """
     if path.is_dir():
         return _folder(path, view)
     if path.suffix.lower() in PICTURES:
@@ -57,7 +61,7 @@ def open_frames(
 # files, each on its own clock
 
 
-def _video(path: Path, view: View) -> Frames:
+def _video(path: Path, view: View) -> Recorded:
     started = _modified(path)
     capture = cv2.VideoCapture(str(path))
     readable, image = capture.read()
@@ -67,7 +71,7 @@ def _video(path: Path, view: View) -> Frames:
     return _video_frames(capture, np.asarray(image, np.uint8), started, view)
 
 
-def _video_frames(capture: cv2.VideoCapture, image: Image, started: float, view: View) -> Frames:
+def _video_frames(capture: cv2.VideoCapture, image: Image, started: float, view: View) -> Recorded:
     try:
         step = 1 / (capture.get(cv2.CAP_PROP_FPS) or view.fps)
         mono = 0.0
@@ -75,7 +79,7 @@ def _video_frames(capture: cv2.VideoCapture, image: Image, started: float, view:
             # a variable frame rate is followed, but time never runs backwards
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             mono = stamp if seq == 0 or stamp > mono else mono + step
-            yield frame_of(seq, mono, started + mono, image, view)
+            yield frame_of(seq, mono, started + mono, upright(image, view), view)
             readable, following = capture.read()
             if not readable:
                 return
@@ -84,7 +88,7 @@ def _video_frames(capture: cv2.VideoCapture, image: Image, started: float, view:
         capture.release()
 
 
-def _folder(path: Path, view: View) -> Frames:
+def _folder(path: Path, view: View) -> Recorded:
     _modified(path)
     try:
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
@@ -95,15 +99,15 @@ def _folder(path: Path, view: View) -> Frames:
     return _folder_frames(files, view)
 
 
-def _folder_frames(files: list[Path], view: View) -> Frames:
+def _folder_frames(files: list[Path], view: View) -> Recorded:
     started = _modified(files[0])
     for seq, file in enumerate(files):
         mono = seq / view.fps
-        yield frame_of(seq, mono, started + mono, _read(file), view)
+        yield frame_of(seq, mono, started + mono, upright(_read(file), view), view)
 
 
-def _picture(path: Path, view: View) -> Frames:
-    image, started = _read(path), _modified(path)
+def _picture(path: Path, view: View) -> Recorded:
+    image, started = upright(_read(path), view), _modified(path)
     times = (seq / view.fps for seq in range(round(STILL_S * view.fps) + 1))
     return (frame_of(seq, mono, started + mono, image, view) for seq, mono in enumerate(times))
 
@@ -129,7 +133,23 @@ def _modified(path: Path) -> float:
 # live sources, on the machine's clock
 
 
-def _demo(view: View, stopped: Callable[[], bool]) -> Frames:
+def _live(source: str, view: View, stopped: Callable[[], bool]) -> Frames:
+    shots = newest(
+        lambda: open_camera(source, view),
+        fps=view.fps,
+        timeout=view.timeout,
+        give_up=view.give_up,
+        stopped=stopped,
+    )
+    with contextlib.closing(shots):
+        for seq, shot in enumerate(shots):
+            if isinstance(shot, Blind):
+                yield shot
+            else:
+                yield frame_of(seq, shot.mono, shot.utc, shot.image, view, shot.gray)
+
+
+def _demo(view: View, stopped: Callable[[], bool]) -> Recorded:
     scene = Scene()
     begin = time.monotonic()
     for seq in itertools.count():

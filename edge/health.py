@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge.records import Blind
+
 STAGES = ("detect", "track", "classify")
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
@@ -25,11 +27,14 @@ class Health:
         self.frames_total = 0
         self.static_faces = 0
         """Faces that never move, such as posters', which are not counted."""
+        self.camera = "ok"
+        """Or `lost`: no frames come, and it is tried again."""
         self._clear()
 
     def _clear(self) -> None:
         self._since = time.monotonic()
         self._frames = 0
+        self._blind_s = 0.0
         self._busy_s = dict.fromkeys(STAGES, 0.0)
         self._calls = dict.fromkeys(STAGES, 0)
 
@@ -45,6 +50,12 @@ class Health:
         """One more frame was analysed."""
         self._frames += 1
         self.frames_total += 1
+        self.camera = "ok"
+
+    def blind(self, blind: Blind) -> None:
+        """There was no frame to analyse."""
+        self._blind_s += blind.seconds
+        self.camera = "lost" if blind.lost else "ok"
 
     def totals(self) -> tuple[dict[str, float], float]:
         """Seconds spent in each stage, and in all, since the last report."""
@@ -54,8 +65,8 @@ class Health:
         """Values since the last report, for the `health` topic.
 
         `fps`: frames analysed per second; `ms`: mean milliseconds per call of each stage;
-        `memory_mb`: resident memory, MiB; `temperature_c` and `throttled` are None where the
-        machine does not tell.
+        `blind_s`: seconds without frames; `memory_mb`: resident memory, MiB; `temperature_c` and
+        `throttled` are None where the machine does not tell.
         """
         elapsed = time.monotonic() - self._since
         values = {
@@ -66,6 +77,8 @@ class Health:
                 stage: round(1000 * self._busy_s[stage] / calls, 2) if calls else None
                 for stage, calls in self._calls.items()
             },
+            "camera": self.camera,
+            "blind_s": round(self._blind_s, 1),
             "memory_mb": round(memory_mb(), 1),
             "static_faces": self.static_faces,
             "temperature_c": _temperature(),

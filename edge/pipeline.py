@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from edge.count import Counter
 from edge.health import Health
-from edge.records import LABELS, Box, Face, Frame, Image, Track, Visit, Window
+from edge.records import LABELS, Blind, Box, Face, Frame, Image, Track, Visit, Window
 from edge.track import Tracker
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class Pipeline:
         on_window: Callable[[Window], None],
         on_frame: Callable[[Frame, Sequence[Track]], None] = lambda frame, tracks: None,
         on_visit: Callable[[Visit], None] = lambda visit: None,
+        on_blind: Callable[[Blind], None] = lambda blind: None,
     ) -> None:
         """Without `classify` everybody stays unknown.
 
@@ -51,15 +52,20 @@ class Pipeline:
         self._detect, self._tracker, self._classify = detect, tracker, classify
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
+        self._on_blind = on_blind
+        self._size = (0, 0)
 
-    def run(self, frames: Iterable[Frame]) -> None:
+    def run(self, frames: Iterable[Frame | Blind]) -> None:
         """Analyse frames until they end, then give out what is still being counted.
 
         What was counted before an error of the source is given out too.
         """
         try:
             for frame in frames:
-                self._analyse(frame)
+                if isinstance(frame, Blind):
+                    self._wait(frame)
+                else:
+                    self._analyse(frame)
         finally:
             visits = self._tracker.finish()
             self._tell(visits)
@@ -70,8 +76,9 @@ class Pipeline:
         with self._health.timed("detect"):
             faces = self._detect(frame, self._tracker.expected(frame.mono))
         height, width = frame.image.shape[:2]
+        self._size = (width, height)
         with self._health.timed("track"):
-            tracks, visits = self._tracker.update(faces, frame.mono, (width, height))
+            tracks, visits = self._tracker.update(faces, frame.mono, self._size)
         if self._classify is not None:
             self._vote(self._classify, frame, tracks)
         self._tell(visits)
@@ -89,6 +96,16 @@ class Pipeline:
                     crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
                     (probabilities,) = classify([crop])
                 self._tracker.vote(track, float(probabilities[MALE]))
+
+    def _wait(self, blind: Blind) -> None:
+        """Nothing is seen: people leave by their patience, and windows close on time."""
+        _, visits = self._tracker.update([], blind.mono, self._size)
+        self._tell(visits)
+        present = self._tracker.present
+        for window in self._counter.tick(blind.mono, blind.utc, present, visits, seen=False):
+            self._on_window(window)
+        self._health.blind(blind)
+        self._on_blind(blind)
 
     def _tell(self, visits: Sequence[Visit]) -> None:
         for visit in visits:

@@ -1,6 +1,8 @@
 """The values that flow from frame to window, each made by one room and read by the next."""
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,31 @@ LABELS = ("female", "male")
 
 UNKNOWN = "unknown"
 """The label of a visit whose evidence stayed too weak."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is asked of a source."""
+
+    width: int = 640
+    height: int = 480
+    """Size asked of a camera, pixels, before it is turned; files come as they are."""
+    fps: float = 10.0
+    """Most frames per second from a camera, and the rate of a folder of pictures."""
+    gray_width: int = 640
+    """`Frame.gray` is at most this wide, pixels."""
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise by which the picture is turned, after it was flipped."""
+    exposure_ms: float | None = None
+    """Milliseconds per picture, of a Raspberry Pi camera; None lets the camera choose."""
+    gain: float | None = None
+    """How far its sensor amplifies; None lets the camera choose."""
+    timeout: float = 10.0
+    """Seconds without a picture after which a camera is opened anew."""
+    give_up: float = 0.0
+    """Seconds for which a lost camera is tried again; 0 ends with its first failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +73,23 @@ class Frame:
     """H x W x 3, B G R."""
     gray: Image
     """h x w, the same view as `image` and no larger; the detector reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A moment at which a live source gives no frames: time passes and nothing is seen."""
+
+    mono: float
+    """Seconds, as `Frame.mono`."""
+    utc: float
+    seconds: float
+    """How long nothing was seen, since the frame or the blind moment before this one."""
+    lost: bool
+    """The camera has failed or is silent for too long; else it is only late."""
+
+
+Frames = Generator[Frame | Blind, None, None]
+"""Frames as they come; to be closed, which lets go of the camera."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from edge.errors import OutboxError
 from edge.health import Health
 from edge.messages import Messages, local_day
 from edge.outbox import Outbox
-from edge.records import Frame, Message, Window
+from edge.records import Blind, Frame, Message, Window
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Reporter:
         self._health, self._health_seconds = health, health_seconds
         self._time_synced = time_synced
         self._health_due = float("-inf")
+        self._camera = "ok"
         self._unsaved: list[Window] = []
 
     def open(self, info: Mapping[str, Any]) -> None:
@@ -83,9 +84,26 @@ class Reporter:
         if self._health.frames_total == 1:
             log.info("counting: first frame analysed, %d x %d", *frame.image.shape[1::-1])
             systemd.notify("READY=1", "STATUS=counting")
+        self._alive(frame.mono)
+
+    def blind(self, blind: Blind) -> None:
+        """There was no frame, but time passes.
+
+        systemd hears that the daemon is up and alive: how long a camera is tried again has a limit
+        of its own, and a start that has to wait for one is no failed start. A loop that hangs comes
+        neither here nor to `frame`, and tells nothing.
+        """
+        if blind.lost:
+            systemd.notify("READY=1", "STATUS=the camera is lost")
+            self._alive(blind.mono)
+        else:
+            systemd.notify("WATCHDOG=1")
+
+    def _alive(self, mono: float) -> None:
         systemd.notify("WATCHDOG=1")
-        if frame.mono >= self._health_due:
-            self._health_due = frame.mono + self._health_seconds
+        if mono >= self._health_due or self._health.camera != self._camera:
+            self._health_due = mono + self._health_seconds
+            self._camera = self._health.camera
             with contextlib.suppress(OutboxError):  # it was logged when it began
                 self._save()
             values = self._health.report() | self._queue() | {"mqtt": self._publisher.status()}

@@ -173,3 +173,12 @@ def test_password_may_go_to_this_machine_or_by_tls(
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
+
+
+def test_an_exposure_longer_than_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert load(tmp_path, "camera: {fps: 10, exposure_ms: 100.0}").camera.exposure_ms == 100
+    with pytest.raises(ConfigError, match=r"camera: exposure_ms must be at most 50 with fps 20"):
+        load(tmp_path, "camera: {fps: 20, exposure_ms: 60.0}")
+    with pytest.raises(ConfigError, match=r"camera\.rotate: 45: "):
+        load(tmp_path, "camera: {rotate: 45}")

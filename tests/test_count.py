@@ -78,6 +78,33 @@ def test_a_long_gap_gives_windows_without_coverage() -> None:
     assert counter.finish([])[0].people.total == 1
 
 
+def test_windows_go_on_while_nothing_is_seen() -> None:
+    counter = Counter(seconds=10, min_people=3, max_hold=20)
+    counter.tick(0, UTC, 1, [])
+    windows = []
+    for second in range(1, 41):
+        # the one in view is waited for, and leaves after two seconds
+        ended = [visit()] if second == 2 else []
+        windows += counter.tick(second, UTC + second, second < 2, ended, seen=False)
+        assert len(windows) == (second == 40) + (second >= 30)
+    held, nobody = windows
+    assert (held.seconds, held.people, held.split) == (30, People(unknown=1), False)
+    assert held.coverage == pytest.approx(1.5 / 30)
+    assert held.presence_mean == 1
+    assert (nobody.coverage, nobody.presence_peak, nobody.presence_mean) == (0, 0, 0)
+
+
+def test_a_window_before_the_first_frame() -> None:
+    counter = Counter(seconds=10, min_people=1)
+    for second in range(5):
+        assert counter.tick(second, UTC + second, 0, [], seen=False) == []
+    counter.tick(5, UTC + 5, 0, [])
+    for second in range(6, 10):
+        counter.tick(second, UTC + second, 0, [])
+    (window,) = counter.tick(10, UTC + 10, 0, [])
+    assert window.coverage == 0.5
+
+
 def test_a_clock_that_is_set_moves_stamps_but_not_lengths() -> None:
     counter = Counter(seconds=10, min_people=1)
     counter.tick(0, 1000.0, 0, [])
@@ -94,6 +121,7 @@ stays = st.lists(
         st.floats(0.01, 30),  # seconds since the frame before
         st.lists(st.sampled_from(["female", "male", "unknown"]), max_size=4),
         st.integers(0, 5),
+        st.booleans(),  # whether there was a frame
     ),
     min_size=1,
     max_size=60,
@@ -103,17 +131,21 @@ stays = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(stays, st.sampled_from([1, 7, 60, 600]), st.integers(1, 6), st.sampled_from([0, 50, 900]))
 def test_totals_equal_visits_however_time_is_cut(
-    frames: list[tuple[float, list[str], int]], seconds: float, min_people: int, max_hold: float
+    frames: list[tuple[float, list[str], int, bool]],
+    seconds: float,
+    min_people: int,
+    max_hold: float,
 ) -> None:
     counter = Counter(seconds=seconds, min_people=min_people, max_hold=max_hold)
     windows: list[Window] = []
     mono = 0.0
-    for step, labels, present in frames:
+    for step, labels, present, seen in frames:
         mono += step
-        windows += counter.tick(mono, UTC + mono, present, [visit(label) for label in labels])
+        visits = [visit(label) for label in labels]
+        windows += counter.tick(mono, UTC + mono, present, visits, seen=seen)
     windows += counter.finish([])
     counted = sum((w.people for w in windows), People())
-    assert counted.total == sum(len(labels) for _, labels, _ in frames)
+    assert counted.total == sum(len(labels) for _, labels, _, _ in frames)
     for window, following in itertools.pairwise(windows):
         assert window.end == pytest.approx(following.start, abs=1e-3)
     for window in windows:
@@ -126,5 +158,5 @@ def test_totals_equal_visits_however_time_is_cut(
             assert 0 < window.people.total < min_people
     shown = sum((w.people for w in windows if w.split), People())
     for label in ("female", "male"):
-        there = sum(labels.count(label) for _, labels, _ in frames)
+        there = sum(labels.count(label) for _, labels, _, _ in frames)
         assert getattr(shown, label) <= there

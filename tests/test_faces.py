@@ -8,9 +8,8 @@ import pytest
 from conftest import ROOT
 
 from edge.blaze import BlazeFace
-from edge.cameras import View
 from edge.faces import HaarDetector
-from edge.frames import open_frames
+from edge.frames import open_file
 from edge.records import Box, Face, Frame
 from edge.scene import CYCLE_S, Scene
 from edge.track import Tracker
@@ -83,13 +82,13 @@ def test_only_faces_in_the_region_count(judge: BlazeFace) -> None:
 
 def test_nobody_faces_the_camera(judge: BlazeFace, clips: Path) -> None:
     detect = HaarDetector(judge)
-    found = [detect(frame) for frame in open_frames(str(clips / "people-detection.gif"), View())]
+    found = [detect(frame) for frame in open_file(clips / "people-detection.gif")]
     assert len(found) == 23
     assert not any(found)
 
 
 def test_a_shelf_that_haar_takes_for_a_face_is_none(judge: BlazeFace, clips: Path) -> None:
-    frames = list(open_frames(str(clips / "classroom.gif"), View()))
+    frames = list(open_file(clips / "classroom.gif"))
     everything = HaarDetector(lambda image, box, ratio: Face(box, 1.0))
     shelf = Box(160, 62, 60, 60)
     seen = [[f for f in everything(frame) if overlap(f.box, shelf) > 0.5] for frame in frames]
@@ -101,7 +100,7 @@ def test_a_shelf_that_haar_takes_for_a_face_is_none(judge: BlazeFace, clips: Pat
 
 def test_a_face_that_haar_loses_is_held(judge: BlazeFace, clips: Path) -> None:
     detect = HaarDetector(judge)
-    frames = open_frames(str(clips / "head-pose-face-detection-female-and-male.gif"), View())
+    frames = open_file(clips / "head-pose-face-detection-female-and-male.gif")
     tracker, alone, held = Tracker(), 0, 0
     for frame in frames:
         faces = detect(frame, tracker.expected(frame.mono))

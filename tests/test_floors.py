@@ -9,9 +9,12 @@ from conftest import ROOT
 
 FLOORS = (
     {"records", "errors"},
-    {"scene", "cameras", "places", "runtime", "crop", "motion", "broker", "hours", "database"},
     {
-        "frames", "faces", "blaze", "track", "classify", "count", "messages",
+        "scene", "cameras", "live", "places", "runtime", "crop", "motion", "broker", "hours",
+        "database",
+    },
+    {
+        "frames", "rescue", "idle", "faces", "blaze", "track", "classify", "count", "messages",
         "outbox", "connection", "lines", "health", "systemd", "config",
     },
     {"pipeline", "deliver", "publish"},
@@ -19,8 +22,9 @@ FLOORS = (
     {"__main__"},
 )  # fmt: skip
 ROOMS = {
-    "cv2": {"frames", "cameras", "scene", "faces", "classify", "crop", "__main__"},
+    "cv2": {"frames", "cameras", "scene", "idle", "faces", "classify", "crop", "__main__"},
     "paho": {"broker", "connection"},
+    "libcamera": {"cameras"},
     "picamera2": {"cameras"},
     "sqlite3": {"database", "outbox"},
     "yaml": {"config"},

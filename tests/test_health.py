@@ -7,6 +7,7 @@ import pytest
 
 from edge import health, systemd
 from edge.health import Health, memory_mb
+from edge.records import Blind
 
 
 def test_report_is_about_the_time_since_the_last_one() -> None:
@@ -24,6 +25,21 @@ def test_report_is_about_the_time_since_the_last_one() -> None:
     assert again["frames"] == 4
     assert again["fps"] == 0
     assert again["ms"]["detect"] is None
+
+
+def test_a_lost_camera_is_told_until_it_is_back() -> None:
+    watch = Health()
+    watch.frame()
+    watch.blind(Blind(2.0, 2.0, 2.0, lost=False))
+    report = watch.report()
+    assert (report["camera"], report["blind_s"]) == ("ok", 2)
+    watch.blind(Blind(12.0, 12.0, 10.0, lost=True))
+    watch.blind(Blind(13.0, 13.0, 1.0, lost=True))
+    report = watch.report()
+    assert (report["camera"], report["blind_s"]) == ("lost", 11)
+    watch.frame()
+    report = watch.report()
+    assert (report["camera"], report["blind_s"]) == ("ok", 0)
 
 
 def test_memory_is_this_process(tmp_path: Path) -> None:

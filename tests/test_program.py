@@ -22,6 +22,7 @@ from edge.scene import Scene
 Configure = Callable[..., Path]
 Subscribe = Callable[..., Subscriber]
 EVERYBODY = {"min_people": 1}
+AT_ONCE = {"camera": {"give_up": 0}}
 TOPIC = "tally/v1/test/cam-1"
 
 
@@ -287,11 +288,16 @@ def test_systemd_is_told(
 @pytest.mark.parametrize(
     ("args", "keys", "code", "expected"),
     [
-        (["--source", "v4l2:/dev/video99"], {}, 1, "camera /dev/video99: does not exist"),
-        (["--source", "picamera2:0"], {}, 1, "picamera2 is not installed"),
+        (["--source", "v4l2:/dev/video99"], AT_ONCE, 1, "camera /dev/video99: does not exist"),
+        (["--source", "picamera2:0"], {}, 2, "picamera2 is not installed"),
         (["--source", "README.md"], {}, 2, "source README.md: is not a video"),
         (["--source", "none.mp4"], {}, 2, "'none.mp4': no such file"),
-        (["--source", "rtsp://u:geheim@127.0.0.1:9/"], {}, 1, "rtsp://127.0.0.1:9/...: cannot be"),
+        (
+            ["--source", "rtsp://u:geheim@127.0.0.1:9/"],
+            AT_ONCE,
+            1,
+            "rtsp://127.0.0.1:9/...: cannot",
+        ),
         ([], {"classifier": {"model": "README.md"}, "source": "demo"}, 2, "is not a TFLite file"),
         ([], {"site": "a/b", "window": {"seconds": -1}}, 2, "2 mistakes"),
     ],

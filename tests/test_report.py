@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from edge.errors import EdgeError
 from edge.health import Health
 from edge.lines import JsonLinesPublisher
 from edge.outbox import Outbox
-from edge.records import Frame
+from edge.records import Blind, Frame
 from edge.report import Reporter
 
 
@@ -44,6 +45,11 @@ class Desk:
         self.health.frame()
         self.reporter.frame(Frame(0, mono, mono, picture, picture[:, :, 0]), [])
 
+    def blind(self, mono: float, lost: bool = True) -> None:
+        moment = Blind(mono, mono, 1.0, lost)
+        self.health.blind(moment)
+        self.reporter.blind(moment)
+
     def told(self, name: str) -> list[dict[str, object]]:
         lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
         return [line["payload"] for line in lines if line["topic"].endswith(f"/{name}")]
@@ -61,6 +67,31 @@ def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) 
     for mono in range(0, 130, 10):
         desk.frame(mono)
     assert [health["frames"] for health in desk.told("health")] == [1, 7, 13]
+
+
+def test_health_tells_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
+    desk.frame(0)
+    desk.blind(2, lost=False)  # late
+    for mono in range(3, 70):
+        desk.blind(mono)
+    desk.frame(70)
+    desk.frame(71)
+    told = [(health["camera"], health["blind_s"]) for health in desk.told("health")]
+    assert told == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
+
+
+def test_systemd_is_told_while_the_camera_is_lost(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        desk.blind(1, lost=False)
+        assert systemd.recv(100) == b"WATCHDOG=1"  # it may still come: not yet ready
+        desk.blind(2)
+        assert systemd.recv(100) == b"READY=1\nSTATUS=the camera is lost"
+        assert systemd.recv(100) == b"WATCHDOG=1"
 
 
 def test_windows_that_the_disk_refuses_wait_in_memory(

@@ -112,8 +112,10 @@ class Display:
         while not self.messages.empty():
             message = self.messages.get()
             if message.topic.endswith("/health") and not self._counting:
-                # the first health goes out with the first analysed frame
-                self._counting = True
+                # health goes out with the first analysed frame, or earlier where the camera is lost
+                self._counting = json.loads(message.payload)["frames"] > 0
+                if not self._counting:
+                    continue
                 elapsed = time.monotonic() - self._started
                 print(f"counting  first frame analysed after {elapsed:.1f} s", flush=True)
             elif message.topic.endswith("/window"):
