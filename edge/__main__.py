@@ -19,9 +19,10 @@ from edge.cameras import shown_source
 from edge.config import Config, load_config
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
-from edge.health import Health, clock_synced
+from edge.health import Health
 from edge.lines import JsonLinesPublisher
 from edge.live import THREAD
+from edge.machine import clock_synced
 from edge.pipeline import Pipeline
 from edge.publish import probe
 from edge.records import Frame
@@ -170,6 +171,8 @@ def check(config: Config, path: Path) -> int:
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
+        if config.paused:
+            return "paused: it is not opened"
         with contextlib.closing(build.frames(config, heal=False)) as frames:
             first = next(frame for frame in frames if isinstance(frame, Frame))
             width, height = first.image.shape[1::-1]

@@ -1,6 +1,7 @@
 """The parts of the daemon, made from the configuration; the tools make theirs here too."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,19 @@ from edge.broker import Broker, tls_context
 from edge.cameras import shown_source
 from edge.classify import Classifier
 from edge.config import Config, OutboxLimits
+from edge.cool import Governor
 from edge.count import Counter
 from edge.errors import EdgeError
 from edge.faces import HaarDetector
 from edge.frames import is_live, open_frames
+from edge.hours import within
 from edge.idle import Detect, Idle
 from edge.messages import NO_MODEL, Messages
 from edge.outbox import Outbox
 from edge.publish import MqttPublisher
 from edge.records import Frames, View
 from edge.rescue import Rescue
+from edge.rest import with_rests
 from edge.track import Tracker
 
 OUTBOX = "outbox.db"
@@ -35,14 +39,25 @@ def frames(
     config: Config, stopped: Callable[[], bool] = lambda: False, *, heal: bool = True
 ) -> Frames:
     """The frames of the configured source; without `heal` a camera's first failure is the end."""
-    asked = config.camera.model_dump(exclude={"allow_reboot"})
+    asked = config.camera.model_dump(exclude={"allow_reboot", "max_temperature"})
     view = View(**asked | {"gray_width": config.detector.width})
     if not heal:
         view = dataclasses.replace(view, give_up=0)
-    opened = open_frames(config.source, view, stopped=stopped)
-    if heal and config.camera.allow_reboot and is_live(config.source):
-        return Rescue(config.state_dir).watch(opened)
-    return opened
+    governor = Governor(view.fps, config.camera.max_temperature)
+
+    def opened() -> Frames:
+        frames = open_frames(config.source, view, fps=governor, stopped=stopped)
+        if heal and config.camera.allow_reboot and is_live(config.source):
+            return Rescue(config.state_dir).watch(frames)
+        return frames
+
+    def rests() -> bool:
+        return config.paused or within(config.quiet_hours, time.time())
+
+    recorded = not is_live(config.source) and config.source != "demo"
+    if config.paused or (config.quiet_hours and not recorded):
+        return with_rests(opened, rests, stopped)
+    return opened()
 
 
 def detector(config: Config) -> Detect:

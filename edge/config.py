@@ -11,6 +11,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FilePath,
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from edge.errors import ConfigError
+from edge.hours import Hours
 
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""
@@ -66,6 +68,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+QuietHours = Annotated[Hours, BeforeValidator(lambda text: Hours.parse(str(text)))]
 ExistingFile = Annotated[FilePath, Field(strict=False)]
 
 
@@ -96,6 +99,7 @@ class Camera(Section):
     timeout: float = Field(10, ge=1, le=300)
     give_up: float = Field(300, ge=0, le=86400)
     allow_reboot: bool = False
+    max_temperature: float | None = Field(75, ge=30, le=100)
 
     @model_validator(mode="after")
     def _exposure(self) -> "Camera":
@@ -250,6 +254,8 @@ class Config(Section):
     site: str = Field("site", pattern=NAME)
     device: str = Field(default_factory=lambda: host_name(), pattern=NAME)
     source: Annotated[str, AfterValidator(_source)] = "auto"
+    paused: bool = False
+    quiet_hours: Annotated[tuple[QuietHours, ...], Field(strict=False, max_length=20)] = ()
     camera: Camera = Camera()
     detector: Detector = Field(default_factory=Detector)
     zones: Zones = Zones()

@@ -23,11 +23,16 @@ STILL_S = 2.0
 
 
 def open_frames(
-    source: str, view: View = View(), *, stopped: Callable[[], bool] = lambda: False
+    source: str,
+    view: View = View(),
+    *,
+    fps: Callable[[], float] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Frames:
     """The frames of `source`, which is one that `config` let through.
 
-    A live source ends soon after `stopped()` is true; from a camera the newest frame wins.
+    A live source ends soon after `stopped()` is true; from a camera the newest frame wins, and at
+    most `fps()` are taken per second, which may change; `view.fps` where it is not given.
 
     Raises ConfigError where a file is not what it should be, SourceError where a camera is missing
     or lost for `view.give_up` seconds.
@@ -36,7 +41,7 @@ def open_frames(
     if source == "demo":
         return _demo(view, stopped)
     if is_live(source):
-        return _live(source, view, stopped)
+        return _live(source, view, fps or (lambda: view.fps), stopped)
     return open_file(Path(source), view)
 
 
@@ -133,10 +138,10 @@ def _modified(path: Path) -> float:
 # live sources, on the machine's clock
 
 
-def _live(source: str, view: View, stopped: Callable[[], bool]) -> Frames:
+def _live(source: str, view: View, fps: Callable[[], float], stopped: Callable[[], bool]) -> Frames:
     shots = newest(
         lambda: open_camera(source, view),
-        fps=view.fps,
+        fps=fps,
         timeout=view.timeout,
         give_up=view.give_up,
         stopped=stopped,

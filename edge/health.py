@@ -1,22 +1,14 @@
 """How the daemon and its machine are doing: rates, latencies, temperature, memory."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from edge import machine
 from edge.records import Blind
 
 STAGES = ("detect", "track", "classify")
-TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
-THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-"""Bit field of the Raspberry Pi's firmware; 0 means never throttled since boot."""
-
-
-CLOCK_SYNCED = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd makes this file once the clock was set in this boot."""
 
 
 class Health:
@@ -27,8 +19,8 @@ class Health:
         self.frames_total = 0
         self.static_faces = 0
         """Faces that never move, such as posters', which are not counted."""
-        self.camera = "ok"
-        """Or `lost`: no frames come, and it is tried again."""
+        self.camera: Literal["ok", "lost", "resting"] = "ok"
+        """As in `Blind`."""
         self._clear()
 
     def _clear(self) -> None:
@@ -55,7 +47,7 @@ class Health:
     def blind(self, blind: Blind) -> None:
         """There was no frame to analyse."""
         self._blind_s += blind.seconds
-        self.camera = "lost" if blind.lost else "ok"
+        self.camera = blind.camera
 
     def totals(self) -> tuple[dict[str, float], float]:
         """Seconds spent in each stage, and in all, since the last report."""
@@ -79,38 +71,10 @@ class Health:
             },
             "camera": self.camera,
             "blind_s": round(self._blind_s, 1),
-            "memory_mb": round(memory_mb(), 1),
+            "memory_mb": round(machine.memory_mb(), 1),
             "static_faces": self.static_faces,
-            "temperature_c": _temperature(),
-            "throttled": _throttled(),
+            "temperature_c": machine.temperature_c(),
+            "throttled": machine.throttled(),
         }
         self._clear()
         return values
-
-
-def memory_mb() -> float:
-    """Resident memory of this process, MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def clock_synced() -> bool:
-    """Whether systemd-timesyncd has set this machine's clock since it booted."""
-    return CLOCK_SYNCED.exists()
-
-
-def _temperature() -> float | None:
-    text = _text(TEMPERATURE)
-    return round(int(text) / 1000, 1) if text else None
-
-
-def _throttled() -> int | None:
-    text = _text(THROTTLED)
-    return int(text, 16) if text else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

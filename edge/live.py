@@ -63,12 +63,12 @@ class Shot:
 def newest(
     open_camera: Callable[[], Camera],
     *,
-    fps: float,
+    fps: Callable[[], float],
     timeout: float,
     give_up: float,
     stopped: Callable[[], bool],
 ) -> Generator[Shot | Blind, None, None]:
-    """The newest picture at most `fps` times per second, until `stopped()`.
+    """The newest picture at most `fps()` times per second, until `stopped()`.
 
     While none comes there is a `Blind` each second, and the camera is opened again after a while.
     Raises the camera's SourceError after `give_up` seconds without a picture, with its first
@@ -84,7 +84,7 @@ def newest(
                 if lost:
                     log.warning("camera: works again, after %.0f s", now - heard)
                 heard = told = shot.mono
-                due, lost = max(due + 1 / fps, shot.mono), False
+                due, lost = max(due + 1 / fps(), shot.mono), False
                 yield shot
                 continue
             silent, failure = now - heard, reader.failure
@@ -96,7 +96,7 @@ def newest(
                 raise SourceError(f"camera: hangs; no picture for {silent:.0f} s")
             lost = failure is not None or silent > timeout
             if silent >= LATE_S and now - told >= TICK_S:
-                yield Blind(now, time.time(), now - told, lost)
+                yield Blind(now, time.time(), now - told, "lost" if lost else "ok")
                 told = now
 
 

@@ -84,8 +84,9 @@ class Blind:
     utc: float
     seconds: float
     """How long nothing was seen, since the frame or the blind moment before this one."""
-    lost: bool
-    """The camera has failed or is silent for too long; else it is only late."""
+    camera: Literal["ok", "lost", "resting"]
+    """`ok`: a frame is only late; `lost`: the camera has failed or is silent for too long;
+    `resting`: it is closed on purpose."""
 
 
 Frames = Generator[Frame | Blind, None, None]

@@ -93,8 +93,8 @@ class Reporter:
         of its own, and a start that has to wait for one is no failed start. A loop that hangs comes
         neither here nor to `frame`, and tells nothing.
         """
-        if blind.lost:
-            systemd.notify("READY=1", "STATUS=the camera is lost")
+        if blind.camera != "ok":
+            systemd.notify("READY=1", f"STATUS=the camera is {blind.camera}")
             self._alive(blind.mono)
         else:
             systemd.notify("WATCHDOG=1")

@@ -11,11 +11,11 @@ FLOORS = (
     {"records", "errors"},
     {
         "scene", "cameras", "live", "places", "runtime", "crop", "motion", "broker", "hours",
-        "database",
+        "database", "machine",
     },
     {
-        "frames", "rescue", "idle", "faces", "blaze", "track", "classify", "count", "messages",
-        "outbox", "connection", "lines", "health", "systemd", "config",
+        "frames", "rescue", "rest", "idle", "cool", "faces", "blaze", "track", "classify", "count",
+        "messages", "outbox", "connection", "lines", "health", "systemd", "config",
     },
     {"pipeline", "deliver", "publish"},
     {"report", "build"},

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge import health, systemd
-from edge.health import Health, memory_mb
+from edge import systemd
+from edge.health import Health
+from edge.machine import memory_mb, temperature_c, throttled
 from edge.records import Blind
 
 
@@ -30,11 +31,11 @@ def test_report_is_about_the_time_since_the_last_one() -> None:
 def test_a_lost_camera_is_told_until_it_is_back() -> None:
     watch = Health()
     watch.frame()
-    watch.blind(Blind(2.0, 2.0, 2.0, lost=False))
+    watch.blind(Blind(2.0, 2.0, 2.0, "ok"))
     report = watch.report()
     assert (report["camera"], report["blind_s"]) == ("ok", 2)
-    watch.blind(Blind(12.0, 12.0, 10.0, lost=True))
-    watch.blind(Blind(13.0, 13.0, 1.0, lost=True))
+    watch.blind(Blind(12.0, 12.0, 10.0, "lost"))
+    watch.blind(Blind(13.0, 13.0, 1.0, "lost"))
     report = watch.report()
     assert (report["camera"], report["blind_s"]) == ("lost", 11)
     watch.frame()
@@ -49,19 +50,14 @@ def test_memory_is_this_process(tmp_path: Path) -> None:
     del ballast
 
 
-def test_a_raspberry_pi_tells_temperature_and_throttling(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health, "TEMPERATURE", tmp_path / "temp")
-    monkeypatch.setattr(health, "THROTTLED", tmp_path / "throttled")
-    report = Health().report()
-    assert report["temperature_c"] is None
-    assert report["throttled"] is None
-    (tmp_path / "temp").write_text("51540\n")
-    (tmp_path / "throttled").write_text("50000\n")
-    report = Health().report()
-    assert report["temperature_c"] == 51.5
-    assert report["throttled"] == 0x50000
+def test_a_raspberry_pi_tells_temperature_and_throttling(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    assert temperature_c(file) is None
+    assert throttled(file) is None
+    file.write_text("51540\n")
+    assert temperature_c(file) == 51.5
+    file.write_text("50000\n")
+    assert throttled(file) == 0x50000
 
 
 def test_notify_without_systemd_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> N
     frames: list[Frame | Blind] = [
         Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31)
     ]
-    frames += [Blind(3 + n, UTC + 3 + n, 1.0, lost=True) for n in range(1, 28)]
+    frames += [Blind(3 + n, UTC + 3 + n, 1.0, "lost") for n in range(1, 28)]
     pipeline.run(frames)
     # waited for as long as if the person had left, and stayed until last seen
     ((visit, told_after),) = visits

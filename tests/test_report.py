@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ class Desk:
         self.health.frame()
         self.reporter.frame(Frame(0, mono, mono, picture, picture[:, :, 0]), [])
 
-    def blind(self, mono: float, lost: bool = True) -> None:
-        moment = Blind(mono, mono, 1.0, lost)
+    def blind(self, mono: float, camera: Literal["ok", "lost", "resting"] = "lost") -> None:
+        moment = Blind(mono, mono, 1.0, camera)
         self.health.blind(moment)
         self.reporter.blind(moment)
 
@@ -71,7 +72,7 @@ def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) 
 
 def test_health_tells_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
     desk.frame(0)
-    desk.blind(2, lost=False)  # late
+    desk.blind(2, camera="ok")  # late
     for mono in range(3, 70):
         desk.blind(mono)
     desk.frame(70)
@@ -87,7 +88,7 @@ def test_systemd_is_told_while_the_camera_is_lost(
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        desk.blind(1, lost=False)
+        desk.blind(1, camera="ok")
         assert systemd.recv(100) == b"WATCHDOG=1"  # it may still come: not yet ready
         desk.blind(2)
         assert systemd.recv(100) == b"READY=1\nSTATUS=the camera is lost"

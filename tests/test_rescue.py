@@ -15,7 +15,7 @@ from edge.rescue import Rescue
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 FRAME = Frame(0, 0.0, 0.0, PICTURE, PICTURE[:, :, 0])
-BLIND = Blind(0.0, 0.0, 1.0, True)
+BLIND = Blind(0.0, 0.0, 1.0, "lost")
 
 
 @pytest.fixture

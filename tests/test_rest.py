@@ -1,0 +1,56 @@
+"""A source that is closed for a while."""
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from edge.records import Blind, Frame, Frames
+from edge.rest import with_rests
+
+
+class Source:
+    """Frames as fast as they are wanted; counts how often it is open."""
+
+    def __init__(self) -> None:
+        self.opened = self.closed = 0
+
+    def open(self, number: int | None = None) -> Frames:
+        self.opened += 1
+        picture = np.zeros((4, 4, 3), np.uint8)
+        try:
+            for seq in itertools.islice(itertools.count(), number):
+                yield Frame(seq, time.monotonic(), time.time(), picture, picture[:, :, 0])
+        finally:
+            self.closed += 1
+
+
+def taken(frames: Frames, number: int) -> Iterator[str]:
+    for frame in itertools.islice(frames, number):
+        yield frame.camera if isinstance(frame, Blind) else "frame"
+
+
+def test_a_source_that_rests_is_closed_and_time_passes() -> None:
+    source, answers = Source(), iter([False, False, *[True] * 8, *[False] * 100])
+    frames = with_rests(source.open, lambda: next(answers), lambda: False)
+    assert list(taken(frames, 4)) == ["frame", "frame", "resting", "frame"]
+    assert (source.opened, source.closed) == (2, 1)
+    frames.close()
+    assert source.closed == 2
+
+
+def test_a_paused_source_is_never_opened() -> None:
+    source = Source()
+    begin = time.monotonic()
+    frames = with_rests(source.open, lambda: True, lambda: time.monotonic() - begin > 2.5)
+    moments = list(frames)
+    assert [moment.camera for moment in moments if isinstance(moment, Blind)] == ["resting"] * 2
+    assert all(1 <= moment.seconds < 1.5 for moment in moments if isinstance(moment, Blind))
+    assert source.opened == 0
+
+
+def test_it_ends_with_its_source() -> None:
+    source = Source()
+    short = with_rests(lambda: source.open(3), lambda: False, lambda: False)
+    assert list(taken(short, 9)) == ["frame"] * 3
