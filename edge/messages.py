@@ -37,7 +37,8 @@ class Messages:
         """
         self._site, self._device, self._model = site, device, model
         self._prefix = discovery_prefix
-        # from one state to the next: a window, max_hold, and what is left of the window it ends in
+        # from one state to the next: a window, max_hold, and the rest of the window in which that
+        # ends; one more window to spare
         self._state_expires = math.ceil(max_hold + 3 * window_seconds)
         self._health_expires = math.ceil(3 * health_seconds)
         self._base = f"tally/v{SCHEMA}/{site}/{device}"

@@ -16,27 +16,20 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import __version__
 from homeassistant.helpers import entity_registry
 
-STORED = {
+ENTRY = {
+    "domain": "mqtt",
+    "entry_id": "mqtt",
+    "title": "broker",
     "version": 1,
-    "key": "core.config_entries",
-    "data": {
-        "entries": [
-            {
-                "domain": "mqtt",
-                "entry_id": "mqtt",
-                "title": "broker",
-                "version": 1,
-                "minor_version": 2,
-                "source": "user",
-                "unique_id": None,
-                "options": {},
-                "disabled_by": None,
-                "pref_disable_new_entities": False,
-                "pref_disable_polling": False,
-            }
-        ]
-    },
+    "minor_version": 2,
+    "source": "user",
+    "unique_id": None,
+    "options": {},
+    "disabled_by": None,
+    "pref_disable_new_entities": False,
+    "pref_disable_polling": False,
 }
+"""What is stored once somebody has entered the address of their broker."""
 
 
 class Complaints(logging.Handler):
@@ -54,15 +47,17 @@ async def main(folder: Path, broker: int, own: int) -> None:
     (folder / "configuration.yaml").write_text(
         f"http:\n  server_host: 127.0.0.1\n  server_port: {own}\n"
     )
-    STORED["data"]["entries"][0]["data"] = {"broker": "127.0.0.1", "port": broker}  # type: ignore[index]
-    (folder / ".storage" / "core.config_entries").write_text(json.dumps(STORED))
+    key = "core.config_entries"
+    entry = ENTRY | {"data": {"broker": "127.0.0.1", "port": broker}}
+    stored = {"version": 1, "key": key, "data": {"entries": [entry]}}
+    (folder / ".storage" / key).write_text(json.dumps(stored))
     hass = await bootstrap.async_setup_hass(
         runner.RuntimeConfig(config_dir=str(folder), skip_pip=True)
     )
     assert hass is not None
     await hass.async_start()
-    (entry,) = hass.config_entries.async_entries("mqtt")
-    assert entry.state is ConfigEntryState.LOADED, entry.reason
+    (mqtt,) = hass.config_entries.async_entries("mqtt")
+    assert mqtt.state is ConfigEntryState.LOADED, mqtt.reason
     complaints = Complaints()
     logging.getLogger().addHandler(complaints)
     registry = entity_registry.async_get(hass)

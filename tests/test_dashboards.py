@@ -238,6 +238,12 @@ def test_telegraf_finds_what_it_looks_for() -> None:
     assert parser["timestamp_format"] == "2006-01-02T15:04:05Z"
 
 
+def test_files_named_exist() -> None:
+    text = (ROOT / "docs" / "dashboards.md").read_text()
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (ROOT / "docs" / link).exists(), link
+
+
 def test_node_reds_flow_is_whole() -> None:
     nodes = {node["id"]: node for node in json.loads((DOCS / "node-red.json").read_text())}
     for node in nodes.values():
