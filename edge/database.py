@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 LAYOUT = 1
 """Of the tables; to rise with every change of them."""
 
-Row = tuple[int, str, str, int, int, int]
-"""Key, topic, payload, QoS, `lived` and checksum of a window."""
+Row = tuple[int, str, str, int, int, str | None, int | None, int]
+"""Key, topic, payload, QoS, `lived`, `boot`, `clock` and checksum of a window."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS counters (
@@ -33,10 +33,13 @@ CREATE TABLE IF NOT EXISTS days (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS windows (
     key INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload TEXT NOT NULL, qos INTEGER NOT NULL,
-    lived INTEGER NOT NULL, sum INTEGER NOT NULL
+    lived INTEGER NOT NULL, boot TEXT, clock INTEGER, sum INTEGER NOT NULL
 ) STRICT;
 """
 # `lived` counts the milliseconds of all windows ever made: an age that no clock's jump changes.
+# `boot` and `clock` are there where the wall clock had not been set when the window was made: which
+# boot of the machine it was, and how many milliseconds the wall clock was ahead of the one that
+# runs since then.
 # `base` is what keys are ahead of `seq`: windows saved from a damaged file keep their keys.
 # SQLite notices a torn page, but not a changed byte within a value: `sum` does.
 COUNTERS = "epoch, seq, female, male, unknown, base, lived, dropped"
@@ -120,8 +123,8 @@ def replace_damaged(path: Path, reason: object, base: int) -> sqlite3.Connection
     try:
         db.execute("BEGIN IMMEDIATE")
         begin(db, max([base, *(row[0] for row in rows)]))
-        for key, topic, payload, qos, *_ in rows:
-            insert(db, key, topic, payload, qos, 0)
+        for row in rows:
+            insert(db, *row[:4], 0, *row[5:7])
         db.execute("COMMIT")
     except sqlite3.Error:
         db.close()
@@ -130,10 +133,17 @@ def replace_damaged(path: Path, reason: object, base: int) -> sqlite3.Connection
 
 
 def insert(
-    db: sqlite3.Connection, key: int, topic: str, payload: str, qos: int, lived: int
+    db: sqlite3.Connection,
+    key: int,
+    topic: str,
+    payload: str,
+    qos: int,
+    lived: int,
+    boot: str | None,
+    clock: int | None,
 ) -> None:
-    row = (key, topic, payload, qos, lived)
-    db.execute("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)", (*row, checksum(row)))
+    row = (key, topic, payload, qos, lived, boot, clock)
+    db.execute("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(row)))
 
 
 def _readable(path: Path) -> list[Row]:

@@ -212,6 +212,16 @@ def replayed(message: Message) -> Message:
     return Message(message.topic, _json(payload), message.qos, message.retain, message.key)
 
 
+def restamped(payload: str, seconds: float) -> str:
+    """The window in `payload` as it is stamped by a clock that is so many seconds ahead."""
+    window = json.loads(payload)
+    for end in ("start", "end"):
+        window["window"][end] = iso(
+            datetime.fromisoformat(window["window"][end]).timestamp() + seconds
+        )
+    return _json(window | {"time_synced": True})
+
+
 def iso(utc: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC, to the second."""
     stamp = datetime.fromtimestamp(round(utc), UTC)

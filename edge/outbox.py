@@ -108,12 +108,14 @@ class Outbox:
         day: str,
         seconds: float,
         make: Callable[[str, int, Totals], Message],
+        unset: tuple[str, float] | None = None,
     ) -> Message:
         """Count `people` and keep the message that `make(epoch, seq, totals)` gives.
 
         Both in one transaction. `day` is the date they count for, `seconds` the window's length.
-        The message's key is the outbox's own. Raises OutboxError where the disk refuses it; then
-        nothing was counted.
+        Where the wall clock was not set yet, `unset` is the machine's boot and by how many seconds
+        the wall clock was ahead of the monotonic one; see `restamp`. The message's key is the
+        outbox's own. Raises OutboxError where the disk refuses it; then nothing was counted.
         """
         with self._transaction() as db:
             numbers = (people.female, people.male, people.unknown)
@@ -132,7 +134,8 @@ class Outbox:
             made = make(epoch, seq, Totals(People(*ever), day, People(*today)))
             key = base + seq
             message = Message(made.topic, made.payload, made.qos, made.retain, key)
-            database.insert(db, key, made.topic, made.payload, made.qos, lived)
+            boot, clock = (None, None) if unset is None else (unset[0], round(1000 * unset[1]))
+            database.insert(db, key, made.topic, made.payload, made.qos, lived, boot, clock)
             # none but the oldest can be too old or too many: the others need not be looked at
             dropped = db.execute(
                 "DELETE FROM windows WHERE key <= ?", (key - self._max_windows,)
@@ -160,6 +163,20 @@ class Outbox:
             log.error("outbox %s: windows damaged on disk and dropped: %d", self._path, len(bad))
             return self.pending(after, limit)
         return [Message(topic, payload, qos, False, key) for key, topic, payload, qos, *_ in good]
+
+    def restamp(self, boot: str, ahead: float, change: Callable[[str, float], str]) -> int:
+        """The wall clock was set: windows of this boot get the stamps that they should have had.
+
+        `ahead` is by how many seconds it now is ahead of the monotonic clock; `change(payload,
+        seconds)` moves a payload's stamps. The number of windows changed. Raises OutboxError.
+        """
+        with self._transaction() as db:
+            rows = db.execute("SELECT * FROM windows WHERE boot = ?", (boot,)).fetchall()
+            for key, topic, payload, qos, lived, _, clock, _ in rows:
+                moved = change(payload, ahead - clock / 1000)
+                db.execute("DELETE FROM windows WHERE key = ?", (key,))
+                database.insert(db, key, topic, moved, qos, lived, None, None)
+        return len(rows)
 
     def dropped(self) -> int:
         """Windows given up because they were too many, too old or damaged. Raises OutboxError."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,8 @@ from edge import systemd
 from edge.deliver import Courier, Publisher
 from edge.errors import OutboxError
 from edge.health import Health
-from edge.messages import Messages, local_day
+from edge.machine import boot_id
+from edge.messages import Messages, local_day, restamped
 from edge.outbox import Outbox
 from edge.records import Blind, Frame, Message, Window
 
@@ -30,11 +32,16 @@ class Reporter:
         health: Health,
         health_seconds: float,
         time_synced: Callable[[], bool],
+        clock: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
+        """`time_synced` tells whether the wall clock is right, `clock` by how many seconds it is
+        ahead of the monotonic one."""
         self._messages, self._outbox = messages, outbox
         self._publisher, self._courier = publisher, courier
         self._health, self._health_seconds = health, health_seconds
-        self._time_synced = time_synced
+        self._time_synced, self._clock = time_synced, clock
+        self._stamped = False
+        """Whether windows made before the clock was set have got their stamps."""
         self._health_due = float("-inf")
         self._camera = "ok"
         self._unsaved: list[Window] = []
@@ -69,14 +76,16 @@ class Reporter:
             systemd.notify(f"STATUS=window {message.key}: {window.people.total} people")
 
     def _keep(self, window: Window) -> Message:
+        synced = self._time_synced()
         return self._outbox.append(
             window.people,
             # a window that ends at midnight belongs to the day before
             day=local_day(window.end - 1),
             seconds=window.seconds,
             make=lambda epoch, seq, totals: self._messages.window(
-                window, epoch=epoch, seq=seq, totals=totals, time_synced=self._time_synced()
+                window, epoch=epoch, seq=seq, totals=totals, time_synced=synced
             ),
+            unset=None if synced else (boot_id(), self._clock()),
         )
 
     def frame(self, frame: Frame, _tracks: object) -> None:
@@ -106,8 +115,17 @@ class Reporter:
             self._camera = self._health.camera
             with contextlib.suppress(OutboxError):  # it was logged when it began
                 self._save()
+                self._restamp()
             values = self._health.report() | self._queue() | {"mqtt": self._publisher.status()}
             self._publisher.publish(self._messages.health(values))
+
+    def _restamp(self) -> None:
+        if self._stamped or not self._time_synced():
+            return
+        changed = self._outbox.restamp(boot_id(), self._clock(), restamped)
+        self._stamped = True
+        if changed:
+            log.info("the clock was set; windows that got their right time: %d", changed)
 
     def _queue(self) -> dict[str, int | None]:
         """Windows not yet delivered and those given up; None where the disk does not tell."""

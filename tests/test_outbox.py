@@ -123,7 +123,7 @@ def test_a_message_that_cannot_be_made_counts_nothing(tmp_path: Path) -> None:
 
     append(outbox)
     other = sqlite3.connect(tmp_path / "outbox.db")
-    other.execute("INSERT INTO windows VALUES (2, 't', '{}', 1, 0, 0)")
+    other.execute("INSERT INTO windows VALUES (2, 't', '{}', 1, 0, NULL, NULL, 0)")
     other.commit()
     other.close()
     with pytest.raises(EdgeError, match="cannot be used"):

@@ -82,7 +82,7 @@ def test_nothing_but_counts_leaves_the_process(
     with sqlite3.connect(state / "outbox.db") as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema")}
         assert {name for name in tables if not name.startswith("sqlite_")} == {
-            "counters", "dropped", "days", "windows",
+            "counters", "days", "windows",
         }  # fmt: skip
     database.close()
 

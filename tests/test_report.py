@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from edge.errors import EdgeError
 from edge.health import Health
 from edge.lines import JsonLinesPublisher
 from edge.outbox import Outbox
-from edge.records import Blind, Frame
+from edge.records import Blind, Frame, Message
 from edge.report import Reporter
 
 
@@ -29,6 +30,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.stream = io.StringIO()
         self.outbox, self.health = Outbox(path), Health()
+        self.synced, self.ahead = True, 0.0
         publisher = JsonLinesPublisher(self.stream)
         self.courier = Courier(self.outbox, publisher, threading.Event())
         self.reporter = Reporter(
@@ -38,7 +40,8 @@ class Desk:
             courier=self.courier,
             health=self.health,
             health_seconds=60,
-            time_synced=lambda: True,
+            time_synced=lambda: self.synced,
+            clock=lambda: self.ahead,
         )
 
     def frame(self, mono: float) -> None:
@@ -137,4 +140,46 @@ def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> N
         reporter.close()
         publisher.close(messages().availability("stopped"))
         assert courier.close(5) == 2
+    outbox.close()
+
+
+def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Path) -> None:
+    def made(desk: Desk) -> list[tuple[str, bool]]:
+        windows = [json.loads(message.payload) for message in desk.outbox.pending()]
+        return [(window["window"]["end"], window["time_synced"]) for window in windows]
+
+    desk = Desk(tmp_path / "outbox.db")
+    desk.courier.close(0)  # as without a network, nothing goes out
+    desk.synced, desk.ahead = False, 1000.0
+    desk.reporter.window(WINDOW)
+    desk.frame(0)
+    wrong = json.loads(desk.outbox.pending()[0].payload)["window"]["end"]
+    assert made(desk) == [(wrong, False)]
+    desk.outbox.close()
+
+    desk = Desk(tmp_path / "outbox.db")  # the daemon starts again, the machine does not
+    desk.courier.close(0)
+    desk.synced, desk.ahead = False, 1000.0
+    desk.reporter.window(WINDOW)
+    desk.ahead += 5 * 365 * 86_400 + 90  # the network is there: the clock is set
+    desk.synced = True
+    desk.frame(0)
+    desk.reporter.window(WINDOW)
+    desk.frame(100)
+    later = datetime.fromisoformat(wrong) + timedelta(days=5 * 365, seconds=90)
+    right = later.isoformat().replace("+00:00", "Z")
+    assert made(desk) == [(right, True), (right, True), (wrong, True)]
+    desk.outbox.close()
+
+
+def test_windows_of_an_earlier_boot_keep_their_stamps(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db")
+    for boot in ("before", "now"):
+        outbox.append(
+            WINDOW.people, day="2026-11-21", seconds=60, unset=(boot, 5.0),
+            make=lambda epoch, seq, totals: Message("t", str(seq), 1, False, seq),
+        )  # fmt: skip
+    assert outbox.restamp("now", 8.0, lambda payload, shift: f"{payload} + {shift}") == 1
+    assert [message.payload for message in outbox.pending()] == ["1", "2 + 3.0"]
+    assert outbox.restamp("now", 9.0, lambda payload, shift: "again") == 0
     outbox.close()
