@@ -268,8 +268,8 @@ def compare(run: Run, clips: Sequence[Path], faces: Path) -> bool:
     steps = [round(abs(ours_p[name] - theirs_p[name]) / STEP) for name in ours_p]
     agree = sum((ours_p[name] > 0.5) == (theirs_p[name] > 0.5) for name in ours_p)
     print(
-        f"  {len(steps)} faces: {agree} labels and {steps.count(0)} outputs equal; "
-        f"largest difference {max(steps)} of 256 steps",
+        f"  {len(steps)} faces: {agree} labels and {steps.count(0)} outputs equal; differences in "
+        f"steps of 1/256: mean {sum(steps) / len(steps):.2f}, largest {max(steps)}",
         flush=True,
     )
     return equal
