@@ -183,16 +183,10 @@ def furnish(root: Path) -> None:
     project = root / "root" / "edge-tally"
     ignored = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "state")
     shutil.copytree(ROOT, project, ignore=ignored)
-    wheels = BASE.parent / "wheels"
-    if not wheels.exists():
-        command = [
-            str(ROOT / "systemd" / "wheels"),
-            str(wheels),
-            "/usr/bin/python3",
-            os.uname().machine,
-        ]
+    if not WHEELS.exists():
+        command = [str(ROOT / "systemd" / "wheels"), str(WHEELS), PYTHON, os.uname().machine]
         subprocess.run(command, check=True, stdout=sys.stderr)
-    shutil.copytree(wheels, root / "root" / "wheels")
+    shutil.copytree(WHEELS, root / "root" / "wheels")
     (root / "etc" / "mosquitto" / "conf.d" / "test.conf").write_text(
         "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n"
     )
