@@ -5,9 +5,9 @@ import contextlib
 import itertools
 import logging
 import os
-import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +23,7 @@ from edge.health import Health
 from edge.lines import JsonLinesPublisher
 from edge.live import THREAD
 from edge.machine import clock_synced
+from edge.orders import Orders
 from edge.pipeline import Pipeline
 from edge.publish import probe
 from edge.records import Frame
@@ -43,12 +44,14 @@ def main(argv: list[str] | None = None) -> int:
         format="%(levelname)s %(message)s",
     )
     overrides = {} if args.source is None else {"source": args.source}
+
+    def load() -> Config:
+        return load_config(args.config, **overrides)
+
     try:
-        config = load_config(args.config, **overrides)
-        cv2.setNumThreads(config.detector.threads)
-        if args.command == "check":
-            return check(config, args.config)
-        return forget(config) if args.command == "forget" else run(config, args.stdout)
+        if args.command == "run":
+            return run(load, args.stdout)
+        return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
@@ -91,21 +94,39 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(config: Config, to_stdout: bool) -> int:
-    """Count until the source ends or a signal comes."""
-    signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: signals.append(received))
+def run(load: Callable[[], Config], to_stdout: bool) -> int:
+    """Count until the source ends or a signal comes; SIGHUP has the configuration read again."""
+
+    def reread() -> Config:
+        fresh = load()
+        # all that can be proved while this configuration has the camera
+        build.classifier(fresh)
+        build.detector(fresh)
+        build.broker(fresh)
+        return fresh
+
+    config: Config | None = load()
+    orders = Orders(reread)
+    while config is not None:
+        count(config, orders, to_stdout)
+        config = orders.successor()
+    return 0
+
+
+def count(config: Config, orders: Orders, to_stdout: bool) -> None:
+    """Count with one configuration, until the source ends or `orders` say so."""
+    recorded = Path(config.source).exists()
 
     def stopped() -> bool:
-        return bool(signals)
+        # a recording is counted to its end, and not from its beginning again
+        return orders.ended if recorded else orders.stopped()
 
+    cv2.setNumThreads(config.detector.threads)
     classifier = build.classifier(config)
     messages = build.messages(config, classifier.card.id if classifier else None)
     frames = build.frames(config, stopped)
     wake = threading.Event()
     health = Health()
-    recorded = Path(config.source).exists()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(frames))
         outbox = build.outbox(None if to_stdout else config.state_dir, config.outbox)
@@ -127,7 +148,7 @@ def run(config: Config, to_stdout: bool) -> int:
             time_synced=lambda: not recorded and clock_synced(),
         )
         stack.callback(reporter.close)
-        stack.callback(systemd.notify, "STOPPING=1")
+        stack.callback(lambda: systemd.notify("RELOADING=1" if orders.reloading else "STOPPING=1"))
         pipeline = Pipeline(
             detect=build.detector(config),
             tracker=build.tracker(config),
@@ -140,7 +161,6 @@ def run(config: Config, to_stdout: bool) -> int:
         )
         reporter.open(build.info(config, classifier))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
-    return 0
 
 
 def _deliver_rest(courier: Courier, otherwise: str) -> None:
@@ -159,6 +179,7 @@ def forget(config: Config) -> int:
 
 def check(config: Config, path: Path) -> int:
     """Prove each part, a line each on stdout; 0 where all are well, else 2."""
+    cv2.setNumThreads(config.detector.threads)
 
     def model() -> str:
         classifier = build.classifier(config)

@@ -17,7 +17,7 @@ FLOORS = (
         "frames", "rescue", "rest", "idle", "cool", "faces", "blaze", "track", "classify", "count",
         "messages", "outbox", "connection", "lines", "health", "systemd", "config",
     },
-    {"pipeline", "deliver", "publish"},
+    {"pipeline", "deliver", "publish", "orders"},
     {"report", "build"},
     {"__main__"},
 )  # fmt: skip
