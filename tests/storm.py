@@ -9,6 +9,7 @@ Needs mosquitto. Ends with 1 where a window is lost, or where two differ under t
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -69,6 +70,45 @@ class Outcome:
         )
 
 
+def arrived(dashboard: Subscriber) -> list[dict[str, Any]]:
+    """Windows as they came."""
+    return [json.loads(payload) for payload in dashboard.payloads("window")]
+
+
+def ask(state: Path, query: str) -> Any:
+    """One value out of the outbox in a state folder."""
+    with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database:
+        (value,) = database.execute(query).fetchone()
+    return value
+
+
+def judge(dashboard: Subscriber, state: Path) -> Outcome:
+    """What arrived, against what was made."""
+    made = int(ask(state, "SELECT seq FROM counters"))
+    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    differing, in_order, last = 0, True, 0
+    windows = arrived(dashboard)
+    for window in windows:
+        del window["replayed"]
+        key = (window["epoch"], window["seq"])
+        differing += key in newest and newest[key] != window
+        in_order = in_order and window["seq"] <= last + 1
+        last = max(last, window["seq"])
+        newest[key] = window
+    wanted = {(str(ask(state, "SELECT epoch FROM counters")), n + 1) for n in range(made)}
+    rows = [newest[key] for key in sorted(newest)]
+    return Outcome(
+        made=made,
+        arrived=len(newest),
+        lost=len(wanted - set(newest)),
+        differing=differing,
+        again=len(windows) - len(newest),
+        in_order=in_order,
+        people=sum(row["people"]["total"] for row in rows),
+        total=rows[-1]["totals"]["total"] if rows else 0,
+    )
+
+
 class Site:
     """A daemon, its broker and a dashboard, each a process or a client of its own."""
 
@@ -114,42 +154,14 @@ class Site:
 
     def kept(self) -> int:
         """Windows that were not delivered."""
-        return int(self._ask("SELECT count(*) FROM windows"))
-
-    def _ask(self, query: str) -> Any:
-        with sqlite3.connect(self.folder / "state" / "outbox.db") as database:
-            (value,) = database.execute(query).fetchone()
-        database.close()
-        return value
+        return int(ask(self.folder / "state", "SELECT count(*) FROM windows"))
 
     def windows(self) -> list[dict[str, Any]]:
-        return [json.loads(payload) for payload in self.dashboard.payloads("window")]
+        return arrived(self.dashboard)
 
     def outcome(self) -> Outcome:
         """To be asked when all was delivered."""
-        made = int(self._ask("SELECT seq FROM counters"))
-        newest: dict[tuple[str, int], dict[str, Any]] = {}
-        differing, in_order, last = 0, True, 0
-        windows = self.windows()
-        for window in windows:
-            del window["replayed"]
-            key = (window["epoch"], window["seq"])
-            differing += key in newest and newest[key] != window
-            in_order = in_order and window["seq"] <= last + 1
-            last = max(last, window["seq"])
-            newest[key] = window
-        wanted = {(str(self._ask("SELECT epoch FROM counters")), n + 1) for n in range(made)}
-        rows = [newest[key] for key in sorted(newest)]
-        return Outcome(
-            made=made,
-            arrived=len(newest),
-            lost=len(wanted - set(newest)),
-            differing=differing,
-            again=len(windows) - len(newest),
-            in_order=in_order,
-            people=sum(row["people"]["total"] for row in rows),
-            total=rows[-1]["totals"]["total"] if rows else 0,
-        )
+        return judge(self.dashboard, self.folder / "state")
 
     def close(self) -> None:
         self.dashboard.close()
