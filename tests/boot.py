@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 DEBIAN, PYTHON = sys.argv[1:] or ("bookworm", "python3.11")
 BASE = ROOT / "build" / "boot" / DEBIAN
 WHEELS = BASE.with_name(f"{DEBIAN}-wheels")
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,mosquitto,mosquitto-clients"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,procps,mosquitto,mosquitto-clients"
 UNIT = "edge-tally.service"
 TOPICS = "tally/v1/#"
 SECRET = "hunter2"  # of a broker that lives for a minute
@@ -244,7 +244,7 @@ def rights(machine: Machine) -> None:
 def kill(machine: Machine, dashboard: Dashboard) -> None:
     online = len(dashboard.messages("availability"))
     began = time.time()
-    machine.run("kill", "-KILL", machine.show("MainPID"))
+    machine.run("sh", "-c", f"kill -KILL {machine.show('MainPID')}")
     until(lambda: machine.show("NRestarts") == "1", "it is not started again")
     until(lambda: dashboard.came(online) == ["offline", "online"], "no will, or no birth")
     tell("killed", f"offline, and online again after {dashboard.last() - began:.1f} s")
@@ -254,7 +254,7 @@ def freeze(machine: Machine, dashboard: Dashboard) -> None:
     until(lambda: machine.show("ActiveState") == "active", "it is not ready")
     online = len(dashboard.messages("availability"))
     began = time.time()
-    machine.run("kill", "-STOP", machine.show("MainPID"))
+    machine.run("sh", "-c", f"kill -STOP {machine.show('MainPID')}")
     until(lambda: machine.show("NRestarts") == "2", "the watchdog does not bark", 120)
     until(lambda: dashboard.came(online)[-1:] == ["online"], "no birth")
     expect("Watchdog timeout" in machine.journal(), "it was not the watchdog")
@@ -263,6 +263,8 @@ def freeze(machine: Machine, dashboard: Dashboard) -> None:
 
 def reload(machine: Machine, dashboard: Dashboard) -> None:
     online = len(dashboard.messages("availability"))
+    # before it is ready, there is nothing to reload
+    until(lambda: machine.show("ActiveState") == "active", "it is not ready")
     process = machine.show("MainPID")
     configure(machine, seconds=2)
     began = time.time()
