@@ -169,6 +169,9 @@ class Messages:
             "dropped": _sensor(
                 "Windows dropped", "value_json.dropped", health, state_class="total_increasing"
             ),
+            "camera": _problem(
+                "Camera lost", "'ON' if value_json.camera == 'lost' else 'OFF'", health
+            ),
             "refused": _problem(
                 "Topics refused by the broker",
                 "'ON' if value_json.mqtt.refused else 'OFF'",

@@ -60,7 +60,7 @@ class Orders:
 def _has_terminal() -> bool:
     """Whether a terminal controls this process, which SIGHUP then ends as it ends any program."""
     try:
-        os.close(os.open(os.ctermid(), os.O_RDWR | os.O_NOCTTY))
+        os.close(os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY))
     except OSError:
         return False
     return True

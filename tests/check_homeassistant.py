@@ -139,6 +139,7 @@ SHOWN = {
     "temperature": "52.1",
     "outbox": "0",
     "dropped": "0",
+    "camera": "off",
     "refused": "off",
     "throttled": "off",
 }
@@ -160,12 +161,19 @@ def test_a_device_from_its_discovery_to_its_removal(home: HomeAssistant, publish
 
     unwell: dict[str, Any] = {
         "mqtt": {"version": "5", "connects": 2, "refused": ["tally/v1/store-7/lobby/info"]},
+        "camera": "lost",
         "throttled": 0x50005,
         "temperature_c": None,
         "outbox": None,
     }
     publish(device.health(HEALTH | unwell))
-    changed = {"refused": "on", "throttled": "on", "temperature": "unknown", "outbox": "unknown"}
+    changed = {
+        "camera": "on",
+        "refused": "on",
+        "throttled": "on",
+        "temperature": "unknown",
+        "outbox": "unknown",
+    }
     wait_for(lambda: home.states("lobby") == SHOWN | changed, "the problems do not show")
     publish(device.health(HEALTH | {"throttled": 0x50000}))  # it was, and is over
     wait_for(lambda: home.states("lobby")["throttled"] == "off", "the problem stays")

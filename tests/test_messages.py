@@ -40,6 +40,8 @@ HEALTH: dict[str, Any] = {
     "static_faces": 0,
     "temperature_c": 52.1,
     "throttled": 0,
+    "camera": "ok",
+    "blind_s": 0.0,
     "outbox": 0,
     "unsaved": 0,
     "dropped": 0,
@@ -171,7 +173,7 @@ def test_discovery_describes_what_state_and_health_hold() -> None:
             assert component["device_class"] == "problem"
             assert "state_class" not in component
     assert {name for name, c in components.items() if "entity_category" in c} == {
-        "coverage", "fps", "temperature", "outbox", "dropped", "refused", "throttled",
+        "coverage", "fps", "temperature", "outbox", "dropped", "camera", "refused", "throttled",
     }  # fmt: skip
 
 
