@@ -47,14 +47,17 @@ class Machine:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
+        self.leader = 0
         until(self._led, "the container does not start")
         until(self._up, "systemd does not come up", 120)
 
     def _led(self) -> bool:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = children.read_text().split()
-        self.leader = int(pids[-1]) if pids else 0
-        return bool(pids)
+        # others come and go before it
+        for pid in children.read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
+                self.leader = int(pid)
+        return self.leader != 0
 
     def _up(self) -> bool:
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
@@ -155,13 +158,14 @@ def main() -> None:
         machine = Machine(Path(scratch) / "root")
         subprocess.run(["cp", "-a", BASE, machine.folder], check=True)
         furnish(machine.folder)
-        began = time.time()
-        machine.boot()
-        tell("boots", f"{version(machine)} in {time.time() - began:.1f} s")
         try:
+            began = time.time()
+            machine.boot()
+            tell("boots", f"{version(machine)} in {time.time() - began:.1f} s")
             mistreat(machine)
         except SystemExit:
-            print(machine.journal()[-4000:], file=sys.stderr)
+            console = (machine.folder.parent / "console").read_text(errors="replace")
+            print(machine.journal()[-4000:] or console[-4000:], file=sys.stderr)
             raise
         finally:
             machine.halt()
