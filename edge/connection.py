@@ -9,7 +9,9 @@ messages back, once per connection.
 import collections
 import contextlib
 import queue
+import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +30,8 @@ ECHO_S = 5.0
 """For so long after its acknowledgement a message is expected back on MQTT 3.1.1."""
 REFUSED_RETRY_S = 60.0
 """Access rules may be mended while the connection stands: a refused window is tried again."""
+LOOK_S = 1.0
+"""How often it is seen whether a keep-alive is due."""
 NO_ECHO = "acknowledged, but not sent back: this user may not both write and read it"
 UNSUPPORTED = "Unsupported protocol version"
 
@@ -91,6 +95,7 @@ class Connection:
         self._client = broker.client(version)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
+        self._client.on_socket_register_write = self._on_want_write
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
@@ -100,16 +105,44 @@ class Connection:
 
     def run(self) -> None:
         """Connect and stay until the link ends; then `reason` says why."""
+        self._nudge, nudged = socket.socketpair()
+        self._nudge.setblocking(False)
         try:
             self._client.connect(*self._address)
             self._reached = True
             self.reason = "takes the connection but does not speak MQTT"
-            self._client.loop_forever()
+            self._stay(nudged)
         except Exception as error:  # whatever a broker sends must not end the reconnecting
             self.reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         finally:
             self.ended.set()
+            self._nudge.close()
+            nudged.close()
             self._wake()
+
+    def _stay(self, nudged: socket.socket) -> None:
+        """Read and write until the link ends.
+
+        paho's own loop does not keep to one thread: whoever publishes writes to the socket as well,
+        even in the midst of a packet that did not fit into a stalled link.
+        """
+        client = self._client
+        while (link := client.socket()) is not None:
+            write = [link] if client.want_write() else []
+            readable, writable, _ = select.select([link, nudged], write, [], LOOK_S)
+            if nudged in readable:
+                nudged.recv(4096)
+            if link in readable:
+                client.loop_read()
+                while isinstance(link, ssl.SSLSocket) and client.socket() and link.pending():
+                    client.loop_read()
+            if writable and client.socket():
+                client.loop_write()
+            client.loop_misc()
+
+    def _on_want_write(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # nudged often enough, or at its end
+            self._nudge.send(b"!")
 
     def _on_connect(
         self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any

@@ -335,6 +335,29 @@ def test_many_connections_leave_no_sockets_behind(
     assert max(files[4:]) <= max(files[:4])
 
 
+def test_packets_stay_whole_on_a_link_that_takes_no_more(
+    start_delivery: Delivery, mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
+    """Two threads publish more than the sockets' buffers hold."""
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "t/window")
+    link = Proxy(mosquitto.port)
+    outbox, courier, publisher = start_delivery(link.port)
+    wait_for(lambda: publisher.connected, "no connection")
+    for _ in range(5):
+        link.stalled = True
+        for number in range(15):
+            publisher.publish(Message(f"t/state-{number}", "x" * 1_000_000, 1, retain=True))
+            append(outbox, courier, 3)
+        link.stalled = False
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox", 60)
+    wait_for(lambda: len(set(seqs(dashboard))) == 225, "windows are missing")
+    assert publisher.status()["connects"] == 1
+    log = (mosquitto.folder / "mosquitto.log").read_text()
+    assert "error" not in log.lower()
+    link.close()
+
+
 def test_windows_of_an_earlier_run_are_marked_as_replayed(
     start_delivery: Delivery, tmp_path: Path, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
