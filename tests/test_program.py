@@ -265,6 +265,27 @@ def test_a_frozen_daemon_is_offline_within_one_and_a_half_keep_alives(
     wait_for(lambda: dashboard.payloads("availability")[-1] == "online", "does not come back")
 
 
+def test_a_paused_daemon_is_there_but_opens_no_camera(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    # a camera that is not there would be told as lost
+    source = "v4l2:/dev/video99"
+    config = configure(source=source, paused=True, window={"seconds": 1}, mqtt=mqtt)
+    daemon = start("run", "--config", config)
+    wait_for(lambda: len(dashboard.payloads("window")) > 1, "time does not pass")
+    assert {window["coverage"] for window in map(json.loads, dashboard.payloads("window"))} == {0}
+    assert json.loads(dashboard.payloads("health")[-1])["camera"] == "resting"
+    assert dashboard.payloads("availability") == ["online"]
+    daemon.terminate()
+    assert daemon.wait(10) == 0
+
+
 def test_systemd_is_told(
     configure: Configure, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
