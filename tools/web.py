@@ -171,7 +171,11 @@ def page(eye: Eye, examples: Sequence[Path]) -> gr.Blocks:
                     picture = gr.File(label="Picture", elem_id="picture", height=150)
                 with gr.Tab("Webcam"):
                     webcam = gr.Image(
-                        label="Webcam", sources=["webcam"], type="filepath", buttons=[]
+                        label="Webcam",
+                        sources=["webcam"],
+                        type="filepath",
+                        buttons=[],
+                        webcam_options=gr.WebcamOptions(mirror=False),
                     )
                 example = gr.Dataset(
                     components=[gr.Image(render=False)],
@@ -182,7 +186,6 @@ def page(eye: Eye, examples: Sequence[Path]) -> gr.Blocks:
                     elem_id="examples",
                 )
             with gr.Column(elem_id="result"):
-
                 # one at a time: an interpreter cannot do two things at once
                 @gr.render([picture, model], concurrency_limit=1)  # type: ignore[untyped-decorator]
                 def result(file: str | None, name: str) -> None:
@@ -242,7 +245,9 @@ def serve(eye: Eye, host: str, port: int) -> None:
             prevent_thread_lock=True,
         )
         print(f"{url}   Ctrl-C ends it", flush=True)
-        done.wait()
+        # in slices: a signal that comes to another thread does not end a wait
+        while not done.wait(0.5):
+            pass
         blocks.close(verbose=False)
 
 
@@ -267,17 +272,17 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
     parser.add_argument("--port", type=int, default=7860)
     args = parser.parse_args()
+    if not is_loopback(args.host):
+        print(
+            "web: WARNING: anyone on the network can send pictures to this program, unencrypted",
+            file=sys.stderr,
+        )
     try:
         socket.create_server((args.host, args.port)).close()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         print(f"web: cannot listen on {args.host} port {args.port} ({reason})", file=sys.stderr)
         return 2
-    if not is_loopback(args.host):
-        print(
-            "web: WARNING: anyone on the network can send pictures to this program, unencrypted",
-            file=sys.stderr,
-        )
     try:
         config = load_config(args.config)
         cv2.setNumThreads(config.detector.threads)
