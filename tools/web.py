@@ -33,6 +33,8 @@ EXAMPLE_S = 53.0
 """A moment of the demo's scene with three people in view."""
 FORGET_EVERY_S, FORGET_AFTER_S = 30, 270
 """How often the server looks for pictures to delete, and how old they are then."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+"""What is read; for others Pillow may start programs."""
 MOST = "50mb"
 """Largest file that may be sent."""
 COLOURS = {"female": "#c2185b", "male": "#1565c0", UNKNOWN: "#616161"}
@@ -123,7 +125,7 @@ def find_models(config: Config, folders: Sequence[Path]) -> list[Path]:
 def read(path: Path) -> Image.Image:
     """The picture in a file, upright and in R G B. Raises PictureError."""
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             return ImageOps.exif_transpose(file).convert("RGB")
     except FileNotFoundError as error:
         raise PictureError(f"{path.name} has been deleted by now. Choose it again.") from error
@@ -131,7 +133,7 @@ def read(path: Path) -> Image.Image:
         raise PictureError(f"{path.name} has too many pixels. Choose a smaller picture.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise PictureError(
-            f"{path.name} is not a picture that can be read. Choose a JPEG, PNG, WebP or GIF file."
+            f"{path.name} is not a picture that can be read. Choose one of {', '.join(FORMATS)}."
         ) from error
 
 
@@ -219,9 +221,9 @@ def show(eye: Eye, file: Path | None, model: str) -> None:
 
 
 def serve(eye: Eye, host: str, port: int) -> None:
-    """Serve the page until SIGINT or SIGTERM."""
+    """Serve the page until it is told to stop."""
     done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: done.set())
     with tempfile.TemporaryDirectory(prefix="edge-tally-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = f"{folder}/pictures"
