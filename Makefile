@@ -2,6 +2,7 @@
 # make demo    see it at work; Ctrl-C ends it
 # make tools   what the tools for training and evaluation need
 # make onnx    and what tools/quantize.py needs for ONNX files
+# make web     what tools/web.py needs, the page to try models on
 # make test    install what the tests need and run all checks
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # exact versions of everything, an older TensorFlow among them
 ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 
-.PHONY: setup demo tools onnx test programs clean
+.PHONY: setup demo tools onnx web test programs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -25,6 +26,8 @@ tools: $(VENV)/.tools
 onnx: tools
 	$(PIP) --editable '.[onnx]'
 	$(ONNX2TF)
+
+web: $(VENV)/.web
 
 test: programs $(VENV)/.tests
 	@PATH="$(abspath $(BIN)):$$PATH" tools/check
@@ -46,7 +49,11 @@ $(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[broker,tools]'
 	@touch $@ $(VENV)/.setup
 
+$(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[broker,web]'
+	@touch $@ $(VENV)/.setup
+
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[broker,tools,onnx,tests]'
+	$(PIP) --editable '.[broker,tools,onnx,web,tests]'
 	$(ONNX2TF)
-	@touch $@ $(VENV)/.setup $(VENV)/.tools
+	@touch $@ $(VENV)/.setup $(VENV)/.tools $(VENV)/.web

@@ -1,0 +1,300 @@
+"""A page on this machine to try models on: pictures and the webcam, with the daemon's own parts.
+
+python tools/web.py
+"""
+
+import argparse
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import gradio as gr
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from edge import build
+from edge.cameras import frame_of
+from edge.classify import Classifier
+from edge.config import Config, load_config
+from edge.errors import ConfigError, EdgeError, ModelError
+from edge.records import LABELS, UNKNOWN, Box, View
+from edge.scene import PEOPLE, Scene
+
+MODELS = Path("models")
+EXAMPLE_S = 53.0
+"""A moment of the demo's scene with three people in view."""
+FORGET_EVERY_S, FORGET_AFTER_S = 30, 270
+"""How often the server looks for pictures to delete, and how old they are then."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+"""What is read; for others Pillow may start programs."""
+MOST = "50mb"
+"""Largest file that may be sent."""
+COLOURS = {"female": "#c2185b", "male": "#1565c0", UNKNOWN: "#616161"}
+
+ABOUT = """
+# Edge Tally: try a model
+
+The daemon's own code looks for faces and asks the model about each one. The daemon asks several
+times about a person, this page once. Gender is **estimated from appearance**; it can be wrong.
+
+Pictures go to the program that serves this page and nowhere else. It keeps them in a folder of its
+own, deletes them there after five minutes, and the whole folder when it ends.
+"""
+
+
+class PictureError(EdgeError):
+    """A file that cannot be looked at; its text is shown on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One face of a picture, and what a model makes of it."""
+
+    box: Box
+    probabilities: dict[str, float]
+    """By label; they add up to 1."""
+    label: str
+    """`female`, `male` or `unknown`."""
+
+
+class Eye:
+    """The daemon's detector with one or more models."""
+
+    def __init__(self, config: Config, models: Sequence[Path]) -> None:
+        """Open what can be opened and name the rest on stderr.
+
+        Raises ModelError where no model is left, EdgeError where the detector cannot be made.
+        """
+        # one picture has nothing to do with the one before
+        detector = config.detector.model_copy(update={"idle": False})
+        self._detect = build.detector(config.model_copy(update={"detector": detector}))
+        self._view = View(gray_width=config.detector.width)
+        self._min_confidence = config.classifier.min_confidence
+        self.models: dict[str, Classifier] = {}
+        """By the path of the file."""
+        for model in models:
+            settings = config.classifier.model_copy(update={"model": model, "gender": True})
+            try:
+                classifier = build.classifier(config.model_copy(update={"classifier": settings}))
+            except ModelError as error:
+                print(f"web: left out: {error}", file=sys.stderr)
+                continue
+            assert classifier is not None  # gender is on
+            self.models[str(model)] = classifier
+        if not self.models:
+            raise ModelError("no model can be used; tools/quantize.py makes one")
+
+    def look(self, picture: Image.Image, model: str) -> list[Seen]:
+        """The faces of an R G B picture, left to right."""
+        classify = self.models[model]
+        image = np.ascontiguousarray(np.asarray(picture, np.uint8)[:, :, ::-1])
+        frame = frame_of(0, 0.0, 0.0, image, self._view)
+        seen = []
+        for face in self._detect(frame, ()):
+            crop = classify.preprocessing.crop(image, face.box, face.roll)
+            (row,) = classify([crop])
+            probabilities = dict(zip(LABELS, map(float, row), strict=True))
+            likelier = max(LABELS, key=lambda label: probabilities[label])
+            sure = probabilities[likelier] >= self._min_confidence
+            seen.append(Seen(face.box, probabilities, likelier if sure else UNKNOWN))
+        return seen
+
+
+def find_models(config: Config, folders: Sequence[Path]) -> list[Path]:
+    """The configured model, then every .tflite file below `folders` with a JSON beside it.
+
+    Raises ConfigError where one of `folders` holds none.
+    """
+    found = [config.classifier.model]
+    for folder in folders:
+        files = [file for file in folder.rglob("*.tflite") if file.with_suffix(".json").is_file()]
+        if not files:
+            raise ConfigError(f"--models {folder}: holds no .tflite file with a .json beside it")
+        found += sorted(files)
+    return list({file.resolve(): file for file in reversed(found)}.values())[::-1]
+
+
+def read(path: Path) -> Image.Image:
+    """The picture in a file, upright and in R G B. Raises PictureError."""
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError as error:
+        raise PictureError(f"{path.name} has been deleted by now. Choose it again.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path.name} has too many pixels. Choose a smaller picture.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PictureError(
+            f"{path.name} is not a picture that can be read. Choose one of {', '.join(FORMATS)}."
+        ) from error
+
+
+def annotated(picture: Image.Image, seen: Sequence[Seen]) -> Image.Image:
+    """The picture with a numbered box around each face."""
+    drawn = picture.copy()
+    pen = ImageDraw.Draw(drawn)
+    line = max(2, round(max(drawn.size) / 300))
+    font = ImageFont.load_default(6 * line)
+    for number, face in enumerate(seen, start=1):
+        box, colour = face.box, COLOURS[face.label]
+        pen.rectangle((box.x, box.y, box.x + box.w, box.y + box.h), outline=colour, width=line)
+        # above the box where there is room, else at its top
+        at = box.x + line, max(box.y - line, 8 * line)
+        text = f"{number} {face.label}"
+        left, top, right, _ = pen.textbbox(at, text, font, anchor="ls")
+        pen.rectangle((left - line, top - line, right + line, at[1] + line), fill=colour)
+        pen.text(at, text, "white", font, anchor="ls")
+    return drawn
+
+
+def page(eye: Eye, examples: Sequence[Path]) -> gr.Blocks:
+    """All that the browser shows."""
+    choices = [(f"{name} ({model.card.id})", name) for name, model in eye.models.items()]
+    blocks = gr.Blocks(
+        title="Edge Tally: try a model",
+        analytics_enabled=False,
+        delete_cache=(FORGET_EVERY_S, FORGET_AFTER_S),
+    )
+    with blocks:
+        gr.Markdown(ABOUT)
+        with gr.Row():
+            with gr.Column():
+                model = gr.Dropdown(choices, label="Model", elem_id="model")
+                with gr.Tab("Picture"):
+                    # any file is taken, so that `read` can say what is wrong with it
+                    picture = gr.File(label="Picture", elem_id="picture", height=150)
+                with gr.Tab("Webcam"):
+                    webcam = gr.Image(
+                        label="Webcam",
+                        sources=["webcam"],
+                        type="filepath",
+                        buttons=[],
+                        webcam_options=gr.WebcamOptions(mirror=False),
+                    )
+                example = gr.Dataset(
+                    components=[gr.Image(render=False)],
+                    samples=[[str(file)] for file in examples],
+                    samples_per_page=len(examples),
+                    type="index",
+                    label="Examples: averages of many faces, so nobody's",
+                    elem_id="examples",
+                )
+            with gr.Column(elem_id="result"):
+                # one at a time: an interpreter cannot do two things at once
+                @gr.render([picture, model], concurrency_limit=1)  # type: ignore[untyped-decorator]
+                def result(file: str | None, name: str) -> None:
+                    show(eye, None if file is None else Path(file), name)
+
+        example.click(lambda index: str(examples[index]), example, picture)
+        webcam.input(lambda file: file, webcam, picture)
+    return blocks
+
+
+def show(eye: Eye, file: Path | None, model: str) -> None:
+    """The column of results: a line of text, the picture with its boxes, and bars for each face."""
+    if file is None:
+        gr.Markdown("Choose a picture, or an example.")
+        return
+    try:
+        picture = read(file)
+    except PictureError as error:
+        gr.Markdown(f"**{error}**")
+        return
+    seen = eye.look(picture, model)
+    gr.Markdown(
+        f"Faces: {len(seen)}"
+        if seen
+        else "**No face was found.** The daemon sees faces that look into the camera, upright and "
+        "not too small."
+    )
+    gr.Image(annotated(picture, seen), label="Faces", format="jpeg", buttons=["fullscreen"])
+    for number, face in enumerate(seen, start=1):
+        gr.Label(face.probabilities, label=f"{number} {face.label}", show_heading=False)
+
+
+def serve(eye: Eye, host: str, port: int) -> None:
+    """Serve the page until it is told to stop."""
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: done.set())
+    with tempfile.TemporaryDirectory(prefix="edge-tally-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = f"{folder}/pictures"
+        group = Path(folder) / "group.png"
+        cv2.imwrite(str(group), Scene().draw(EXAMPLE_S))
+        blocks = page(eye, [group, *sorted(PEOPLE.glob("*.jpg"))])
+        # Gradio calls itself to see whether it is up; that must not go through a proxy
+        os.environ["NO_PROXY"] = "*"
+        _, url, _ = blocks.launch(
+            server_name=host,
+            server_port=port,
+            share=False,
+            run_history=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            ssr_mode=False,
+            max_file_size=MOST,
+            footer_links=[],
+            allowed_paths=[str(PEOPLE)],
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+        print(f"{url}   Ctrl-C ends it", flush=True)
+        # in slices: a signal that comes to another thread does not end a wait
+        while not done.wait(0.5):
+            pass
+        blocks.close(verbose=False)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument(
+        "--models",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="more models, besides those in models/; may be given several times",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
+    parser.add_argument("--port", type=int, default=7860)
+    args = parser.parse_args()
+    if not is_loopback(args.host):
+        print(
+            "web: WARNING: anyone on the network can send pictures to this program, unencrypted",
+            file=sys.stderr,
+        )
+    try:
+        socket.create_server((args.host, args.port)).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"web: cannot listen on {args.host} port {args.port} ({reason})", file=sys.stderr)
+        return 2
+    try:
+        config = load_config(args.config)
+        cv2.setNumThreads(config.detector.threads)
+        eye = Eye(config, find_models(config, [MODELS, *args.models]))
+        serve(eye, args.host, args.port)
+    except EdgeError as error:
+        print(f"web: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
