@@ -144,7 +144,7 @@ def labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
             )
         )
         axes.annotate(
-            f"{look.label} {look.confidence:.0%}",
+            f"{look.label} {look.confidence:.2f}",
             (max(0, box.x), max(0, box.y)),
             (0, 3 if box.y > 20 else -3),
             textcoords="offset points",

@@ -97,6 +97,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             return super().http_error_302(req, fp, code, msg, headers)
         except urllib.error.HTTPError as error:
             if error.fp is fp:  # it refused to follow; else the next address answered so
+                error.close()
                 reason = f"redirects more than {MAX_REDIRECTS} times, in a circle, or off the web"
                 raise PictureError(reason) from error
             raise
@@ -129,6 +130,7 @@ def _answer(url: str, timeout_s: float) -> bytes:
         with _opener().open(url, timeout=timeout_s) as response:
             return _body(response.headers, response.read)
     except urllib.error.HTTPError as error:
+        error.close()
         raise PictureError(f"answers {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise PictureError(f"cannot be fetched ({error.reason})") from error

@@ -77,12 +77,12 @@ def items(source: str, timeout_s: float) -> list[Item]:
 
 
 def _truths(pictures: Pictures) -> dict[str, str]:
-    """The label of each picture in a data set; nothing for pictures in no known layout."""
+    """The label of each picture where they are a data set; else nothing."""
     try:
-        layout = recognise(pictures)
+        entries = LAYOUTS[recognise(pictures)].read(pictures)
     except DataError:
         return {}
-    return {entry.member: LABELS[entry.label] for entry in LAYOUTS[layout].read(pictures)}
+    return {entry.member: LABELS[entry.label] for entry in entries}
 
 
 def look_at(
@@ -168,7 +168,7 @@ def save_mistakes(seen: Iterable[Seen], path: Path) -> None:
         print(f"no mistakes: {path} is not written")
         return
     wrong.sort(key=lambda mistake: -mistake[0].confidence)
-    faces = [(m.crop, f"{m.label} {m.confidence:.0%}\n{name[-22:]}") for m, name in wrong[:WORST]]
+    faces = [(m.crop, f"{m.label} {m.confidence:.2f}\n{name[-22:]}") for m, name in wrong[:WORST]]
     more = f", the surest {WORST}" if len(wrong) > WORST else ""
     drawing.save_sheet(faces, f"called wrongly: {len(wrong)}{more}", path)
 
@@ -191,7 +191,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.timeout <= 0:
         parser.error("--timeout must be more than 0")
-    if args.csv and any(args.csv == beside(Path(s)) for s in args.sources):
+    if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in args.sources]:
         parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
     silence_opencv()
 
