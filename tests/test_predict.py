@@ -13,8 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import picture
+import predict
 import pytest
 from conftest import MODEL, tool
+from layouts import DataError
 from picture import PictureError
 from PIL import Image
 
@@ -266,18 +268,20 @@ def test_a_cut_picture_is_broken() -> None:
         picture.decode(header)
 
 
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r": holds no pictures$"):
+        predict.items(str(tmp_path), 1)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "expected"),
     [
         (["none.jpg"], 1, "skipped: none.jpg cannot be read (No such file or directory)"),
-        (["docs"], 2, "predict: docs: holds no pictures"),
         (["README.md", "--mistakes", "x.png"], 2, "--mistakes needs a folder with female and male"),
         (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),
         (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),
-        (["a.jpg", "--timeout", "0"], 2, "--timeout must be more than 0"),
         (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
         (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
-        (["GROUP", "--save", "README.md/x.png"], 1, "README.md/x.png: cannot be written"),
         (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
         (["GROUP", "--csv", "none/x.csv"], 1, "none/x.csv: cannot be written (No such file"),
     ],

@@ -18,6 +18,8 @@ from edge.records import LABELS, UNKNOWN, Frame, Image, Track
 COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 180)}
 """B, G, R of a box by its label."""
 DPI = 100
+WINDOW_PX = 1000
+"""Longer side of a window for a picture, at most."""
 LONGEST_GAP_S = 5.0
 """A camera that gives no picture for longer than this stands still for no longer in a film."""
 COLUMNS = 8
@@ -41,16 +43,19 @@ def annotated(frame: Frame, tracks: Sequence[Track]) -> Image:
 
 def captioned(picture: Image, text: str) -> Image:
     """The same picture with a line of white text on a dark strip along its lower edge."""
-    height = picture.shape[0]
-    picture[max(0, height - 22) :] //= 4
-    _write(picture, text, 6, height - 7, (255, 255, 255))
+    height, width = picture.shape[:2]
+    scale = width / 640
+    picture[max(0, height - round(22 * scale)) :] //= 4
+    _write(picture, text, round(6 * scale), height - round(7 * scale), (255, 255, 255), scale)
     return picture
 
 
-def _write(picture: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
-    cv2.putText(
-        picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, lineType=cv2.LINE_AA
-    )
+def _write(
+    picture: Image, text: str, x: int, y: int, colour: tuple[int, int, int], scale: float = 1
+) -> None:
+    thick = max(1, round(scale))
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
+    cv2.putText(picture, text, (x, y), font, size, colour, thick, cv2.LINE_AA)
 
 
 class Film:
@@ -127,47 +132,59 @@ def need_screen() -> None:
 # single pictures
 
 
-def labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
-    """A B G R picture with its faces, point for pixel; those not sure are grey and dashed."""
+def save_labelled(image: Image, looks: Sequence[Look], path: Path) -> None:
+    """Write the picture with its faces, pixel for pixel. Raises EdgeError where that cannot be."""
+    figure = Figure(dpi=DPI)
+    _draw_labelled(image, looks, figure)
+    _save(figure, path)
+
+
+def show_labelled(image: Image, looks: Sequence[Look], title: str) -> None:
+    """Show it in a window until the user closes that; a large one is made to fit."""
+    figure = plt.figure(title, dpi=DPI / _enlarged(image))
+    _draw_labelled(image, looks, figure)
+    plt.show()
+    plt.close(figure)
+
+
+def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
+    """A B G R picture and a box for each face; of those not sure, dashed and grey."""
     height, width = image.shape[:2]
     figure.set_size_inches(width / DPI, height / DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.imshow(image[:, :, ::-1], aspect="auto")
+    larger = _enlarged(image)
     for look in looks:
-        colour = _rgb(look.label)
+        box, colour = look.box, _rgb(look.label)
         line = "--" if look.label == UNKNOWN else "-"
-        place, box = (look.box.x, look.box.y), look.box
         axes.add_patch(
             Rectangle(
-                place, box.w, box.h, fill=False, edgecolor=colour, linewidth=2, linestyle=line
+                (box.x, box.y),
+                box.w,
+                box.h,
+                fill=False,
+                edgecolor=colour,
+                linewidth=2 * larger,
+                linestyle=line,
             )
         )
+        above = box.y > 20 * larger
         axes.annotate(
             f"{look.label} {look.confidence:.2f}",
             (max(0, box.x), max(0, box.y)),
-            (0, 3 if box.y > 20 else -3),
+            (0, 3 if above else -3),
             textcoords="offset points",
-            verticalalignment="bottom" if box.y > 20 else "top",
-            fontsize=9,
+            verticalalignment="bottom" if above else "top",
+            fontsize=9 * larger,
             color="black",
-            bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5},
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5 * larger},
         )
 
 
-def save_labelled(image: Image, looks: Sequence[Look], path: Path) -> None:
-    """Write it as a picture. Raises EdgeError where that cannot be."""
-    figure = Figure(dpi=DPI)
-    labelled(image, looks, figure)
-    _save(figure, path)
-
-
-def show_labelled(image: Image, looks: Sequence[Look], title: str) -> None:
-    """Show it in a window until the user closes that."""
-    figure = plt.figure(title, dpi=DPI)
-    labelled(image, looks, figure)
-    plt.show()
-    plt.close(figure)
+def _enlarged(image: Image) -> float:
+    """How many times larger than a window the picture is, so that its labels can be read there."""
+    return max(1.0, max(image.shape[:2]) / WINDOW_PX)
 
 
 def save_sheet(faces: Sequence[tuple[Image, str]], title: str, path: Path) -> None:
