@@ -20,7 +20,7 @@ from layouts import DataError
 from picture import PictureError
 from PIL import Image
 
-FACES = {"female": (8, "female_01"), "male": (8, "male_01")}
+from edge.records import LABELS
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +28,10 @@ def webfaces(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few real faces under female/ and male/."""
     folder = tmp_path_factory.mktemp("labelled") / "faces"
     archive = zipfile.ZipFile(shared / "datasets" / "webfaces.zip")
-    for gender, (number, start) in FACES.items():
+    for gender in LABELS:
         (folder / gender).mkdir(parents=True)
-        names = [n for n in archive.namelist() if n.startswith(f"webfaces/{start}")]
-        for name in sorted(names)[:number]:
+        names = [n for n in archive.namelist() if n.startswith(f"webfaces/{gender}_01")]
+        for name in sorted(names)[:8]:
             (folder / gender / Path(name).name).write_bytes(archive.read(name))
     return folder
 
@@ -183,11 +183,15 @@ def test_a_labelled_folder(webfaces: Path, tmp_path: Path) -> None:
     )
     drawn = cv2.imread(str(sheet))
     assert drawn.shape[0] > 200
-    # the mistake itself is on it: the daemon's judge sees its face
-    assert drawn[:, :170].std() > 40
-    assert drawn[60:, 170:].std() < 1
-    run = tool("predict", webfaces, "--json", "--mistakes", tmp_path / "none.png")
-    assert "no mistakes" in run.stdout
+    assert drawn[:, :160].std() > 40  # the one face, at the left
+    assert drawn[60:, 160:].std() < 1  # and no other
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in webfaces.glob("*/*"):
+            archive.write(file, file.relative_to(webfaces))
+    run = tool("predict", packed, "--json", "--mistakes", tmp_path / "none.png")
+    assert "no mistakes" in run.stderr
+    assert len([json.loads(line) for line in run.stdout.splitlines()]) == 16
     assert not (tmp_path / "none.png").exists()
 
 
@@ -205,14 +209,16 @@ def test_a_picture_from_the_web(web: str, path: str) -> None:
         ("off", "redirects more than 5 times, in a circle, or off the web"),
         ("page", "is no picture but text/html"),
         ("lie.png", "is no picture (JPEG, PNG, BMP, WEBP)"),
-        ("short.png", r"ended after 5000 of \d+ bytes"),
+        ("short.png", "ended after 5000 of "),
         ("huge.png", "has more than 32 MiB"),
         ("endless.png", "has more than 32 MiB"),
     ],
 )
 def test_what_the_web_answers_instead(web: str, path: str, reason: str) -> None:
-    with pytest.raises(PictureError, match=rf"^{reason}$".replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(PictureError) as caught:
         picture.decode(picture.fetch(f"{web}/{path}", 5))
+    assert str(caught.value).startswith(reason)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_answer_that_never_ends(web: str) -> None:
@@ -226,15 +232,16 @@ def test_an_answer_that_never_ends(web: str) -> None:
     ("url", "reason"),
     [
         ("file:///etc/hostname", "only http:// and https:// are fetched"),
-        ("http://127.0.0.1:1/a.png", "cannot be fetched (.*refused.*)"),
+        ("http://127.0.0.1:1/a.png", "cannot be fetched ([Errno 111] Connection refused)"),
         ("http:///a.png", "cannot be fetched (no host given)"),
         ("http://[half/a.png", "cannot be fetched"),
         ("http://127.0.0.1/a b.png", "cannot be fetched"),
     ],
 )
 def test_addresses_that_lead_nowhere(url: str, reason: str) -> None:
-    with pytest.raises(PictureError, match=reason.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(PictureError) as caught:
         picture.fetch(url, 5)
+    assert str(caught.value).startswith(reason)
 
 
 def test_the_web_by_the_command_line(web: str) -> None:

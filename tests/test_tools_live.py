@@ -62,6 +62,16 @@ def test_a_film_runs_as_fast_as_its_frames_came(tmp_path: Path) -> None:
     assert shades == [0, 1, 2, 2, 4] + [5] * 50
 
 
+def test_the_second_frame_tells_how_fast_a_film_runs(tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+    film = Film(out)
+    for number in range(6):
+        film(np.full((64, 64, 3), 40 * number, np.uint8), number / 25)
+    film.close()
+    assert [round(frame.mean() / 40) for frame in frames(out)] == [1, 2, 3, 4, 5]
+    assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 25
+
+
 @pytest.mark.parametrize(
     ("args", "code", "expected"),
     [

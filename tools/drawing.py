@@ -62,6 +62,7 @@ class Film:
     """Writes pictures as a clip that runs as fast as they came."""
 
     closed = False
+    """Nobody can close it, unlike a `Screen`."""
 
     def __init__(self, path: Path, fps: float | None = None) -> None:
         """Without `fps` the second picture tells how fast they come, and the first is left out."""
@@ -75,12 +76,13 @@ class Film:
 
         Raises EdgeError where the file cannot be written.
         """
-        passed = 0.0 if self._last is None else mono - self._last
-        first, self._last = self._last is None, mono
         if self._fps is None:
-            if not first:
-                self._fps = 1 / passed
-            return
+            if self._last is None:
+                self._last = mono
+                return
+            self._fps, self._last = 1 / (mono - self._last), mono
+        passed = 0.0 if self._last is None else mono - self._last
+        self._last = mono
         if self._writer is None:
             height, width = picture.shape[:2]
             code = cv2.VideoWriter.fourcc(*"mp4v")

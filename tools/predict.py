@@ -165,7 +165,7 @@ def save_mistakes(seen: Iterable[Seen], path: Path) -> None:
         if one.truth and one.main and one.main.label not in (one.truth, UNKNOWN)
     ]
     if not wrong:
-        print(f"no mistakes: {path} is not written")
+        print(f"no mistakes: {path} is not written", file=sys.stderr)
         return
     wrong.sort(key=lambda mistake: -mistake[0].confidence)
     faces = [(m.crop, f"{m.label} {m.confidence:.2f}\n{name[-22:]}") for m, name in wrong[:WORST]]
