@@ -18,12 +18,10 @@ class Look:
     """One face and what the model says of it."""
 
     box: Box
-    guess: str
-    """The likelier of `edge.records.LABELS`."""
-    confidence: float
-    """Its probability, 0.5 to 1."""
     label: str
-    """`guess`, or `unknown` where the confidence is too low to count as that."""
+    """The likelier of `edge.records.LABELS`; `unknown` where the confidence is too low."""
+    confidence: float
+    """Probability of the likelier label, 0.5 to 1."""
     crop: Image
     """What the model saw, R G B or grey."""
 
@@ -44,6 +42,7 @@ class Looker:
         self._view = View(gray_width=config.detector.width)
 
     def __call__(self, image: Image) -> list[Look]:
+        """Where nothing is found, it is looked for again with room around the picture."""
         faces = self._find(image) or [
             dataclasses.replace(face, box=facedata.without_room(face.box, image))
             for face in self._find(facedata.with_room(image))
@@ -57,6 +56,6 @@ class Looker:
         crop = self._classify.preprocessing.crop(image, face.box, face.roll)
         (probabilities,) = self._classify([crop])
         best = int(probabilities.argmax())
-        confidence, guess = float(probabilities[best]), LABELS[best]
-        label = guess if confidence >= self._min_confidence else UNKNOWN
-        return Look(face.box, guess, confidence, label, crop)
+        confidence = float(probabilities[best])
+        label = LABELS[best] if confidence >= self._min_confidence else UNKNOWN
+        return Look(face.box, label, confidence, crop)
