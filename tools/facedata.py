@@ -164,15 +164,29 @@ def bar(items: Iterator[T], number: int, what: str) -> Iterator[T]:
 
 
 def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
-    # Haar needs some room around a face, which pictures cut close to it lack
-    edge = max(image.shape[:2]) // 4
-    padded = cv2.copyMakeBorder(image, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
-    gray = cv2.cvtColor(padded, cv2.COLOR_BGR2GRAY)
-    faces = detect(Frame(0, 0.0, 0.0, np.asarray(padded, np.uint8), np.asarray(gray, np.uint8)))
+    padded = with_room(image)
+    gray = np.asarray(cv2.cvtColor(padded, cv2.COLOR_BGR2GRAY), np.uint8)
+    faces = detect(Frame(0, 0.0, 0.0, padded, gray))
     if not faces:
         return None
-    box = max(faces, key=lambda face: face.box.w).box
+    return without_room(max(faces, key=lambda face: face.box.w).box, image)
+
+
+def with_room(image: Image) -> Image:
+    """The picture with a margin: Haar needs some, which pictures cut close to the face lack."""
+    edge = _room(image)
+    padded = cv2.copyMakeBorder(image, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8)
+
+
+def without_room(box: Box, image: Image) -> Box:
+    """Where a box of the picture `with_room` lies in the `image` itself."""
+    edge = _room(image)
     return dataclasses.replace(box, x=box.x - edge, y=box.y - edge)
+
+
+def _room(image: Image) -> int:
+    return max(image.shape[:2]) // 4
 
 
 def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = None) -> Image:

@@ -8,13 +8,13 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import cv2
-import matplotlib.pyplot as plt
 import visits
-from matplotlib.image import AxesImage
+from drawing import Film, Screen, annotated
 from visits import Figures, Seen
 
 from edge import build
@@ -23,9 +23,6 @@ from edge.errors import EdgeError
 from edge.health import STAGES, Health
 from edge.pipeline import Pipeline
 from edge.records import LABELS, UNKNOWN, Frame, People, Track, Visit, Window
-
-COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 180)}
-"""B, G, R of a box by the label that its votes give so far."""
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
 
@@ -86,72 +83,14 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
     return Replay(seen, windows, health.frames_total, elapsed, busy_ms)
 
 
-class Film:
-    """Writes an annotated clip: a box around each face, its track's number and label so far."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._first: Frame | None = None
-        self._writer: cv2.VideoWriter | None = None
-
-    def __call__(self, frame: Frame, tracks: Sequence[Track]) -> None:
-        if self._first is None:  # the second one tells how fast they follow
-            self._first = frame
-            return
-        if self._writer is None:
-            height, width = frame.image.shape[:2]
-            fps = 1 / (frame.mono - self._first.mono)
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), code, fps, (width, height))
-            if not self._writer.isOpened():
-                raise EdgeError(f"{self._path}: cannot be written as a video; name an .mp4 file")
-        self._writer.write(annotated(frame, tracks))
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
-
-
-class Screen:
-    """Shows each annotated frame in a window."""
-
-    def __init__(self) -> None:
-        """Raises EdgeError where there is no screen."""
-        if plt.get_backend().lower() == "agg":
-            raise EdgeError("--show: there is no screen here; --save writes a clip instead")
-        self._shown: AxesImage | None = None
-
-    def __call__(self, frame: Frame, tracks: Sequence[Track]) -> None:
-        picture = annotated(frame, tracks)[:, :, ::-1]
-        if self._shown is None:
-            _, axes = plt.subplots(num="replay", figsize=(10, 6), layout="constrained")
-            axes.set_axis_off()
-            self._shown = axes.imshow(picture)
-        self._shown.set_data(picture)
-        plt.pause(0.001)
-
-    def close(self) -> None:
-        plt.close("replay")
-
-
-def annotated(frame: Frame, tracks: Sequence[Track]) -> cv2.typing.MatLike:
-    """The picture with a box for each track seen in it."""
-    picture = frame.image.copy()
-    for track in tracks:
-        label = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
-        text = "static" if track.static else f"{track.id} {label if track.confirmed else '?'}"
-        x, y, w, h = (round(v) for v in (track.box.x, track.box.y, track.box.w, track.box.h))
-        cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[label], 2)
-        cv2.putText(
-            picture, text, (x, max(12, y - 5)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, COLOURS[label], 1
-        )
-    return picture
+def _draw(view: Film | Screen, frame: Frame, tracks: Sequence[Track]) -> None:
+    view(annotated(frame, tracks), frame.mono)
 
 
 def show(clip: str, run: Replay, figures: Figures | None) -> None:
     """One block per clip."""
     print(Path(clip).name)
-    print(f"  counted   {_split(run.people)} in {run.frames} frames")
+    print(f"  counted   {split(run.people)} in {run.frames} frames")
     if figures is None:
         return
     print(f"  people    {figures.people}")
@@ -171,7 +110,8 @@ def show(clip: str, run: Replay, figures: Figures | None) -> None:
     print(f"  accuracy  {figures.accuracy:.3f} as MOTA, {figures.f1:.3f} as IDF1, over visits")
 
 
-def _split(people: People) -> str:
+def split(people: People) -> str:
+    """All, and how many of each label."""
     parts = ", ".join(f"{getattr(people, label)} {label}" for label in (*LABELS, UNKNOWN))
     return f"{people.total} ({parts})"
 
@@ -196,11 +136,12 @@ def main() -> int:
     view: Film | Screen | None = None
     try:
         if args.save or args.show:
-            view = Film(args.save) if args.save else Screen()
+            view = Film(args.save) if args.save else Screen("replay")
+        draw = partial(_draw, view) if view else None
         for clip in args.clips:
             config = configured(args.config, clip)
             truth = None if args.truth is None else visits.read_truth(args.truth, clip)
-            run = replay(config, args.every, view)
+            run = replay(config, args.every, draw)
             show(clip, run, None if truth is None else visits.compare(run.seen, truth))
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)

@@ -1,0 +1,103 @@
+"""Watch the real pipeline at work on a camera or clip: boxes, labels, speed, running counts.
+
+python tools/live.py auto
+python tools/live.py clip.mp4 --save seen.mp4
+"""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import takewhile
+from pathlib import Path
+
+from drawing import Film, Screen, annotated, captioned
+from replay import configured, split
+
+from edge import build
+from edge.config import Config
+from edge.errors import EdgeError
+from edge.frames import is_live
+from edge.health import Health
+from edge.pipeline import Pipeline
+from edge.records import Frame, People, Track, Visit
+
+SPEED_OVER = 20
+"""Frames over which the speed is measured."""
+
+
+class Live:
+    """Draws each frame with what was counted up to it."""
+
+    def __init__(self, view: Film | Screen) -> None:
+        self.people = People()
+        self._view = view
+        self._times: deque[float] = deque(maxlen=SPEED_OVER)
+
+    def on_visit(self, visit: Visit) -> None:
+        """Somebody has left, and counts now."""
+        self.people += People(**{visit.label: 1})
+
+    def on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        """One frame was analysed."""
+        here = sum(track.confirmed and not track.static for track in tracks)
+        text = f"{self._fps():.1f} fps   here {here}   counted {split(self.people)}"
+        self._view(captioned(annotated(frame, tracks), text), frame.mono)
+
+    def _fps(self) -> float:
+        """Of this machine, drawing included, whatever the clip's own is."""
+        self._times.append(time.monotonic())
+        elapsed = self._times[-1] - self._times[0]
+        return (len(self._times) - 1) / elapsed if elapsed else 0.0
+
+
+def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
+    """Run until the source ends or `stopped()`. Raises EdgeError."""
+    pipeline = Pipeline(
+        detect=build.detector(config),
+        tracker=build.tracker(config),
+        classify=build.classifier(config),
+        counter=build.counter(config),
+        health=Health(),
+        on_window=lambda _: None,  # a window shows late and in part what is drawn at once
+        on_visit=live.on_visit,
+        on_frame=live.on_frame,
+    )
+    # without `heal` a lost camera is told at once, and the machine is never restarted for it
+    with closing(build.frames(config, stopped, heal=False)) as frames:
+        pipeline.run(takewhile(lambda _: not stopped(), frames))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", help="as in the configuration: auto, a file, a URL, demo, ...")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument(
+        "--save", type=Path, metavar="MP4", help="write a clip instead of showing a window"
+    )
+    args = parser.parse_args()
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        config = configured(args.config, args.source)
+        # of a recording, its own frames tell how fast they follow
+        timed = is_live(args.source) or args.source == "demo"
+        fps = config.camera.fps if timed else None
+        view = Film(args.save, fps) if args.save else Screen("live")
+        live = Live(view)
+        with closing(view):
+            watch(config, live, lambda: over.is_set() or view.closed)
+    except EdgeError as error:
+        print(f"live: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"counted   {split(live.people)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

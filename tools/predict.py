@@ -1,0 +1,237 @@
+"""Find the faces in pictures and say how the model labels each, as the daemon would.
+
+python tools/predict.py photo.jpg https://example.org/group.jpg --json
+python tools/predict.py faces/ --csv faces-seen.csv --mistakes mistakes.png
+
+Nothing is stored but what --save, --csv and --mistakes name.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import drawing
+import facedata
+import picture
+from layouts import LAYOUTS, DataError, Pictures, beside, recognise
+from look import Look, Looker
+from picture import PictureError
+
+from edge.cameras import silence_opencv
+from edge.config import load_config
+from edge.errors import EdgeError
+from edge.records import LABELS, UNKNOWN, Image
+
+WORST = 80
+"""Most faces on the sheet of mistakes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture that was asked for and not read yet."""
+
+    name: str
+    read: Callable[[], bytes]
+    """Raises PictureError."""
+    truth: str | None = None
+    """The label that its folder gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture that was looked at."""
+
+    file: str
+    looks: list[Look]
+    truth: str | None
+
+    @property
+    def main(self) -> Look | None:
+        """The largest face, which is the one that a label of the picture speaks of."""
+        return max(self.looks, key=lambda look: look.box.w, default=None)
+
+
+def items(source: str, timeout_s: float) -> list[Item]:
+    """What `source` names: a URL, a picture, or all in a folder or zip file. Raises DataError."""
+    if picture.is_url(source):
+        return [Item(source, partial(picture.fetch, source, timeout_s))]
+    path = Path(source)
+    if not path.is_dir() and path.suffix.lower() != ".zip":
+        return [Item(source, partial(picture.read, path))]
+    pictures = Pictures(path)
+    truths = _truths(pictures)
+    found = [
+        Item(str(path / member), partial(pictures.read, member), truths.get(member))
+        for member in pictures.images()
+    ]
+    if not found:
+        raise DataError(f"{source}: holds no pictures")
+    return found
+
+
+def _truths(pictures: Pictures) -> dict[str, str]:
+    """The label of each picture where they are a data set; else nothing."""
+    try:
+        entries = LAYOUTS[recognise(pictures)].read(pictures)
+    except DataError:
+        return {}
+    return {entry.member: LABELS[entry.label] for entry in entries}
+
+
+def look_at(
+    wanted: Sequence[Item], looker: Looker, on_picture: Callable[[str, Image, list[Look]], None]
+) -> list[Seen]:
+    """What is seen in those that can be read; the others are named on stderr."""
+    shown = wanted if len(wanted) == 1 else facedata.bar(iter(wanted), len(wanted), "pictures")
+    seen, skipped = [], []
+    for item in shown:
+        try:
+            image = picture.decode(item.read())
+        except PictureError as error:
+            skipped.append(f"{item.name} {error}")
+            continue
+        looks = looker(image)
+        on_picture(item.name, image, looks)
+        seen.append(Seen(item.name, looks, item.truth))
+    for line in skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    return seen
+
+
+def show(seen: Iterable[Seen]) -> None:
+    """A block per picture."""
+    for one in seen:
+        print(f"{one.file}: {len(one.looks) or 'no'} face{'' if len(one.looks) == 1 else 's'}")
+        for look in one.looks:
+            x, y, w, h = _box(look)
+            print(f"  {look.label:<8} {look.confidence:.2f}  {w} x {h} at {x}, {y}")
+
+
+def as_json(one: Seen) -> dict[str, Any]:
+    return {
+        "file": one.file,
+        "faces": [
+            {"box": _box(look), "label": look.label, "confidence": round(look.confidence, 4)}
+            for look in one.looks
+        ],
+    }
+
+
+def write_csv(seen: Iterable[Seen], path: Path) -> None:
+    """A row per face; one with empty cells for a picture without any. Raises EdgeError."""
+    try:
+        with path.open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("file", "x", "y", "w", "h", "label", "confidence", "truth"))
+            for one in seen:
+                for look in one.looks:
+                    row = (*_box(look), look.label, f"{look.confidence:.4f}")
+                    table.writerow((one.file, *row, one.truth))
+                if not one.looks:
+                    table.writerow((one.file, *[None] * 6, one.truth))
+    except OSError as error:
+        raise EdgeError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _box(look: Look) -> list[int]:
+    return [round(v) for v in (look.box.x, look.box.y, look.box.w, look.box.h)]
+
+
+def accuracy(seen: Sequence[Seen]) -> str:
+    """One line about labelled pictures, by the largest face in each."""
+    faces = [(one.truth, one.main.label) for one in seen if one.truth and one.main]
+    unseen = sum(one.truth is not None for one in seen) - len(faces)
+    right = sum(truth == label for truth, label in faces)
+    unknown = sum(label == UNKNOWN for _, label in faces)
+    share = f"{right / len(faces):.1%}" if faces else "none"
+    return (
+        f"accuracy  {share}: {right} of {len(faces)} right, {len(faces) - right - unknown} wrong, "
+        f"{unknown} unknown; no face in {unseen} more"
+    )
+
+
+def save_mistakes(seen: Iterable[Seen], path: Path) -> None:
+    """The labelled faces that were called what they are not, the surest first. Raises EdgeError."""
+    wrong = [
+        (one.main, Path(one.file).name)
+        for one in seen
+        if one.truth and one.main and one.main.label not in (one.truth, UNKNOWN)
+    ]
+    if not wrong:
+        print(f"no mistakes: {path} is not written", file=sys.stderr)
+        return
+    wrong.sort(key=lambda mistake: -mistake[0].confidence)
+    faces = [(m.crop, f"{m.label} {m.confidence:.2f}\n{name[-22:]}") for m, name in wrong[:WORST]]
+    more = f", the surest {WORST}" if len(wrong) > WORST else ""
+    drawing.save_sheet(faces, f"called wrongly: {len(wrong)}{more}", path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "sources", nargs="+", metavar="PICTURE|FOLDER|URL", help="a zip file is a folder too"
+    )
+    parser.add_argument("--model", type=Path, help="default: the one that the configuration names")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
+    parser.add_argument("--save", type=Path, metavar="OUT", help="write one picture, drawn")
+    parser.add_argument("--show", action="store_true", help="show each in a window")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write a table instead of lines")
+    parser.add_argument(
+        "--mistakes", type=Path, metavar="OUT", help="of a labelled folder: draw what is wrong"
+    )
+    parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
+    args = parser.parse_args()
+    if args.timeout <= 0:
+        parser.error("--timeout must be more than 0")
+    if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in args.sources]:
+        parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
+    silence_opencv()
+
+    def on_picture(name: str, image: Image, looks: list[Look]) -> None:
+        if args.save:
+            drawing.save_labelled(image, looks, args.save)
+        if args.show:
+            drawing.show_labelled(image, looks, name)
+
+    try:
+        if args.show:
+            drawing.need_screen()
+        wanted = [item for source in args.sources for item in items(source, args.timeout)]
+        if args.save and len(wanted) > 1:
+            parser.error("--save needs a single picture")
+        labelled = any(item.truth for item in wanted)
+        if args.mistakes and not labelled:
+            parser.error(f"--mistakes needs a folder with {' and '.join(LABELS)} in it")
+        config = load_config(args.config)
+        cv2.setNumThreads(config.detector.threads)
+        seen = look_at(wanted, Looker(config, args.model), on_picture)
+        if args.csv:
+            write_csv(seen, args.csv)
+        if args.json:
+            for one in seen:
+                print(json.dumps(as_json(one)))
+        elif not args.csv:
+            show(seen)
+        if labelled and not args.json:
+            print(accuracy(seen))
+        if args.mistakes:
+            save_mistakes(seen, args.mistakes)
+    except DataError as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return 2
+    except EdgeError as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0 if seen else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
