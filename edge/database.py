@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS windows (
 COUNTERS = "epoch, seq, female, male, unknown, base, lived, dropped"
 
 
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Codes of errors; the last is SQLite's for a format that it does not know."""
+
+
 class Damaged(sqlite3.DatabaseError):
     """The file is a database, but not as it was written."""
 
@@ -52,6 +56,7 @@ class Damaged(sqlite3.DatabaseError):
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open or make the database; None keeps it in memory. Raises sqlite3.Error."""
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    db.text_factory = _text
     try:
         # each window changes three pages: small ones halve what an SD card has to write.
         # FULL syncs each commit: a power cut loses nothing that was committed
@@ -69,10 +74,15 @@ def connect(path: Path | None) -> sqlite3.Connection:
             begin(db, base=0)
         elif row[0] != checksum(row[1:]):
             raise Damaged("its counters are not what was written")
-    except (sqlite3.Error, UnicodeError):
+    except (sqlite3.Error, UnicodeError):  # the latter where SQLite quotes what it cannot read
         db.close()
         raise
     return db
+
+
+def _text(stored: bytes) -> str:
+    """Damaged text is no error in itself: its checksum tells."""
+    return stored.decode(errors="replace")
 
 
 def begin(db: sqlite3.Connection, base: int) -> None:
@@ -94,11 +104,7 @@ def is_damage(error: Exception) -> bool:
     if isinstance(error, Damaged | UnicodeError):
         return True
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        # no error of SQLite's own: Python's sqlite3 met text that is none
-        return isinstance(error, sqlite3.OperationalError)
-    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return code & 0xFF in damage or code == sqlite3.SQLITE_IOERR_SHORT_READ
+    return code == sqlite3.SQLITE_IOERR_SHORT_READ or (code is not None and code & 0xFF in DAMAGE)
 
 
 def replace_damaged(path: Path, reason: object, base: int) -> sqlite3.Connection:
@@ -149,7 +155,8 @@ def insert(
 def _readable(path: Path) -> list[Row]:
     """Windows of a damaged file that are as they were written, in order."""
     rows: dict[int, Row] = {}
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
+    with suppress(sqlite3.Error, UnicodeError), closing(sqlite3.connect(path)) as db:
+        db.text_factory = _text
         for order in ("ASC", "DESC"):  # from both ends up to the damage
             with suppress(sqlite3.Error, UnicodeError):
                 for row in db.execute(f"SELECT * FROM windows ORDER BY key {order}"):

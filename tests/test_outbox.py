@@ -202,13 +202,14 @@ def test_what_can_be_read_in_a_damaged_file_is_kept(
     assert len(list(tmp_path.glob("outbox.db.damaged-*"))) == 1
 
 
+@pytest.mark.parametrize("byte", [b"9", b"\xff"], ids=["text", "no text"])
 def test_a_changed_byte_in_a_window_drops_that_window_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, byte: bytes
 ) -> None:
     path = tmp_path / "outbox.db"
     data = filled(path, 30)
     place = data.index(b'"seq": 17') + 7
-    path.write_bytes(data[:place] + b"9" + data[place + 1 :])
+    path.write_bytes(data[:place] + byte + data[place + 1 :])
     outbox = Outbox(path)
     assert [m.key for m in outbox.pending(limit=100)] == [n for n in range(1, 31) if n != 17]
     assert outbox.dropped() == 1
