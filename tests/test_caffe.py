@@ -25,7 +25,7 @@ layers { name: "conv1" type: CONVOLUTION bottom: "data" top: "conv1"
   convolution_param { num_output: 6 kernel_size: 7 stride: 2 } }
 layers { name: "relu1" type: RELU bottom: "conv1" top: "conv1" }
 layers { name: "pool1" type: POOLING bottom: "conv1" top: "pool1"
-  pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+  pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
 layers { name: "norm1" type: LRN bottom: "pool1" top: "norm1"
   lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 } }
 layers { name: "conv2" type: CONVOLUTION bottom: "norm1" top: "conv2"
@@ -113,6 +113,7 @@ def test_quantised_for_the_daemon(
     run = tool(
         "quantize", weights, "--prototxt", prototxt, "--mean", ",".join(map(str, MEAN)),
         "--labels", "male,female", "--calibrate", few_faces, "--out", out, "--max-drop", "100",
+        "--test-faces", "20",
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     card = json.loads(out.with_suffix(".json").read_text())

@@ -61,7 +61,8 @@ def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) ->
     assert report["settings"]["size"] == size
 
     out = tmp_path / "network.tflite"
-    run = tool("quantize", weights, "--calibrate", few_faces, "--out", out, "--max-drop", "100")
+    few = ("--calibration-faces", "40", "--test-faces", "20", "--max-drop", "100")
+    run = tool("quantize", weights, "--calibrate", few_faces, "--out", out, *few)
     assert run.returncode == 0, run.stderr
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["name"] == f"gender-{name}"

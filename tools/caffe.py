@@ -33,7 +33,7 @@ def read(prototxt: Path, weights: Path, mean: Sequence[float], std: float) -> ke
     try:
         return _rebuilt(net, _message(iter(TOKEN.findall(text))), mean, std)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{prototxt}: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{prototxt}: {error!s:.200}") from error
 
 
 def _rebuilt(net: Any, description: Message, mean: Sequence[float], std: float) -> keras.Model:

@@ -130,14 +130,16 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
     prepared = replace(
         Preprocessing(**trained), size=entry[1], colour="rgb" if entry[3] == 3 else "grey"
     )
-    given = {} if args.prototxt else {"mean": args.mean and args.mean[0], "std": args.std}
+    if not args.prototxt:
+        mean = args.mean[0] if args.mean else prepared.mean
+        prepared = replace(prepared, mean=mean, std=args.std or prepared.std)
     notes = {"trained": {key: training.get(key) for key in ("settings", "keras", "backend")}}
     settings = training.get("settings", {})
     return Card(
         args.name or f"gender-{settings.get('arch', 'caffe' if args.prototxt else 'mobilenetv2')}",
         tuple(args.labels.split(",")),
         "sigmoid" if end == [1, 1] else "softmax",
-        replace(prepared, **{key: value for key, value in given.items() if value}),
+        prepared,
         notes if training else {},
     )
 

@@ -34,6 +34,7 @@ from edge.errors import ModelError
 from edge.records import LABELS
 
 AVERAGED_STEPS = 500
+WARM_UP_RATE = 1e-3
 HINT_WEIGHT = 0.5
 """Of a teacher's features against its answer, in the loss."""
 
@@ -107,7 +108,7 @@ def train(args: argparse.Namespace) -> None:
     if args.start != "none" and args.arch in networks.FROZEN:
         networks.freeze(model, args.arch)
         if not len(read_log(log)):
-            warm_up(model, train_set, args.warm_up)
+            warm_up(model, args, train_set, settings["taught"].width)
     model, monitor = compiled(model, args, len(train_set), settings["taught"].width)
     model.fit(
         train_set,
@@ -157,13 +158,14 @@ def train(args: argparse.Namespace) -> None:
     )
 
 
-def warm_up(model: keras.Model, train_set: Batches, epochs: int) -> None:
+def warm_up(model: keras.Model, args: argparse.Namespace, train_set: Batches, hints: int) -> None:
     """Train the last layer alone, so that its first guesses do not spoil what the others know."""
     trained = [layer for layer in model.layers[:-1] if layer.trainable]
     for layer in trained:
         layer.trainable = False
-    model.compile("adam", "binary_crossentropy", weighted_metrics=[])
-    model.fit(train_set, epochs=epochs, verbose=1 if sys.stdout.isatty() else 2)
+    whole, _ = compiled(model, args, len(train_set), hints)
+    whole.optimizer.learning_rate = WARM_UP_RATE
+    whole.fit(train_set, epochs=args.warm_up, verbose=1 if sys.stdout.isatty() else 2)
     for layer in trained:
         layer.trainable = True
 
@@ -203,12 +205,8 @@ def compiled(
     `epoch_steps` is the number of batches in an epoch. With `hints` it has a second output, so
     wide, that learns the teacher's features and is dropped when training ends.
     """
-    one = model.output_shape[-1] == 1
-    losses: list[Any] = [
-        keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)
-        if one
-        else two_sided(args.smoothing)
-    ]
+    one = keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)
+    losses: list[Any] = [one if model.output_shape[-1] == 1 else two_sided(args.smoothing)]
     metrics: list[Any] = [[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]]
     if hints:
         hint = keras.layers.Dense(hints, name="hint")(model.layers[-1].input)
