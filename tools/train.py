@@ -86,9 +86,6 @@ def train(args: argparse.Namespace) -> None:
     if not args.resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
         log.unlink(missing_ok=True)
-    kept = model = networks.build(args.arch, start=args.start, size=args.size, alpha=args.alpha)
-    args.size, channels = model.input_shape[-2:]
-    preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
     settings = {
         "batch": args.batch,
         "seed": args.seed,
@@ -96,6 +93,9 @@ def train(args: argparse.Namespace) -> None:
         "shear": args.shear,
         "taught": teacher.read(args.teacher) if args.teacher else Teacher({}, {}),
     }
+    kept = model = networks.build(args.arch, start=args.start, size=args.size, alpha=args.alpha)
+    args.size, channels = model.input_shape[-2:]
+    preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
     train_set = Batches(
         read_data(args, "train"), preprocessing, training=True, epoch=len(read_log(log)), **settings
     )
