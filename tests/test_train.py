@@ -162,11 +162,12 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
 def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     """What a wide network computes with a few channels, the others being zero, is kept."""
     import keras
-    from network import build, settle
+    from networks import build
+    from settle import settle
     from start import start_from_keras
 
     keras.utils.set_random_seed(1)
-    narrow, wide = (build(Preprocessing(size=64), alpha, "none") for alpha in (0.35, 0.5))
+    narrow, wide = (build("mobilenetv2", size=64, alpha=alpha) for alpha in (0.35, 0.5))
     faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
     settle(narrow, [(faces,)])  # a fresh network says 0.5 to everything
     for small, large in zip(narrow.weights, wide.weights, strict=True):
@@ -178,7 +179,7 @@ def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     expected = narrow.predict(faces, verbose=0)
     assert len(np.unique(expected)) == 4
     assert np.allclose(wide.predict(faces, verbose=0), expected, atol=1e-5)
-    again = build(Preprocessing(size=64), 0.35, "none")
+    again = build("mobilenetv2", size=64, alpha=0.35)
     start_from_keras(again, wide)
     assert np.allclose(again.predict(faces, verbose=0), expected, atol=1e-5)
     with pytest.raises(ValueError, match=r"broadcast|shape|size"):

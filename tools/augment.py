@@ -1,5 +1,7 @@
 """Make a clean training face look like what a cheap camera and a Haar box would have given."""
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +16,19 @@ POOR_CAMERA = 0.5
 
 
 def augment(
-    image: Image, box: Box, preprocessing: Preprocessing, rng: np.random.Generator
+    image: Image,
+    box: Box,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+    shear: float = 0.0,
 ) -> Image:
-    """One random view of the face in `box`, uint8 size x size x channels."""
+    """One random view of the face in `box`, uint8 size x size x channels.
+
+    `shear` is the standard deviation by which its verticals are slanted, degrees.
+    """
     image = _rotated(image, box, rng)
+    if shear:
+        image = _slanted(image, box, math.radians(rng.normal(0, shear)))
     crop = preprocessing.crop(image, _jittered(box, rng))
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
@@ -54,6 +65,14 @@ def _rotated(image: Image, box: Box, rng: np.random.Generator) -> Image:
     turn = cv2.getRotationMatrix2D((box.cx, box.cy), float(rng.normal(0, 8)), 1.0)
     turned = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(turned, np.uint8)
+
+
+def _slanted(image: Image, box: Box, angle: float) -> Image:
+    height, width = image.shape[:2]
+    slope = math.tan(angle)
+    place = np.array([[1, slope, -slope * box.cy], [0, 1, 0]])  # the face's middle stays
+    slanted = cv2.warpAffine(image, place, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(slanted, np.uint8)
 
 
 def _blurred(crop: Image, rng: np.random.Generator) -> Image:

@@ -28,14 +28,18 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         seed: int,
         infant_weight: float,
         taught: Teacher,
+        shear: float = 0.0,
         epoch: int = 0,
     ) -> None:
-        """`taught` replaces the labels of a training set, `epoch` is the first one's number."""
+        """`taught` replaces the labels of a training set, `epoch` is the first one's number.
+
+        `shear` is how much augmentation slants a face, degrees.
+        """
         super().__init__(workers=2, max_queue_size=16)
         self.samples, self.preprocessing = samples, preprocessing
         self.taught = taught
         self.batch, self.training, self.seed = batch, training, seed
-        self.infant_weight = infant_weight
+        self.infant_weight, self.shear = infant_weight, shear
         self.epoch = epoch
         self._shuffle()
 
@@ -71,7 +75,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
             raise DataError(f"{sample.name} cannot be read any more")
         box = sample.face(image, self.preprocessing)
         if self.training:
-            return augment(image, box, self.preprocessing, rng)
+            return augment(image, box, self.preprocessing, rng, self.shear)
         return self.preprocessing.crop(image, box)
 
     def _target(self, sample: Sample) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models are read on that backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+import caffe
 import correction
 import facedata
 import numpy as np
@@ -129,13 +130,16 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
     prepared = replace(
         Preprocessing(**trained), size=entry[1], colour="rgb" if entry[3] == 3 else "grey"
     )
-    given = {name: getattr(args, name) for name in ("mean", "std") if getattr(args, name)}
+    if not args.prototxt:
+        mean = args.mean[0] if args.mean else prepared.mean
+        prepared = replace(prepared, mean=mean, std=args.std or prepared.std)
     notes = {"trained": {key: training.get(key) for key in ("settings", "keras", "backend")}}
+    settings = training.get("settings", {})
     return Card(
-        args.name,
+        args.name or f"gender-{settings.get('arch', 'caffe' if args.prototxt else 'mobilenetv2')}",
         tuple(args.labels.split(",")),
         "sigmoid" if end == [1, 1] else "softmax",
-        replace(prepared, **given),
+        prepared,
         notes if training else {},
     )
 
@@ -181,7 +185,12 @@ def quantise(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
-        saved, network = sources.saved_model(args.model, room)
+        if args.prototxt:
+            mean = args.mean * 3 if len(args.mean) == 1 else args.mean or [0.0] * 3
+            network = caffe.read(args.prototxt, args.model, mean, args.std or 1.0)
+            saved = sources.export(network, room / "saved")
+        else:
+            saved, network = sources.saved_model(args.model, room)
         plain = convert(saved, "float32", [], Preprocessing())
         (room / "float.tflite").write_bytes(plain)
         card = describe(room / "float.tflite", args, training)
@@ -250,24 +259,40 @@ def show(
         print(f"{'changed':<10} {name}: p(male) {before:.2f} became {after:.2f}")
 
 
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help=sources.KINDS)
+    parser.add_argument("model", type=Path, help=f"{sources.KINDS}; or a .caffemodel")
     facedata.add_arguments(parser, "--calibrate")
     parser.add_argument("--out", type=Path, default=Path("models/gender.tflite"))
     parser.add_argument("--type", choices=TYPES, default="int8")
     parser.add_argument(
         "--ends", choices=("int8", "uint8"), default="int8", help="of an int8 model"
     )
-    parser.add_argument("--name", default="gender-mobilenetv2")
+    parser.add_argument("--name", help="default: gender- and the network it was trained as")
     parser.add_argument(
         "--labels",
         default=",".join(LABELS),
         choices=[",".join(LABELS), ",".join(reversed(LABELS))],
         help="what the outputs mean; one sigmoid output is the second",
     )
-    parser.add_argument("--mean", type=float, help="input = (pixel - mean) / std")
-    parser.add_argument("--std", type=float, help="default: as it was trained, else 127.5")
+    parser.add_argument(
+        "--prototxt", type=Path, metavar="FILE", help="describes a .caffemodel: deploy.prototxt"
+    )
+    parser.add_argument(
+        "--mean",
+        type=numbers,
+        default=[],
+        help="input = (pixel - mean) / std; for a .caffemodel also three, of blue, green and red",
+    )
+    parser.add_argument(
+        "--std",
+        type=float,
+        help="default of both: as it was trained, else 127.5; of a .caffemodel 0 and 1",
+    )
     parser.add_argument("--calibration-faces", type=int, default=500)
     parser.add_argument("--test-faces", type=int, default=1000)
     parser.add_argument(
@@ -277,6 +302,10 @@ def main() -> int:
     args = parser.parse_args()
     if args.out.suffix != ".tflite":
         parser.error(f"--out {args.out}: must end in .tflite")
+    if (args.model.suffix == ".caffemodel") != (args.prototxt is not None):
+        parser.error(f"{args.model}: a .caffemodel and its --prototxt belong together")
+    if len(args.mean) not in ((0, 1, 3) if args.prototxt else (0, 1)):
+        parser.error(f"--mean: {len(args.mean)} numbers; one is needed, or three of a .caffemodel")
     if args.std == 0:
         parser.error("--std must not be 0")
     try:

@@ -1,4 +1,4 @@
-"""Train a MobileNetV2 that tells women from men, and save it as a Keras model.
+"""Train a network that tells women from men, and save it as a Keras model.
 
     python tools/train.py --data faces.zip --start imagenet --out build/gender.keras
 
@@ -10,12 +10,14 @@ import json
 import math
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import facedata
 import keras
+import networks
 import numpy as np
 import pandas as pd
 import plots
@@ -23,7 +25,7 @@ import teacher
 from batches import Batches
 from facedata import Sample
 from layouts import DataError
-from network import build, settle
+from settle import settle
 from start import start_from_keras, start_from_tflite
 from teacher import Teacher
 
@@ -32,6 +34,7 @@ from edge.errors import ModelError
 from edge.records import LABELS
 
 AVERAGED_STEPS = 500
+WARM_UP_RATE = 1e-3
 HINT_WEIGHT = 0.5
 """Of a teacher's features against its answer, in the loss."""
 
@@ -50,8 +53,18 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
 
 def accuracy(truth: Any, probability: Any) -> Any:
     """Whether both lie on the same side of one half; a teacher's truth is soft."""
-    same = keras.ops.equal(truth > 0.5, probability > 0.5)
+    same = keras.ops.equal(truth > 0.5, probability[:, -1:] > 0.5)
     return keras.ops.mean(keras.ops.cast(same, "float32"), axis=-1)
+
+
+def two_sided(smoothing: float) -> Callable[[Any, Any], Any]:
+    """The loss of a softmax over both labels, `truth` being the probability of the second."""
+
+    def cross_entropy(truth: Any, answer: Any) -> Any:
+        both = keras.ops.concatenate([1 - truth, truth], axis=-1)
+        return keras.losses.categorical_crossentropy(both, answer, label_smoothing=smoothing)
+
+    return cross_entropy
 
 
 def load_weights(model: keras.Model, weights: str, pictures: Any) -> None:
@@ -73,13 +86,16 @@ def train(args: argparse.Namespace) -> None:
     if not args.resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
         log.unlink(missing_ok=True)
-    preprocessing = Preprocessing(size=args.size)
     settings = {
         "batch": args.batch,
         "seed": args.seed,
         "infant_weight": args.infant_weight,
+        "shear": args.shear,
         "taught": teacher.read(args.teacher) if args.teacher else Teacher({}, {}),
     }
+    kept = model = networks.build(args.arch, start=args.start, size=args.size, alpha=args.alpha)
+    args.size, channels = model.input_shape[-2:]
+    preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
     train_set = Batches(
         read_data(args, "train"), preprocessing, training=True, epoch=len(read_log(log)), **settings
     )
@@ -87,9 +103,12 @@ def train(args: argparse.Namespace) -> None:
     if not len(train_set):
         raise DataError(f"{len(train_set.samples)} faces do not fill a batch of {args.batch}")
 
-    kept = model = build(preprocessing, args.alpha, args.start)
     if args.start not in ("imagenet", "none"):
         load_weights(model, args.start, train_set[0][0])
+    if args.start != "none" and args.arch in networks.FROZEN:
+        networks.freeze(model, args.arch)
+        if not len(read_log(log)):
+            warm_up(model, args, train_set, settings["taught"].width)
     model, monitor = compiled(model, args, len(train_set), settings["taught"].width)
     model.fit(
         train_set,
@@ -113,7 +132,7 @@ def train(args: argparse.Namespace) -> None:
     )
     settle(kept, train_set)
     kept.save(args.out)
-    male = kept.predict(val_set, verbose=0)[:, 0]
+    male = kept.predict(val_set, verbose=0)[:, -1]
     right = float(np.mean((male > 0.5) == [sample.label for sample in val_set.samples]))
     rows = read_log(log)
     history = {
@@ -137,6 +156,18 @@ def train(args: argparse.Namespace) -> None:
         f"saved {args.out}: {right:.2%} right on validation faces; "
         f"seed {args.seed}, backend {keras.backend.backend()}"
     )
+
+
+def warm_up(model: keras.Model, args: argparse.Namespace, train_set: Batches, hints: int) -> None:
+    """Train the last layer alone, so that its first guesses do not spoil what the others know."""
+    trained = [layer for layer in model.layers[:-1] if layer.trainable]
+    for layer in trained:
+        layer.trainable = False
+    whole, _ = compiled(model, args, len(train_set), hints)
+    whole.optimizer.learning_rate = WARM_UP_RATE
+    whole.fit(train_set, epochs=args.warm_up, verbose=1 if sys.stdout.isatty() else 2)
+    for layer in trained:
+        layer.trainable = True
 
 
 class CosineRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types
@@ -174,10 +205,11 @@ def compiled(
     `epoch_steps` is the number of batches in an epoch. With `hints` it has a second output, so
     wide, that learns the teacher's features and is dropped when training ends.
     """
-    losses: list[Any] = [keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)]
+    one = keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)
+    losses: list[Any] = [one if model.output_shape[-1] == 1 else two_sided(args.smoothing)]
     metrics: list[Any] = [[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]]
     if hints:
-        hint = keras.layers.Dense(hints, name="hint")(model.get_layer("pooled").output)
+        hint = keras.layers.Dense(hints, name="hint")(model.layers[-1].input)
         model = keras.Model(model.input, [model.output, hint])
         losses.append(keras.losses.CosineSimilarity())
         metrics.append([])
@@ -210,21 +242,31 @@ def _shown(value: Any) -> Any:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     facedata.add_arguments(parser, "--data", several=True)
+    parser.add_argument("--arch", choices=networks.NETWORKS, default="mobilenetv2")
     parser.add_argument(
         "--start",
-        default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (downloaded by Keras), none, an int8 MobileNetV2 .tflite, or a .keras file "
-        "that tools/train.py made, as wide as this network or wider",
+        help="imagenet (downloaded by Keras; the default where Keras has some), none, a .keras "
+        "file that tools/train.py made, or, for mobilenetv2, an int8 .tflite or a wider .keras",
     )
     parser.add_argument("--out", type=Path, default=Path("build/gender.keras"))
-    parser.add_argument("--size", type=int, default=112, help="side of the input, pixels")
-    parser.add_argument("--alpha", type=float, default=1.0, help="width of the network")
+    parser.add_argument("--size", type=int, help="side of the input, pixels; each network has its")
+    parser.add_argument("--alpha", type=float, default=1.0, help="width of a mobilenetv2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--smoothing", type=float, default=0.03, help="label smoothing")
+    parser.add_argument(
+        "--shear", type=float, default=0.0, help="faces are slanted by so much at random, degrees"
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=int,
+        default=1,
+        metavar="EPOCHS",
+        help="of a frozen vgg, resnet or googlenet, before its last stage is trained too",
+    )
     parser.add_argument(
         "--teacher",
         type=Path,
@@ -240,15 +282,23 @@ def main() -> int:
     parser.add_argument(
         "--resume", action="store_true", help="go on after the last whole epoch of a stopped run"
     )
+    parser.set_defaults(**networks.DEFAULTS.get(parser.parse_args().arch, {}))
     args = parser.parse_args()
+    if args.start is None:
+        args.start = "imagenet" if networks.has_imagenet(args.arch) else "none"
     for name, least in (("size", 32), ("epochs", 1), ("batch", 2), ("patience", 1)):
-        if getattr(args, name) < least:
+        if (value := getattr(args, name)) is not None and value < least:
             parser.error(f"--{name} must be {least} or more")
+    for name in ("warm_up", "shear"):
+        if getattr(args, name) < 0:
+            parser.error(f"--{name.replace('_', '-')} must be 0 or more")
     for name in ("alpha", "rate"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} must be more than 0")
     if args.start not in ("imagenet", "none") and not Path(args.start).is_file():
         parser.error(f"--start {args.start}: must be imagenet, none, or a .tflite or .keras file")
+    if args.start.endswith(".tflite") and args.arch != "mobilenetv2":
+        parser.error(f"--start {args.start}: {args.arch} starts from imagenet, none or .keras")
     try:
         train(args)
     except (DataError, ModelError) as error:
