@@ -24,6 +24,16 @@ ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "gender.tflite"
 
 
+WITH_TENSORFLOW = ("test_train.py", "test_quantize.py", "test_networks.py")
+"""These import it: from then on tflite-runtime fails in the same process ("vector::reserve")."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what imports TensorFlow last, the longest of it first."""
+    order = {name: number for number, name in enumerate(WITH_TENSORFLOW, 1)}
+    items.sort(key=lambda item: order.get(item.path.name, 0))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of clips and data sets that lies beside a developer's checkout."""
