@@ -152,6 +152,8 @@ def main() -> None:
     for program in ("systemd-nspawn", "debootstrap"):
         if shutil.which(program) is None:
             sys.exit(f"needs {program}: apt-get install systemd-container debootstrap")
+    if shutil.which(PYTHON) is None:
+        sys.exit(f"needs {PYTHON} on the PATH: it chooses the wheels for {DEBIAN}")
     BASE.parent.mkdir(parents=True, exist_ok=True)
     debian()
     with tempfile.TemporaryDirectory(dir=BASE.parent) as scratch:
