@@ -171,7 +171,12 @@ class Outbox:
         seconds)` moves a payload's stamps. The number of windows changed. Raises OutboxError.
         """
         with self._transaction() as db:
-            rows = db.execute("SELECT * FROM windows WHERE boot = ?", (boot,)).fetchall()
+            rows = [
+                row
+                for row in db.execute("SELECT * FROM windows WHERE boot = ?", (boot,)).fetchall()
+                if row[-1]
+                == database.checksum(row[:-1])  # the others are dropped when their turn comes
+            ]
             for key, topic, payload, qos, lived, _, clock, _ in rows:
                 moved = change(payload, ahead - clock / 1000)
                 db.execute("DELETE FROM windows WHERE key = ?", (key,))

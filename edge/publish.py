@@ -212,7 +212,7 @@ def probe(broker: Broker, messages: Sequence[Message] = (), timeout_s: float = 1
     for version in _versions(broker):
         link = Connection(broker, version)
         threading.Thread(target=link.run, name="probe", daemon=True).start()
-        _wait_until(lambda: link.opened or link.ended.is_set(), end)  # noqa: B023
+        _wait_until(lambda: link.opened or link.ended.is_set(), end)  # noqa: B023  # asked at once
         if not (link.ended.is_set() and link.speaks_other):
             break
     if not link.open:

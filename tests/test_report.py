@@ -183,3 +183,21 @@ def test_windows_of_an_earlier_boot_keep_their_stamps(tmp_path: Path) -> None:
     assert [message.payload for message in outbox.pending()] == ["1", "2 + 3.0"]
     assert outbox.restamp("now", 9.0, lambda payload, shift: "again") == 0
     outbox.close()
+
+
+def test_a_damaged_window_does_not_stop_the_clock_from_being_set(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "outbox.db")
+    desk.courier.close(0)
+    desk.synced = False
+    desk.reporter.window(WINDOW)
+    desk.reporter.window(WINDOW)
+    other = sqlite3.connect(tmp_path / "outbox.db")
+    other.execute("UPDATE windows SET payload = 'no window' WHERE key = 1")
+    other.commit()
+    other.close()
+    desk.synced = True
+    desk.frame(0)
+    (left,) = desk.outbox.pending()
+    assert json.loads(left.payload)["time_synced"]
+    assert desk.outbox.dropped() == 1
+    desk.outbox.close()

@@ -128,11 +128,11 @@ class Picamera2:
         self,
         main: dict[str, Any] = {},  # noqa: B006  # as the real one
         lores: dict[str, Any] | None = None,
-        raw: dict[str, Any] = {},  # noqa: B006
-        transform: Transform = Transform(),  # noqa: B008
+        raw: dict[str, Any] = {},  # noqa: B006  # as the real one
+        transform: Transform = Transform(),  # noqa: B008  # as the real one
         colour_space: None = None,
         buffer_count: int = 6,
-        controls: dict[str, Any] = {},  # noqa: B006
+        controls: dict[str, Any] = {},  # noqa: B006  # as the real one
         display: str = "main",
         encode: str = "main",
         queue: bool = True,
