@@ -80,10 +80,12 @@ class Courier:
             try:
                 self._step()
                 self._trouble = None
-            except EdgeError as error:
-                # a disk that is full or busy may mend; nothing is forgotten until it does
+            except Exception as error:
+                # a disk that is full or busy may mend; nothing is forgotten until it does, and what
+                # nobody thought of must not end the delivery for good either
                 if self._trouble != str(error):
-                    log.error("delivery waits: %s", error)
+                    unexpected = not isinstance(error, EdgeError)
+                    log.error("delivery waits: %s", error, exc_info=unexpected)
                 self._trouble = str(error)
 
     def _step(self) -> None:

@@ -2,9 +2,16 @@
 
 import io
 import json
+import threading
+from pathlib import Path
 
+import pytest
+from conftest import wait_for
+
+from edge.deliver import Courier
 from edge.lines import JsonLinesPublisher
-from edge.records import Message
+from edge.outbox import Outbox
+from edge.records import Message, People, Settled
 
 
 def test_json_lines_are_delivered_once_written() -> None:
@@ -18,3 +25,29 @@ def test_json_lines_are_delivered_once_written() -> None:
         {"topic": "a/window", "payload": {"n": 1}},
         {"topic": "a/availability", "payload": "online"},
     ]
+
+
+def test_what_nobody_thought_of_does_not_end_the_delivery(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stumbling(JsonLinesPublisher):
+        stumbled = False
+
+        def poll(self) -> Settled:
+            if not self.stumbled:
+                self.stumbled = True
+                raise ZeroDivisionError("nobody thought of this")
+            return super().poll()
+
+    stream = io.StringIO()
+    outbox = Outbox(tmp_path / "outbox.db")
+    outbox.append(
+        People(female=1), day="2026-11-21", seconds=60,
+        make=lambda epoch, seq, totals: Message("a/window", "{}", 1, False, seq),
+    )  # fmt: skip
+    courier = Courier(outbox, Stumbling(stream), threading.Event())
+    wait_for(lambda: len(outbox) == 0, "the window is not delivered")
+    courier.close(1)
+    outbox.close()
+    assert "nobody thought of this" in caplog.text
+    assert stream.getvalue().count("a/window") == 1
