@@ -186,13 +186,13 @@ def debian() -> None:
 
 def furnish(root: Path) -> None:
     """The project, its wheels, and a broker that asks for a password."""
-    project = root / "root" / "edge-tally"
+    project = root / "srv" / "edge-tally"
     ignored = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "state")
     shutil.copytree(ROOT, project, ignore=ignored)
     if not WHEELS.exists():
         command = [str(ROOT / "systemd" / "wheels"), str(WHEELS), PYTHON, os.uname().machine]
         subprocess.run(command, check=True, stdout=sys.stderr)
-    shutil.copytree(WHEELS, root / "root" / "wheels")
+    shutil.copytree(WHEELS, root / "srv" / "wheels")
     (root / "etc" / "mosquitto" / "conf.d" / "test.conf").write_text(
         "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n"
     )
@@ -308,7 +308,7 @@ def upgrade(machine: Machine, dashboard: Dashboard) -> None:
 
 def failed_upgrade(machine: Machine) -> None:
     release = machine.current()
-    model = machine.folder / "root" / "edge-tally" / "models" / "gender.tflite"
+    model = machine.folder / "srv" / "edge-tally" / "models" / "gender.tflite"
     whole = model.read_bytes()
     model.write_bytes(whole[:1000])
     done = install(machine, check=False)
@@ -377,7 +377,7 @@ def uninstall(machine: Machine, dashboard: Dashboard, before: set[str]) -> None:
 
 
 def install(machine: Machine, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-    command = ("/root/edge-tally/systemd/install", "--offline", "/root/wheels")
+    command = ("/srv/edge-tally/systemd/install", "--offline", "/srv/wheels")
     return machine.run(*command, check=check)
 
 
