@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ import pydantic
 
 from edge.crop import square
 from edge.errors import ModelError
-from edge.records import LABELS, Box, Image
+from edge.records import AGE_GROUPS, LABELS, Box, Image
 from edge.runtime import Floats, Tensor, open_interpreter, read_model
 
 
@@ -86,9 +86,12 @@ class ModelCard(pydantic.BaseModel, frozen=True):
 
     name: str = pydantic.Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
-    labels: tuple[str, ...]
-    output: Literal["sigmoid", "softmax"]
+    labels: tuple[str, ...] = ()
+    """The genders; none where the model estimates age alone."""
+    output: Literal["sigmoid", "softmax"] = "softmax"
     """`sigmoid`: one value, the probability of the second label; `softmax`: one value per label."""
+    ages: tuple[str, ...] = ()
+    """The age groups, one softmax value for each; none where the model estimates gender alone."""
     input: Preprocessing
 
     @property
@@ -116,9 +119,13 @@ def read_card(model: Path) -> ModelCard:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(f"model {model}: {card_path.name}: {where}: {first['msg']}") from error
-    if sorted(card.labels) != sorted(LABELS):
+    if sorted(card.labels) != sorted(LABELS) and (card.labels or not card.ages):
         raise ModelError(
             f"model {model}: labels are {list(card.labels)}, this daemon counts {list(LABELS)}"
+        )
+    if card.ages not in ((), AGE_GROUPS):
+        raise ModelError(
+            f"model {model}: ages are {list(card.ages)}, this daemon counts {list(AGE_GROUPS)}"
         )
     digest = hashlib.sha256(data).hexdigest()
     if digest != card.sha256:
@@ -127,6 +134,16 @@ def read_card(model: Path) -> ModelCard:
             f"(SHA-256 {digest[:8]}..., expected {card.sha256[:8]}...)"
         )
     return card
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What a model says of some faces, one row for each."""
+
+    gender: Floats | None
+    """float32 (n, 2): p(female), p(male); None where the model does not estimate it."""
+    age: Floats | None
+    """float32 (n, 8): the probability of each of `AGE_GROUPS`; None likewise."""
 
 
 class Classifier:
@@ -139,35 +156,65 @@ class Classifier:
         self.card = read_card(model)
         self.preprocessing = self.card.input
         self._interpreter, self.runtime = open_interpreter(model, runtime, threads, xnnpack=xnnpack)
-        self._input = self._only(self._interpreter.get_input_details(), "input", model)
-        self._output = self._only(self._interpreter.get_output_details(), "output", model)
+        inputs, outputs = (
+            [Tensor.of(details) for details in end]
+            for end in (
+                self._interpreter.get_input_details(),
+                self._interpreter.get_output_details(),
+            )
+        )
         size, channels = self.preprocessing.size, self.preprocessing.channels
-        if self._input.shape != (1, size, size, channels):
+        shapes = [list(tensor.shape) for tensor in inputs]
+        if shapes != [[1, size, size, channels]]:
             raise ModelError(
-                f"model {model}: takes input {list(self._input.shape)}, "
+                f"model {model}: takes input {_shown(shapes)}, "
                 f"but its JSON says {[1, size, size, channels]}"
             )
-        values = 1 if self.card.output == "sigmoid" else len(LABELS)
-        if self._output.shape != (1, values):
+        self._input = inputs[0]
+        widths = []
+        if self.card.labels:
+            widths.append(1 if self.card.output == "sigmoid" else len(LABELS))
+        if self.card.ages:
+            widths.append(len(AGE_GROUPS))
+        by_shape = {tensor.shape: tensor for tensor in outputs}
+        if sorted(by_shape) != [(1, width) for width in widths] or len(outputs) != len(widths):
             raise ModelError(
-                f"model {model}: gives output {list(self._output.shape)}, "
-                f"but {self.card.output} needs {[1, values]}"
+                f"model {model}: gives output {_shown([list(t.shape) for t in outputs])}, "
+                f"but its JSON says {_shown([[1, width] for width in widths])}"
             )
+        self._gender = by_shape[1, widths[0]] if self.card.labels else None
+        self._age = by_shape[1, len(AGE_GROUPS)] if self.card.ages else None
 
-    @staticmethod
-    def _only(details: list[dict[str, Any]], end: str, model: Path) -> Tensor:
-        if len(details) != 1:
-            raise ModelError(f"model {model}: has {len(details)} {end}s, one is needed")
-        return Tensor.of(details[0])
-
-    def __call__(self, crops: Sequence[Image]) -> Floats:
-        """uint8 crops made by `preprocessing.crop` to float32 (n, 2): p(female), p(male)."""
-        result = np.empty((len(crops), len(LABELS)), np.float32)
-        for row, crop in zip(result, crops, strict=True):
+    def __call__(self, crops: Sequence[Image]) -> Looks:
+        """What the model says of uint8 crops made by `preprocessing.crop`."""
+        gender = np.empty((len(crops), len(LABELS)), np.float32) if self._gender else None
+        age = np.empty((len(crops), len(AGE_GROUPS)), np.float32) if self._age else None
+        for row, crop in enumerate(crops):
             values = self._input.quantise(self.preprocessing.normalise(crop[None]))
             self._interpreter.set_tensor(self._input.index, values)
             self._interpreter.invoke()
-            out = self._output.dequantise(self._interpreter.get_tensor(self._output.index))[0]
-            row[:] = (1 - out[0], out[0]) if self.card.output == "sigmoid" else out
-        # the model may have its labels the other way round
-        return result[:, [self.card.labels.index(label) for label in LABELS]]
+            if self._gender and gender is not None:
+                out = self._read(self._gender)
+                gender[row] = (1 - out[0], out[0]) if self.card.output == "sigmoid" else out
+            if self._age and age is not None:
+                age[row] = self._read(self._age)
+        if gender is not None:  # the model may have its labels the other way round
+            gender = gender[:, [self.card.labels.index(label) for label in LABELS]]
+        return Looks(gender, age)
+
+    def genders(self, crops: Sequence[Image]) -> Floats:
+        """p(female), p(male) of each crop, float32 (n, 2). Raises ModelError where the model
+        estimates age alone."""
+        gender = self(crops).gender
+        if gender is None:
+            raise ModelError(f"model {self.card.name}: estimates age alone, not gender")
+        return gender
+
+    def _read(self, output: Tensor) -> Floats:
+        """One row of an output, float32."""
+        values: Floats = output.dequantise(self._interpreter.get_tensor(output.index))[0]
+        return values
+
+
+def _shown(shapes: Sequence[Sequence[int]]) -> str:
+    return " and ".join(str(shape) for shape in shapes)

@@ -21,12 +21,12 @@ class Cropper(Protocol):
 
 
 class Classify(Protocol):
-    """Crops to probabilities, one row per crop, one column per label."""
+    """Crops to probabilities, one row per crop."""
 
     @property
     def preprocessing(self) -> Cropper: ...
 
-    def __call__(self, crops: Sequence[Image]) -> Any: ...
+    def genders(self, crops: Sequence[Image]) -> Any: ...
 
 
 class Pipeline:
@@ -94,7 +94,7 @@ class Pipeline:
             if self._tracker.wants_vote(track):
                 with self._health.timed("classify"):
                     crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
-                    (probabilities,) = classify([crop])
+                    (probabilities,) = classify.genders([crop])
                 self._tracker.vote(track, float(probabilities[MALE]))
 
     def _wait(self, blind: Blind) -> None:

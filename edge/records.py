@@ -13,6 +13,14 @@ Image = npt.NDArray[np.uint8]
 LABELS = ("female", "male")
 """The two classes, in the order of every probability vector."""
 
+AGE_GROUPS = ("0-3", "4-7", "8-13", "14-20", "21-35", "36-45", "46-56", "57+")
+"""Years of age, in the order of every vector of age probabilities.
+
+The groups of E. Eidinger, R. Enbar, T. Hassner: Age and Gender Estimation of Unfiltered Faces,
+IEEE TIFS 2014 (0-2, 4-6, 8-12, 15-20, 25-32, 38-43, 48-53, 60 and over), as widened to 21-32 by
+those who train on them, with each gap between two groups halved.
+"""
+
 UNKNOWN = "unknown"
 """The label of a visit whose evidence stayed too weak."""
 

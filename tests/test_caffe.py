@@ -122,7 +122,7 @@ def test_quantised_for_the_daemon(
     classifier = Classifier(out)
     pictures = [cv2.imread(str(file)) for file in sorted(few_faces.iterdir())[:12]]
     crops = np.stack([cv2.resize(picture, (39, 39))[:, :, ::-1] for picture in pictures])
-    ours = classifier(list(np.asarray(crops, np.uint8)))
+    ours = classifier.genders(list(np.asarray(crops, np.uint8)))
     assert np.abs(ours - expected(files, crops)[:, ::-1]).max() < 0.06
 
 

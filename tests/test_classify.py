@@ -14,7 +14,7 @@ from facedata import crops_of, load
 
 from edge.classify import Classifier, Preprocessing, read_card
 from edge.errors import ModelError
-from edge.records import Box, Image
+from edge.records import AGE_GROUPS, Box, Image
 from edge.runtime import RUNTIMES, Tensor
 from edge.scene import PEOPLE
 
@@ -96,20 +96,22 @@ def test_composite_faces_get_their_own_label_with_confidence() -> None:
     for file in sorted(PEOPLE.glob("*.jpg")):
         picture = np.asarray(cv2.imread(str(file)), np.uint8)
         box = classifier.preprocessing.whole(*picture.shape[1::-1])
-        (female, male) = classifier([classifier.preprocessing.crop(picture, box)])[0]
+        (female, male) = classifier.genders([classifier.preprocessing.crop(picture, box)])[0]
         assert female + male == pytest.approx(1, abs=1e-6)
         assert (female if file.name.startswith("female") else male) > 0.8, file.name
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no build from 3.12 on")
 def test_both_runtimes_give_the_same_outputs(faces: list[Image]) -> None:
-    litert, tflite = (Classifier(MODEL, runtime=name, xnnpack=False)(faces) for name in RUNTIMES)
+    litert, tflite = (
+        Classifier(MODEL, runtime=name, xnnpack=False).genders(faces) for name in RUNTIMES
+    )
     assert np.array_equal(litert, tflite)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no build from 3.12 on")
 def test_both_runtimes_give_the_same_labels_as_the_daemon_runs_them(faces: list[Image]) -> None:
-    male = {name: Classifier(MODEL, runtime=name)(faces)[:, 1] for name in RUNTIMES}
+    male = {name: Classifier(MODEL, runtime=name).genders(faces)[:, 1] for name in RUNTIMES}
     litert, tflite = male["ai-edge-litert"], male["tflite-runtime"]
     sure = np.maximum(litert, 1 - litert) > 0.7
     assert np.array_equal(litert[sure] > 0.5, tflite[sure] > 0.5)
@@ -141,7 +143,9 @@ def test_missing_json(copy: Path) -> None:
         ({"sha256": "0" * 64}, "is not the file that gender.json describes"),
         ({"sha256": "x"}, "gender.json: sha256"),
         ({"output": "logits"}, "gender.json: output"),
-        ({"output": "softmax"}, r"softmax needs \[1, 2\]"),
+        ({"output": "softmax"}, r"gives output \[1, 1\], but its JSON says \[1, 2\]"),
+        ({"ages": ["young", "old"]}, "ages are"),
+        ({"ages": AGE_GROUPS}, r"its JSON says \[1, 1\] and \[1, 8\]"),
         ({"input": {"size": 96}}, r"its JSON says \[1, 96, 96, 3\]"),
         ({"input": {"colour": "grey", "size": 112}}, r"its JSON says \[1, 112, 112, 1\]"),
         ({"input": 5}, "gender.json: input"),

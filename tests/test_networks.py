@@ -76,7 +76,7 @@ def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) ->
     classifier = Classifier(out)
     crop = classifier.preprocessing.crop(picture, Box(0, 0, *picture.shape[1::-1]))
     assert crop.shape == (size, size, 1 if grey else 3)
-    assert classifier([crop])[0].sum() == pytest.approx(1, abs=0.01)
+    assert classifier.genders([crop])[0].sum() == pytest.approx(1, abs=0.01)
 
 
 def test_softmax_learns_as_the_sigmoid_of_the_same_answer_does() -> None:

@@ -24,7 +24,7 @@ class Woman:
 
     preprocessing = Cutter()
 
-    def __call__(self, crops: Sequence[Image]) -> list[tuple[float, float]]:
+    def genders(self, crops: Sequence[Image]) -> list[tuple[float, float]]:
         return [(1.0, 0.0) for _ in crops]
 
 

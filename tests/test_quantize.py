@@ -71,7 +71,7 @@ def test_formats_give_the_same_model(small_model: Path, few_faces: Path, tmp_pat
     for number, source in enumerate((small_model, tmp_path / "small.h5", tmp_path / "saved")):
         out = tmp_path / f"{number}.tflite"
         made(source, few_faces, out, "--type", "float32")
-        outputs.append(Classifier(out)(crops))
+        outputs.append(Classifier(out).genders(crops))
     assert np.allclose(outputs[0], outputs[1], atol=1e-5)
     assert np.allclose(outputs[0], outputs[2], atol=1e-5)
 
@@ -116,7 +116,7 @@ def test_onnx_with_softmax_and_labels_the_other_way_round(few_faces: Path, tmp_p
     classifier = Classifier(out)
     assert classifier.preprocessing == Preprocessing(size=32, mean=0.001, std=255)
     red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
-    female, male = classifier([red, blue]).T
+    female, male = classifier.genders([red, blue]).T
     assert male[0] > 0.8 > 0.2 > male[1]
     assert np.allclose(female + male, 1, atol=0.02)
 

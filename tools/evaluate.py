@@ -29,7 +29,8 @@ def measure(samples: list[Sample], classifier: Classifier, face_px: int | None) 
         raise DataError("no face was found in any picture")
     male = np.empty(len(faces))
     for index, face in enumerate(facedata.bar(iter(faces), len(faces), "model")):
-        male[index] = classifier([facedata.crop_of(face, classifier.preprocessing, face_px)])[0, 1]
+        crop = facedata.crop_of(face, classifier.preprocessing, face_px)
+        male[index] = classifier.genders([crop])[0, 1]
     truth = np.array([face.label for face in faces])
     sure_of_wrong = np.argsort(-np.abs(male - truth))[:WORST]
     return {

@@ -50,7 +50,7 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
         for key, classifiers in made.items():
             for place, classifier in enumerate(classifiers):
                 begin = time.perf_counter()
-                male[key][call] = classifier([crops[call % len(crops)]])[0, 1]
+                male[key][call] = classifier.genders([crops[call % len(crops)]])[0, 1]
                 seconds[key][place, call] = time.perf_counter() - begin
     for (runtime, xnnpack), taken in seconds.items():
         times = 1000 * np.median(taken[:, WARM_UP:], axis=1)

@@ -54,7 +54,7 @@ class Looker:
 
     def _label(self, image: Image, face: Face) -> Look:
         crop = self._classify.preprocessing.crop(image, face.box, face.roll)
-        (probabilities,) = self._classify([crop])
+        (probabilities,) = self._classify.genders([crop])
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         label = LABELS[best] if confidence >= self._min_confidence else UNKNOWN

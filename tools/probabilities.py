@@ -32,7 +32,7 @@ def probabilities(folder: Path, classifier: Classifier) -> dict[str, float]:
         height, width = face.shape[:2]
         entry = classifier.preprocessing
         crop = entry.crop(face, entry.whole(width, height))
-        said[file.name] = float(classifier([crop])[0, MALE])
+        said[file.name] = float(classifier.genders([crop])[0, MALE])
     return said
 
 

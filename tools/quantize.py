@@ -165,7 +165,7 @@ def probabilities(model: Path, crops: list[Image], what: str) -> Floats:
     classifier = Classifier(model)
     values = np.empty(len(crops), np.float32)
     for index, crop in enumerate(facedata.bar(iter(crops), len(crops), what)):
-        row = classifier([crop])[0]
+        row = classifier.genders([crop])[0]
         if not (row.min() >= -0.01 and row.max() <= 1.01):
             raise DataError(
                 f"the model gives {row.max():.2f}, which is no probability: it must end in sigmoid "

@@ -100,7 +100,7 @@ class Eye:
         seen = []
         for face in self._detect(frame, ()):
             crop = classify.preprocessing.crop(image, face.box, face.roll)
-            (row,) = classify([crop])
+            (row,) = classify.genders([crop])
             probabilities = dict(zip(LABELS, map(float, row), strict=True))
             likelier = max(LABELS, key=lambda label: probabilities[label])
             sure = probabilities[likelier] >= self._min_confidence
