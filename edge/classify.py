@@ -5,7 +5,7 @@ Training, evaluation and the daemon all prepare faces with `Preprocessing`, so t
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -185,24 +185,28 @@ class Classifier:
         self._gender = by_shape[1, widths[0]] if self.card.labels else None
         self._age = by_shape[1, len(AGE_GROUPS)] if self.card.ages else None
 
-    def __call__(self, crops: Sequence[Image]) -> Looks:
+    def __call__(self, crops: Iterable[Image]) -> Looks:
         """What the model says of uint8 crops made by `preprocessing.crop`."""
-        gender = np.empty((len(crops), len(LABELS)), np.float32) if self._gender else None
-        age = np.empty((len(crops), len(AGE_GROUPS)), np.float32) if self._age else None
-        for row, crop in enumerate(crops):
+        genders: list[Floats] = []
+        ages: list[Floats] = []
+        for crop in crops:
             values = self._input.quantise(self.preprocessing.normalise(crop[None]))
             self._interpreter.set_tensor(self._input.index, values)
             self._interpreter.invoke()
-            if self._gender and gender is not None:
+            if self._gender:
                 out = self._read(self._gender)
-                gender[row] = (1 - out[0], out[0]) if self.card.output == "sigmoid" else out
-            if self._age and age is not None:
-                age[row] = self._read(self._age)
-        if gender is not None:  # the model may have its labels the other way round
-            gender = gender[:, [self.card.labels.index(label) for label in LABELS]]
-        return Looks(gender, age)
+                sigmoid = self.card.output == "sigmoid"
+                genders.append(np.array([1 - out[0], out[0]], np.float32) if sigmoid else out)
+            if self._age:
+                ages.append(self._read(self._age))
+        # the model may have its labels the other way round
+        order = [self.card.labels.index(label) for label in LABELS] if self._gender else []
+        return Looks(
+            np.reshape(genders, (-1, len(LABELS)))[:, order] if self._gender else None,
+            np.reshape(ages, (-1, len(AGE_GROUPS))) if self._age else None,
+        )
 
-    def genders(self, crops: Sequence[Image]) -> Floats:
+    def genders(self, crops: Iterable[Image]) -> Floats:
         """p(female), p(male) of each crop, float32 (n, 2). Raises ModelError where the model
         estimates age alone."""
         gender = self(crops).gender

@@ -24,7 +24,9 @@ ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "gender.tflite"
 
 
-WITH_TENSORFLOW = ("test_train.py", "test_quantize.py", "test_networks.py")
+WITH_TENSORFLOW = tuple(
+    f"test_{name}.py" for name in ("train", "quantize", "networks", "ages", "teach", "caffe")
+)
 """These import it: from then on tflite-runtime fails in the same process ("vector::reserve")."""
 
 

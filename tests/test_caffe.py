@@ -63,9 +63,14 @@ def blob(values: Floats) -> bytes:
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
+    return caffe_files(tmp_path, outputs=2)
+
+
+def caffe_files(folder: Path, outputs: int) -> tuple[Path, Path]:
     """A prototxt and its caffemodel with random weights."""
     rng = np.random.default_rng(3)
-    shapes = {"conv1": (6, 3, 7, 7), "conv2": (8, 6, 5, 5), "fc6": (10, 8 * 4 * 4), "fc7": (2, 10)}
+    shapes = {"conv1": (6, 3, 7, 7), "conv2": (8, 6, 5, 5), "fc6": (10, 8 * 4 * 4)}
+    shapes["fc7"] = (outputs, 10)
     model = b""
     for name, shape in shapes.items():
         kernel = rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype(np.float32)
@@ -75,8 +80,10 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
         # V1LayerParameter: bottom (2), top (3), name (4), type (5, left out), blobs (6)
         layer = field(4, name.encode()) + varint(5 << 3) + varint(4 if "conv" in name else 14)
         model += field(2, layer + blob(kernel) + blob(bias))
-    prototxt, weights = tmp_path / "deploy.prototxt", tmp_path / "gender.caffemodel"
-    prototxt.write_text(PROTOTXT)
+    prototxt, weights = folder / "deploy.prototxt", folder / "net.caffemodel"
+    last = "num_output: 2 }"
+    assert PROTOTXT.count(last) == 1
+    prototxt.write_text(PROTOTXT.replace(last, f"num_output: {outputs} }}"))
     weights.write_bytes(model)
     return prototxt, weights
 
@@ -118,12 +125,28 @@ def test_quantised_for_the_daemon(
     assert run.returncode == 0, run.stderr
     card = json.loads(out.with_suffix(".json").read_text())
     assert (card["name"], card["output"]) == ("gender-caffe", "softmax")
-    assert card["metrics"]["quantisation"]["mean_difference"] < 0.03
+    assert card["metrics"]["quantisation"]["gender"]["mean_difference"] < 0.03
     classifier = Classifier(out)
     pictures = [cv2.imread(str(file)) for file in sorted(few_faces.iterdir())[:12]]
     crops = np.stack([cv2.resize(picture, (39, 39))[:, :, ::-1] for picture in pictures])
     ours = classifier.genders(list(np.asarray(crops, np.uint8)))
     assert np.abs(ours - expected(files, crops)[:, ::-1]).max() < 0.06
+
+
+def test_eight_answers_are_ages(few_faces: Path, tmp_path: Path) -> None:
+    prototxt, weights = files = caffe_files(tmp_path, outputs=8)
+    out = tmp_path / "age.tflite"
+    run = tool(
+        "quantize", weights, "--prototxt", prototxt, "--mean", ",".join(map(str, MEAN)),
+        "--calibrate", few_faces, "--out", out, "--max-drop", "100", "--test-faces", "20",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert (card["name"], card["labels"], len(card["ages"])) == ("age-caffe", [], 8)
+    crops = np.random.default_rng(5).integers(0, 256, (5, 39, 39, 3), np.uint8)
+    ours = Classifier(out)(list(crops)).age
+    assert ours is not None
+    assert np.abs(ours - expected(files, crops)).max() < 0.06
 
 
 @pytest.mark.parametrize(

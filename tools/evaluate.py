@@ -17,44 +17,63 @@ from layouts import SPLITS, DataError
 
 from edge.classify import Classifier
 from edge.errors import ModelError
-from edge.runtime import RUNTIMES
+from edge.runtime import RUNTIMES, Floats
 
 WORST = 10
 
 
 def measure(samples: list[Sample], classifier: Classifier, face_px: int | None) -> dict[str, Any]:
-    """The figures of `metrics.summarise`, the detection rate, and the surest mistakes."""
+    """The figures of `metrics.summarise`, the detection rate, and the surest mistakes.
+
+    Those of age stand under `age` where the model estimates gender too.
+    """
     faces, unseen = facedata.find_faces(samples, "faces")
     if not faces:
         raise DataError("no face was found in any picture")
-    male = np.empty(len(faces))
-    for index, face in enumerate(facedata.bar(iter(faces), len(faces), "model")):
-        crop = facedata.crop_of(face, classifier.preprocessing, face_px)
-        male[index] = classifier.genders([crop])[0, 1]
+    crops = (facedata.crop_of(face, classifier.preprocessing, face_px) for face in faces)
+    looks = classifier(facedata.bar(crops, len(faces), "model"))
+    by_age = None if looks.age is None else metrics.by_age(faces, looks.age)
+    result: dict[str, Any] = {"detection_rate": len(faces) / (len(faces) + len(unseen))}
+    if looks.gender is not None:
+        result |= metrics.by_gender(faces, looks.gender)
+        result["mistakes"] = surest_mistakes(faces, looks.gender[:, 1])
+        return result | ({} if by_age is None else {"age": by_age})
+    if by_age is None:
+        raise DataError("the model estimates age alone, and no picture's age is known")
+    return result | by_age
+
+
+def surest_mistakes(faces: list[Sample], male: Floats) -> list[dict[str, Any]]:
+    """The faces that were called wrong with the greatest confidence."""
     truth = np.array([face.label for face in faces])
     sure_of_wrong = np.argsort(-np.abs(male - truth))[:WORST]
-    return {
-        **metrics.summarise(faces, male),
-        "detection_rate": len(faces) / (len(faces) + len(unseen)),
-        "mistakes": [
-            {"file": faces[i].name, "male": round(float(male[i]), 3)}
-            for i in sure_of_wrong
-            if (male[i] > 0.5) != truth[i]
-        ],
-    }
+    return [
+        {"file": faces[i].name, "male": round(float(male[i]), 3)}
+        for i in sure_of_wrong
+        if (male[i] > 0.5) != truth[i]
+    ]
 
 
 def show(result: dict[str, Any]) -> None:
     """One screen."""
     print(f"data      {result['data']}, split {result['split']}")
     print(f"faces     {result['n']} ({result['detection_rate']:.1%} found)")
+    _show_answers(result)
+    if "age" in result:
+        print(f"\nage       of {result['age']['n']} faces")
+        _show_answers(result["age"])
+
+
+def _show_answers(result: dict[str, Any]) -> None:
     print(f"accuracy  {_share(result)}")
+    if "one_off" in result:
+        print(f"one off   {_share(result['one_off'])}")
     print(f"ECE       {result['ece']:.3f}")
     for kind, groups in result["groups"].items():
         for name, group in groups.items():
             print(f"{kind:<10}{name:<12}{group['n']:>6}  {_share(group)}")
     for actual, said in result["confusion"].items():
-        print(f"{actual:<8}  called " + ", ".join(f"{name} {n}" for name, n in said.items()))
+        print(f"{actual:<8}  called " + ", ".join(f"{name} {n}" for name, n in said.items() if n))
     for point in result["abstention"][1:]:
         print(
             f"unknown   least sure {point['unknown']:.0%}, below {point['min_confidence']:.2f}: "

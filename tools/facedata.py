@@ -22,7 +22,8 @@ from edge.classify import Preprocessing
 from edge.faces import HaarDetector
 from edge.records import Box, Frame, Image
 
-AGE_GROUPS = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
+REPORTED_AGES = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
+"""Years; accuracies are reported for each of these."""
 FACE_MODEL = Path(__file__).parents[1] / "models/face.tflite"
 MAX_BROKEN = 0.05
 """Share of unreadable pictures above which a data set is refused rather than used in part."""
@@ -52,8 +53,8 @@ class Sample:
     def age_group(self) -> str | None:
         if self.age is None:
             return None
-        low, high = next(g for g in AGE_GROUPS if self.age <= g[1])
-        return f"{low}+" if high == AGE_GROUPS[-1][1] else f"{low}-{high}"
+        low, high = next(g for g in REPORTED_AGES if self.age <= g[1])
+        return f"{low}+" if high == REPORTED_AGES[-1][1] else f"{low}-{high}"
 
     def image(self) -> Image | None:
         """B G R uint8, or None where the picture is missing or broken."""
@@ -105,7 +106,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
     samples = []
     for entry, split in zip(entries, with_splits(entries), strict=True):
-        if entry.age is not None and entry.age > AGE_GROUPS[-1][1]:
+        if entry.age is not None and entry.age > REPORTED_AGES[-1][1]:
             raise DataError(f"data {path}: {entry.name}: an age of {entry.age} cannot be right")
         samples.append(
             Sample(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge.classify import Classifier
 from edge.errors import ModelError
-from edge.runtime import RUNTIMES
+from edge.runtime import RUNTIMES, Floats
 
 WARM_UP, CALLS = 5, 50
 THREADS = (1, 2)
@@ -45,18 +45,19 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
         shape = (CALLS, entry.size, entry.size, entry.channels)
         crops = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     seconds = {key: np.zeros((len(THREADS), WARM_UP + CALLS)) for key in made}
-    male = {key: np.zeros(WARM_UP + CALLS) for key in made}
+    said: dict[tuple[str, bool], list[Floats]] = {key: [] for key in made}
     for call in range(WARM_UP + CALLS):
         for key, classifiers in made.items():
             for place, classifier in enumerate(classifiers):
                 begin = time.perf_counter()
-                male[key][call] = classifier.genders([crops[call % len(crops)]])[0, 1]
+                looks = classifier([crops[call % len(crops)]])
                 seconds[key][place, call] = time.perf_counter() - begin
+                said[key] += [answer for answer in (looks.gender, looks.age) if answer is not None]
     for (runtime, xnnpack), taken in seconds.items():
         times = 1000 * np.median(taken[:, WARM_UP:], axis=1)
         speed = ", ".join(f"{ms:.2f} ms on {n}" for ms, n in zip(times, THREADS, strict=True))
         others = [key for key in made if key != (runtime, xnnpack) and not key[1]]
-        same = all(np.array_equal(male[key], male[runtime, xnnpack]) for key in others)
+        same = all(all(map(np.array_equal, said[key], said[runtime, xnnpack])) for key in others)
         kernels = "default kernels" if xnnpack else "without XNNPACK"
         lines.append(
             f"{runtime:<15} {kernels:<16} {speed} thread(s) per face"

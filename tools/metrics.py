@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ages
 import numpy as np
 import numpy.typing as npt
 from facedata import Sample
 
-from edge.records import LABELS
+from edge.records import AGE_GROUPS, LABELS
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -91,23 +92,46 @@ def share(right: Bools) -> dict[str, Any]:
     }
 
 
-def summarise(faces: Sequence[Sample], male: Floats) -> dict[str, Any]:
-    """All figures for faces and the probabilities p(male) that a model gave them."""
-    truth = np.array([face.label for face in faces])
-    right = (male > 0.5) == truth
-    confidence = np.maximum(male, 1 - male)
+def summarise(
+    faces: Sequence[Sample], truth: Sequence[int], answers: Floats, names: Sequence[str]
+) -> dict[str, Any]:
+    """All figures for faces and the answers (n x k probabilities) that a model gave.
+
+    `truth` are columns of `answers`, `names` their names.
+    """
+    said, right = answers.argmax(axis=1), answers.argmax(axis=1) == truth
+    confidence = answers.max(axis=1)
     bins = calibration_bins(confidence, right)
     return {
         **share(right),
         "ece": calibration_error(bins),
         "confusion": {
             actual: {
-                said: int(np.sum((truth == i) & ((male > 0.5) == j)))
-                for j, said in enumerate(LABELS)
+                called: int(np.sum((np.asarray(truth) == i) & (said == j)))
+                for j, called in enumerate(names)
             }
-            for i, actual in enumerate(LABELS)
+            for i, actual in enumerate(names)
         },
         "groups": by_group(faces, right),
         "abstention": abstention_curve(confidence, right),
         "calibration": bins,
     }
+
+
+def by_gender(faces: Sequence[Sample], answers: Floats) -> dict[str, Any]:
+    """`summarise` for genders."""
+    return summarise(faces, [face.label for face in faces], answers, LABELS)
+
+
+def by_age(faces: Sequence[Sample], answers: Floats) -> dict[str, Any] | None:
+    """`summarise` for age groups, of the faces whose age is known; None where there are none.
+
+    `one_off` is the share whose group is right or next to it.
+    """
+    known = [index for index, face in enumerate(faces) if face.age is not None]
+    if not known:
+        return None
+    faces, answers = [faces[index] for index in known], answers[known]
+    truth = [ages.group(face.age) for face in faces if face.age is not None]
+    one_off = np.abs(answers.argmax(axis=1) - truth) <= 1
+    return {**summarise(faces, truth, answers, AGE_GROUPS), "one_off": share(one_off)}

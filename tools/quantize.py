@@ -17,6 +17,7 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models are read on that backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+import ages
 import caffe
 import correction
 import facedata
@@ -27,9 +28,9 @@ import tensorflow as tf
 from facedata import Sample
 from layouts import DataError
 
-from edge.classify import Classifier, Preprocessing
+from edge.classify import Classifier, Looks, Preprocessing
 from edge.errors import ModelError
-from edge.records import LABELS, Image
+from edge.records import AGE_GROUPS, LABELS, Image
 from edge.runtime import open_interpreter
 
 Floats = npt.NDArray[np.float32]
@@ -83,6 +84,7 @@ class Card:
     name: str
     labels: tuple[str, ...]
     output: str
+    ages: tuple[str, ...]
     input: Preprocessing
     notes: dict[str, Any]
 
@@ -95,6 +97,7 @@ class Card:
             "sha256": hashlib.sha256(data).hexdigest(),
             "labels": self.labels,
             "output": self.output,
+            "ages": self.ages,
             "input": asdict(self.input),
             **self.notes,
         }
@@ -118,13 +121,16 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
     interpreter, _ = open_interpreter(path)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     entry = [int(n) for n in inputs[0]["shape"]]
-    end = [int(n) for n in outputs[0]["shape"]]
+    ends = sorted([int(n) for n in output["shape"]] for output in outputs)
     if len(inputs) != 1 or len(entry) != 4 or entry[1] != entry[2] or entry[3] not in (1, 3):
         raise DataError(f"{args.model}: takes {entry}; one square picture is needed, [1, n, n, 3]")
-    if len(outputs) != 1 or end not in ([1, 1], [1, len(LABELS)]):
+    genders = [end for end in ends if end in ([1, 1], [1, len(LABELS)])]
+    ages = [end for end in ends if end == [1, len(AGE_GROUPS)]]
+    if len(genders) > 1 or len(ages) > 1 or not ends or len(genders) + len(ages) != len(ends):
         raise DataError(
-            f"{args.model}: gives {end}; one sigmoid value or "
-            f"{len(LABELS)} softmax values are needed"
+            f"{args.model}: gives {' and '.join(map(str, ends))}; one sigmoid value or "
+            f"{len(LABELS)} softmax values for gender are needed, {len(AGE_GROUPS)} softmax values "
+            "for age, or both"
         )
     trained = training.get("preprocessing", {})
     prepared = replace(
@@ -135,44 +141,59 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
         prepared = replace(prepared, mean=mean, std=args.std or prepared.std)
     notes = {"trained": {key: training.get(key) for key in ("settings", "keras", "backend")}}
     settings = training.get("settings", {})
+    heads = ["gender"] * len(genders) + ["age"] * len(ages)
+    arch = settings.get("arch", "caffe" if args.prototxt else "mobilenetv2")
     return Card(
-        args.name or f"gender-{settings.get('arch', 'caffe' if args.prototxt else 'mobilenetv2')}",
-        tuple(args.labels.split(",")),
-        "sigmoid" if end == [1, 1] else "softmax",
+        args.name or "-".join([*heads, arch]),
+        tuple(args.labels.split(",")) if genders else (),
+        "sigmoid" if genders == [[1, 1]] else "softmax",
+        AGE_GROUPS if ages else (),
         prepared,
         notes if training else {},
     )
 
 
 def compare(
-    faces: list[Sample], before: Floats, after: Floats
-) -> tuple[dict[str, Any], list[tuple[str, float, float]]]:
-    """p(male) before and after: accuracies, agreement, and the faces that changed most."""
-    truth = np.array([face.label for face in faces])
-    figures = {
-        "faces": len(faces),
-        "float_accuracy": round(float(np.mean((before > 0.5) == truth)), 4),
-        "accuracy": round(float(np.mean((after > 0.5) == truth)), 4),
-        "agreement": round(float(np.mean((after > 0.5) == (before > 0.5))), 4),
+    faces: list[Sample], before: Looks, after: Looks
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Of gender and age before and after: accuracies, agreement; the faces that changed most."""
+    figures, changed = {}, []
+    if before.gender is not None and after.gender is not None:
+        truth = np.array([face.label for face in faces])
+        figures["gender"] = _figures(truth, before.gender, after.gender)
+        worst = np.argsort(-np.abs(after.gender - before.gender)[:, 1])[:WORST]
+        changed = [
+            f"{faces[i].name}: p(male) {before.gender[i, 1]:.2f} became {after.gender[i, 1]:.2f}"
+            for i in worst
+        ]
+    known = [index for index, face in enumerate(faces) if face.age is not None]
+    if before.age is not None and after.age is not None and known:
+        truth = np.array([ages.group(face.age) for face in faces if face.age is not None])
+        figures["age"] = _figures(truth, before.age[known], after.age[known])
+    return figures, changed
+
+
+def _figures(truth: Any, before: Floats, after: Floats) -> dict[str, Any]:
+    said, was = after.argmax(axis=1), before.argmax(axis=1)
+    return {
+        "faces": len(truth),
+        "float_accuracy": round(float(np.mean(was == truth)), 4),
+        "accuracy": round(float(np.mean(said == truth)), 4),
+        "agreement": round(float(np.mean(said == was)), 4),
         "mean_difference": round(float(np.mean(np.abs(after - before))), 4),
     }
-    worst = np.argsort(-np.abs(after - before))[:WORST]
-    return figures, [(faces[i].name, float(before[i]), float(after[i])) for i in worst]
 
 
-def probabilities(model: Path, crops: list[Image], what: str) -> Floats:
-    """p(male) of each crop. Raises DataError where the model gives no probabilities."""
-    classifier = Classifier(model)
-    values = np.empty(len(crops), np.float32)
-    for index, crop in enumerate(facedata.bar(iter(crops), len(crops), what)):
-        row = classifier.genders([crop])[0]
-        if not (row.min() >= -0.01 and row.max() <= 1.01):
+def look(model: Path, crops: list[Image], what: str) -> Looks:
+    """What a model says of each crop. Raises DataError where it gives no probabilities."""
+    said = Classifier(model)(facedata.bar(iter(crops), len(crops), what))
+    for answers in (said.gender, said.age):
+        if answers is not None and not (answers.min() >= -0.01 and answers.max() <= 1.01):
             raise DataError(
-                f"the model gives {row.max():.2f}, which is no probability: it must end in sigmoid "
-                "or softmax"
+                f"the model gives {answers.max():.2f}, which is no probability: it must end in "
+                "sigmoid or softmax"
             )
-        values[index] = row[1]
-    return values
+    return said
 
 
 def quantise(args: argparse.Namespace) -> int:
@@ -209,9 +230,11 @@ def quantise(args: argparse.Namespace) -> int:
 
         held_out = faces("val", args.test_faces)
         crops = facedata.crops_of(held_out, card.input)
-        before = probabilities(reference, crops, "float")
-        figures, worst = compare(held_out, before, probabilities(trial, crops, args.type))
-        show(args, card.input, len(made), len(plain), figures, worst)
+        before = look(reference, crops, "float")
+        figures, changed = compare(held_out, before, look(trial, crops, args.type))
+        if not figures:
+            raise DataError(f"data {args.calibrate}: has no ages to compare by")
+        show(args, card.input, len(made), len(plain), figures, changed)
         np.save(room / "crops.npy", np.stack(crops[:TIMED_FACES]))
         latency = [sys.executable, str(Path(__file__).with_name("latency.py")), str(trial)]
         done = subprocess.run(
@@ -223,7 +246,7 @@ def quantise(args: argparse.Namespace) -> int:
         for line in done.stdout.splitlines():
             print(f"{'runs':<10} {line.replace(str(trial), trial.name)}")
 
-    drop = 100 * (figures["float_accuracy"] - figures["accuracy"])
+    drop = 100 * max(head["float_accuracy"] - head["accuracy"] for head in figures.values())
     if drop > args.max_drop:
         print(
             f"quantize: loses {drop:.2f} points, more than --max-drop {args.max_drop}; "
@@ -241,22 +264,23 @@ def show(
     entry: Preprocessing,
     size: int,
     float_size: int,
-    figures: dict[str, Any],
-    worst: list[tuple[str, float, float]],
+    figures: dict[str, dict[str, Any]],
+    changed: list[str],
 ) -> None:
     """What was made, on one screen with what follows."""
     kind = f"{args.type}, {args.ends} ends" if args.type == "int8" else args.type
     print(f"{'made':<10} {kind}, {size / 1e6:.2f} MB (float32: {float_size / 1e6:.2f} MB)")
     print(f"{'input':<10} {entry.size} px {entry.colour}, (pixel - {entry.mean}) / {entry.std}")
-    print(
-        f"{'held out':<10} {figures['faces']} faces, {figures['agreement']:.2%} get the same label"
-    )
-    print(
-        f"{'accuracy':<10} {figures['float_accuracy']:.2%} float, "
-        f"{figures['accuracy']:.2%} {args.type}"
-    )
-    for name, before, after in worst:
-        print(f"{'changed':<10} {name}: p(male) {before:.2f} became {after:.2f}")
+    for name, head in figures.items():
+        print(
+            f"{'held out':<10} {head['faces']} faces, {head['agreement']:.2%} get the same {name}"
+        )
+        print(
+            f"{'accuracy':<10} {head['float_accuracy']:.2%} float, "
+            f"{head['accuracy']:.2%} {args.type}"
+        )
+    for line in changed:
+        print(f"{'changed':<10} {line}")
 
 
 def numbers(text: str) -> list[float]:
@@ -272,7 +296,7 @@ def main() -> int:
     parser.add_argument(
         "--ends", choices=("int8", "uint8"), default="int8", help="of an int8 model"
     )
-    parser.add_argument("--name", help="default: gender- and the network it was trained as")
+    parser.add_argument("--name", help="default: what it estimates and its network")
     parser.add_argument(
         "--labels",
         default=",".join(LABELS),

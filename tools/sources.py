@@ -29,12 +29,15 @@ def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
     if path.suffix == ".onnx":
         return _from_onnx(path, folder / "saved"), None
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        model = _load_keras(path)
+        model = load_keras(path)
         return export(model, folder / "saved"), model
     raise DataError(f"{path}: must be {KINDS}")
 
 
-def _load_keras(path: Path) -> keras.Model:
+def load_keras(path: Path) -> keras.Model:
+    """Raises DataError."""
+    if not path.exists():
+        raise DataError(f"{path}: does not exist")
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:

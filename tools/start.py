@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 from layouts import DataError
+from networks import HEADS
 
 from edge.runtime import open_interpreter
 
@@ -44,13 +45,33 @@ def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
 def start_from_keras(model: keras.Model, other: keras.Model) -> None:
     """Give `model` the weights of `other`, a network of the same kind that is as wide or wider.
 
+    A head that `other` does not have keeps its own.
+
     Where `other` is wider, `model` gets its channels with the largest weights (H. Li et al.:
     Pruning Filters for Efficient ConvNets, ICLR 2017). Blocks that are added up keep the same
     channels. Raises ValueError where the two do not fit.
     """
-    if model.count_params() == other.count_params():
-        model.set_weights(other.get_weights())
-        return
+    heads = [name for name in HEADS if _has(model, name) and _has(other, name)]
+    ours, theirs = (
+        [layer for layer in network.layers if layer.name not in HEADS] for network in (model, other)
+    )
+    kept: Any = slice(None)
+    if [layer.count_params() for layer in ours] == [layer.count_params() for layer in theirs]:
+        for layer, same in zip(ours, theirs, strict=True):
+            layer.set_weights(same.get_weights())
+    else:
+        kept = _narrowed(model, other)
+    for name in heads:
+        kernel, bias = other.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([kernel[kept], bias])
+
+
+def _has(model: keras.Model, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
+
+
+def _narrowed(model: keras.Model, other: keras.Model) -> Any:
+    """Give `model` the best channels of the wider `other`; returns which its last layer kept."""
     wide_pairs = convolutions_of(other)
     importance, sums = _importance(other, wide_pairs)
     pairs = convolutions_of(model)
@@ -65,8 +86,7 @@ def start_from_keras(model: keras.Model, other: keras.Model) -> None:
             layer.weights[0].assign(kernel[:, :, into][..., kept])
         for variable, value in zip(norm.weights, wide_norm.weights, strict=True):
             variable.assign(np.asarray(value)[kept])
-    dense, wide_dense = model.layers[-1], other.layers[-1]
-    dense.set_weights([wide_dense.get_weights()[0][kept], wide_dense.get_weights()[1]])
+    return kept
 
 
 def _importance(model: keras.Model, pairs: list[tuple[Any, Any]]) -> tuple[list[Any], Any]:

@@ -1,4 +1,4 @@
-"""Train a network that tells women from men, and save it as a Keras model.
+"""Train a network that tells women from men, or ages, or both, and save it as a Keras model.
 
     python tools/train.py --data faces.zip --start imagenet --out build/gender.keras
 
@@ -10,11 +10,12 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ages
 import facedata
 import keras
 import networks
@@ -31,12 +32,12 @@ from teacher import Teacher
 
 from edge.classify import Preprocessing
 from edge.errors import ModelError
-from edge.records import LABELS
 
 AVERAGED_STEPS = 500
 WARM_UP_RATE = 1e-3
-HINT_WEIGHT = 0.5
-"""Of a teacher's features against its answer, in the loss."""
+LOSS_WEIGHTS = {"gender": 1.0, "age": 0.4, "hint": 0.5}
+"""Of the answers and of a teacher's features. Cross-entropy over eight ages is about ten times as
+large as over two genders; in the sum it should lead no more than gender does."""
 
 
 def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
@@ -91,15 +92,21 @@ def train(args: argparse.Namespace) -> None:
         "seed": args.seed,
         "infant_weight": args.infant_weight,
         "shear": args.shear,
+        "heads": args.estimate,
+        "mixup": args.mixup,
         "taught": teacher.read(args.teacher) if args.teacher else Teacher({}, {}),
     }
-    kept = model = networks.build(args.arch, start=args.start, size=args.size, alpha=args.alpha)
+    kept = model = networks.build(
+        args.arch, start=args.start, size=args.size, alpha=args.alpha, heads=args.estimate
+    )
     args.size, channels = model.input_shape[-2:]
     preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
     train_set = Batches(
         read_data(args, "train"), preprocessing, training=True, epoch=len(read_log(log)), **settings
     )
     val_set = Batches(read_data(args, "val"), preprocessing, training=False, **settings)
+    if "age" in args.estimate and all(sample.age is None for sample in train_set.samples):
+        raise DataError(f"--data {args.data[0]}: has no ages to learn")
     if not len(train_set):
         raise DataError(f"{len(train_set.samples)} faces do not fill a batch of {args.batch}")
 
@@ -130,10 +137,12 @@ def train(args: argparse.Namespace) -> None:
             keras.callbacks.CSVLogger(str(log), append=True),
         ],
     )
+    train_set.mixup = 0.0  # the daemon's faces are not mixed
     settle(kept, train_set)
     kept.save(args.out)
-    male = kept.predict(val_set, verbose=0)[:, -1]
-    right = float(np.mean((male > 0.5) == [sample.label for sample in val_set.samples]))
+    answers = kept.predict(val_set, verbose=0)
+    by_head = dict(zip(args.estimate, answers if len(kept.outputs) > 1 else [answers], strict=True))
+    right = right_answers(by_head, val_set.samples)
     rows = read_log(log)
     history = {
         part + figure: rows[f"{part}{monitor}{figure}"].to_list()
@@ -145,22 +154,42 @@ def train(args: argparse.Namespace) -> None:
         "settings": {name: _shown(value) for name, value in sorted(vars(args).items())},
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
-        "labels": LABELS,
+        "heads": args.estimate,
         "faces": {"train": len(train_set.samples), "val": len(val_set.samples)},
         "preprocessing": asdict(preprocessing),
-        "val_accuracy": round(right, 4),
+        "val_accuracy": {head: round(share, 4) for head, share in right.items()},
         "history": history,
     }
     args.out.with_suffix(".training.json").write_text(json.dumps(report, indent=1) + "\n")
+    said = ", ".join(f"{head} {share:.2%}" for head, share in right.items())
     print(
-        f"saved {args.out}: {right:.2%} right on validation faces; "
+        f"saved {args.out}: {said} right on validation faces; "
         f"seed {args.seed}, backend {keras.backend.backend()}"
     )
 
 
+def right_answers(answers: Mapping[str, Any], samples: Sequence[Sample]) -> dict[str, float]:
+    """The share of right answers of each head, 0 to 1; of ages among the faces that have one."""
+    right = {}
+    if "gender" in answers:
+        male = answers["gender"][:, -1] > 0.5
+        right["gender"] = float(np.mean(male == [sample.label for sample in samples]))
+    if "age" in answers:
+        groups = np.argmax(answers["age"], axis=1)
+        known = [
+            said == ages.group(sample.age)
+            for said, sample in zip(groups, samples, strict=True)
+            if sample.age is not None
+        ]
+        right["age"] = float(np.mean(known))
+    return right
+
+
 def warm_up(model: keras.Model, args: argparse.Namespace, train_set: Batches, hints: int) -> None:
-    """Train the last layer alone, so that its first guesses do not spoil what the others know."""
-    trained = [layer for layer in model.layers[:-1] if layer.trainable]
+    """Train the heads alone, so that their first guesses do not spoil what the others know."""
+    trained = [
+        layer for layer in model.layers if layer.trainable and layer.name not in networks.HEADS
+    ]
     for layer in trained:
         layer.trainable = False
     whole, _ = compiled(model, args, len(train_set), hints)
@@ -200,17 +229,27 @@ class CosineRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carri
 def compiled(
     model: keras.Model, args: argparse.Namespace, epoch_steps: int, hints: int
 ) -> tuple[keras.Model, str]:
-    """The network with its losses, and the prefix of its answer's figures in the log.
+    """The network with its losses, and the prefix of its first answer's figures in the log.
 
     `epoch_steps` is the number of batches in an epoch. With `hints` it has a second output, so
     wide, that learns the teacher's features and is dropped when training ends.
     """
-    one = keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)
-    losses: list[Any] = [one if model.output_shape[-1] == 1 else two_sided(args.smoothing)]
-    metrics: list[Any] = [[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]]
+    losses: list[Any] = []
+    metrics: list[Any] = []
+    for head, answer in zip(args.estimate, model.outputs, strict=True):
+        if head == "age":
+            losses.append(keras.losses.CategoricalCrossentropy())
+            metrics.append([keras.metrics.CategoricalAccuracy(name="accuracy")])
+        else:
+            one = keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)
+            losses.append(one if answer.shape[-1] == 1 else two_sided(args.smoothing))
+            metrics.append([keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")])
+    ends = list(args.estimate)
     if hints:
-        hint = keras.layers.Dense(hints, name="hint")(model.layers[-1].input)
-        model = keras.Model(model.input, [model.output, hint])
+        features = model.get_layer(ends[0]).input
+        hint = keras.layers.Dense(hints, name="hint")(features)
+        model = keras.Model(model.input, [*model.outputs, hint])
+        ends.append("hint")
         losses.append(keras.losses.CosineSimilarity())
         metrics.append([])
     steps = epoch_steps * args.epochs
@@ -221,10 +260,10 @@ def compiled(
             args.rate, weight_decay=args.weight_decay, use_ema=True, ema_momentum=1 - 1 / averaged
         ),
         loss=losses,
-        loss_weights=[1.0, HINT_WEIGHT][: len(losses)],
+        loss_weights=[LOSS_WEIGHTS[end] for end in ends],
         weighted_metrics=metrics,
     )
-    return model, "male_" if hints else ""
+    return model, f"{ends[0]}_" if len(ends) > 1 else ""
 
 
 def read_log(path: Path) -> pd.DataFrame:
@@ -242,6 +281,13 @@ def _shown(value: Any) -> Any:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     facedata.add_arguments(parser, "--data", several=True)
+    parser.add_argument(
+        "--estimate",
+        type=lambda text: text.split(","),
+        default=["gender"],
+        metavar="HEADS",
+        help="gender (the default), age, or gender,age",
+    )
     parser.add_argument("--arch", choices=networks.NETWORKS, default="mobilenetv2")
     parser.add_argument(
         "--start",
@@ -259,6 +305,9 @@ def main() -> int:
     parser.add_argument("--smoothing", type=float, default=0.03, help="label smoothing")
     parser.add_argument(
         "--shear", type=float, default=0.0, help="faces are slanted by so much at random, degrees"
+    )
+    parser.add_argument(
+        "--mixup", type=float, default=0.0, help="strength of mixing faces, 0.1 to 0.4 are usual"
     )
     parser.add_argument(
         "--warm-up",
@@ -286,10 +335,12 @@ def main() -> int:
     args = parser.parse_args()
     if args.start is None:
         args.start = "imagenet" if networks.has_imagenet(args.arch) else "none"
+    if args.estimate not in (["gender"], ["age"], ["gender", "age"]):
+        parser.error(f"--estimate {','.join(args.estimate)}: must be gender, age or gender,age")
     for name, least in (("size", 32), ("epochs", 1), ("batch", 2), ("patience", 1)):
         if (value := getattr(args, name)) is not None and value < least:
             parser.error(f"--{name} must be {least} or more")
-    for name in ("warm_up", "shear"):
+    for name in ("warm_up", "shear", "mixup"):
         if getattr(args, name) < 0:
             parser.error(f"--{name.replace('_', '-')} must be 0 or more")
     for name in ("alpha", "rate"):

@@ -3,16 +3,18 @@
 What a function can be asked for are its parameters: `size` (side of the input, pixels), `alpha`
 (width) and `weights` ("imagenet" or None). What it takes and gives are the shapes of the model:
 one square picture, grey or of three colours, prepared as (pixel - 127.5) / 127.5, and either one
-sigmoid value, the probability of `LABELS[1]`, or one softmax value for each label.
+sigmoid value, the probability of `LABELS[1]`, or one softmax value for each label. Any of them can
+give one softmax value for each of `AGE_GROUPS` beside that, or instead.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from layouts import DataError
 
+from edge.records import AGE_GROUPS
 from networks.googlenet import googlenet
 from networks.levi_hassner import levi_hassner
 from networks.mobilenet import mobilenetv2
@@ -58,10 +60,19 @@ def has_imagenet(name: str) -> bool:
     return "weights" in inspect.signature(NETWORKS[name]).parameters
 
 
+HEADS = ("gender", "age")
+"""What a network can estimate: the names of the layers that give its answers, in their order."""
+
+
 def build(
-    name: str, *, start: str = "none", size: int | None = None, alpha: float = 1.0
+    name: str,
+    *,
+    start: str = "none",
+    size: int | None = None,
+    alpha: float = 1.0,
+    heads: Sequence[str] = ("gender",),
 ) -> keras.Model:
-    """A network, with random weights unless `start` is `imagenet`.
+    """A network with these of `HEADS`, and random weights unless `start` is `imagenet`.
 
     Raises DataError where it cannot be had so, or where the weights cannot be downloaded.
     """
@@ -81,7 +92,7 @@ def build(
             )
         wanted["weights"] = "imagenet"
     try:
-        return NETWORKS[name](**wanted)
+        return _with_heads(NETWORKS[name](**wanted), heads)
     except Exception as error:  # Keras raises just this where a download fails
         if start != "imagenet":
             raise
@@ -90,6 +101,19 @@ def build(
             f"--start imagenet: the weights cannot be had ({reason}); give a .tflite or "
             ".keras file, or none"
         ) from error
+
+
+def _with_heads(model: keras.Model, heads: Sequence[str]) -> keras.Model:
+    """The same network, which gives gender alone, with other heads on its last layer but one."""
+    if "age" not in heads:
+        return model
+    features = model.get_layer("gender").input
+    answers = {
+        "gender": model.output,
+        "age": keras.layers.Dense(len(AGE_GROUPS), activation="softmax", name="age")(features),
+    }
+    name = model.name.replace("gender", "-".join(heads))
+    return keras.Model(model.input, [answers[head] for head in heads], name=name)
 
 
 def freeze(model: keras.Model, name: str) -> None:

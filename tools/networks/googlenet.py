@@ -37,7 +37,7 @@ def googlenet(size: int = 224) -> keras.Model:
         x = _inception(x, widths, name)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.4)(x)
-    x = layers.Dense(1, activation="sigmoid", name="male")(x)
+    x = layers.Dense(1, activation="sigmoid", name="gender")(x)
     return keras.Model(entry, x, name="gender-googlenet")
 
 

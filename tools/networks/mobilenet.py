@@ -20,5 +20,5 @@ def mobilenetv2(size: int = 112, alpha: float = 1.0, weights: str | None = None)
             layer.momentum = 0.99  # Keras' 0.999 remembers for longer than a short training lasts
     x = keras.layers.Dropout(0.2, name="pooled")(body.output)
     # one output: tflite-runtime 2.14 crashes on aarch64 with two or three int8 ones
-    x = keras.layers.Dense(1, activation="sigmoid", name="male")(x)
+    x = keras.layers.Dense(1, activation="sigmoid", name="gender")(x)
     return keras.Model(body.input, x, name="gender-mobilenetv2")

@@ -27,5 +27,5 @@ def cnn64() -> keras.Model:
     x = layers.Flatten()(x)
     x = layers.Dense(128, activation="relu")(x)
     x = layers.Dropout(0.5)(x)
-    x = layers.Dense(1, activation="sigmoid", name="male")(x)
+    x = layers.Dense(1, activation="sigmoid", name="gender")(x)
     return keras.Model(entry, x, name="gender-cnn64")

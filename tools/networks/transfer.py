@@ -45,5 +45,5 @@ def _on(
         for layer in learnt.layers[1:]:
             body.get_layer(layer.name).set_weights(layer.get_weights())
     x = layers.Dropout(0.2)(body.output)
-    x = layers.Dense(1, activation="sigmoid", name="male")(x)
+    x = layers.Dense(1, activation="sigmoid", name="gender")(x)
     return keras.Model(entry, x, name=f"gender-{name}")

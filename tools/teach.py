@@ -1,0 +1,172 @@
+"""Ask a larger network about each training face, for a smaller one to learn from.
+
+    python tools/teach.py big.keras --data faces.zip --out build/teacher.npz
+
+Its features, the values before its answer, are fitted to the labels anew, on some of the faces at
+a time and asked about the rest, so that no face is judged by a fit that saw its label. Then
+tools/train.py --teacher build/teacher.npz.
+"""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# SavedModels are read by TensorFlow, so Keras models are too
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import facedata
+import keras
+import numpy as np
+import sources
+import tensorflow as tf
+from facedata import Sample
+from layouts import DataError
+from networks import HEADS
+from scipy.optimize import minimize_scalar
+
+from edge.classify import Preprocessing
+
+Floats = Any
+
+BATCH = 64
+FOLDS = 5
+FIT_EPOCHS = 10
+MOST = 6.0
+"""Standard deviations beyond which a feature says no more."""
+
+
+def features_of(model: Path) -> tuple[Callable[[Any], Any], tuple[int, int]]:
+    """From prepared faces (n x size x size x channels) to features (n x k); size and channels.
+
+    They are what the last layer gets, or, of a SavedModel, everything that it gives. Raises
+    DataError.
+    """
+    if model.is_dir():
+        if not (model / "saved_model.pb").is_file():
+            raise DataError(f"{model}: is not a SavedModel, it has no saved_model.pb")
+        loaded = tf.saved_model.load(str(model))
+        signature = loaded.signatures["serving_default"]
+        ((name, entry),) = signature.structured_input_signature[1].items()
+
+        def ask(faces: Any) -> Any:
+            answers = signature(**{name: tf.constant(faces)})
+            parts = [np.reshape(answers[key], (len(faces), -1)) for key in sorted(answers)]
+            return np.concatenate(parts, axis=1)
+
+        ask.loaded = loaded  # type: ignore[attr-defined]  # its weights live no longer than it
+        return ask, (entry.shape[1], entry.shape[3])
+    network = sources.load_keras(model)
+    heads = [layer for layer in network.layers if layer.name in HEADS] or [network.layers[-1]]
+    body = keras.Model(network.input, heads[0].input)
+
+    def features(faces: Any) -> Any:
+        return np.reshape(body.predict_on_batch(faces), (len(faces), -1))
+
+    return features, (network.input_shape[1], network.input_shape[3])
+
+
+def asked(ask: Callable[[Any], Any], samples: list[Sample], preprocessing: Preprocessing) -> Floats:
+    """The features of each face, float32 (n, k), as standard deviations from the mean."""
+    rows = []
+    batches = range(0, len(samples), BATCH)
+    for begin in facedata.bar(iter(batches), len(batches), "teacher"):
+        crops = facedata.crops_of(samples[begin : begin + BATCH], preprocessing)
+        rows.append(np.asarray(ask(preprocessing.normalise(np.stack(crops))), np.float32))
+    features = np.concatenate(rows)
+    spread = features.std(axis=0)
+    return np.clip(
+        (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1), -MOST, MOST
+    )
+
+
+def log_odds(features: Floats, labels: Floats, seed: int) -> Floats:
+    """ln(p(male) / p(female)) of each face, by a fit to the others' labels; float64 (n)."""
+    fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
+    result = np.zeros(len(labels))
+    for number in range(FOLDS):
+        known, asked_now = fold != number, fold == number
+        keras.utils.set_random_seed(seed + number)
+        fit = keras.Sequential(
+            [
+                keras.layers.Dropout(0.3),
+                keras.layers.Dense(256, activation="relu"),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(1),
+            ]
+        )
+        fit.compile(
+            keras.optimizers.AdamW(3e-4, weight_decay=0.05),
+            keras.losses.BinaryCrossentropy(from_logits=True),
+        )
+        fit.fit(features[known], labels[known], batch_size=128, epochs=FIT_EPOCHS, verbose=0)
+        result[asked_now] = fit.predict(features[asked_now], verbose=0)[:, 0]
+    # as sure as it is right: C. Guo et al.: On Calibration of Modern Neural Networks, ICML 2017
+    signs = 2 * labels - 1
+
+    def loss(scale: float) -> float:
+        return float(np.logaddexp(0, -scale * result * signs).mean())
+
+    return result * minimize_scalar(loss, bounds=(0.05, 5), method="bounded").x
+
+
+def joined(said: Floats, labels: Floats, wrong: float) -> Floats:
+    """p(male) by the teacher's log-odds and by labels of which a share `wrong` is wrong."""
+    return 1 / (1 + np.exp(-(said + math.log((1 - wrong) / wrong) * (2 * labels - 1))))
+
+
+def teach(args: argparse.Namespace) -> None:
+    ask, (size, channels) = features_of(args.model)
+    preprocessing = Preprocessing(
+        size=size, colour="rgb" if channels == 3 else "grey", mean=args.mean, std=args.std
+    )
+    samples: list[Sample] = []
+    for path in args.data:
+        part = facedata.load(path, args.layout, args.detect).part("train")
+        samples += facedata.find_faces(part, path.name)[0]
+    labels = np.array([sample.label for sample in samples], np.float64)
+    if min(np.sum(labels == label) for label in (0, 1)) < FOLDS:
+        raise DataError(f"--data {args.data[0]}: has too few faces of one gender to learn from")
+    features = asked(ask, samples, preprocessing)
+    said = log_odds(features, labels, args.seed)
+    male = joined(said, labels, args.wrong)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    names = [sample.name for sample in samples]
+    np.savez_compressed(args.out, files=names, male=male, features=features.astype(np.float16))
+    right = np.mean((said > 0) == (labels == 1))
+    overruled = int(np.sum((male > 0.5) != (labels == 1)))
+    print(
+        f"written {args.out}: {len(names)} faces, {features.shape[1]} features; alone it is right "
+        f"for {right:.2%}, and overrules {overruled} labels"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="a .keras or .h5 file, or a SavedModel folder")
+    facedata.add_arguments(parser, "--data", several=True)
+    parser.add_argument("--out", type=Path, default=Path("build/teacher.npz"))
+    parser.add_argument("--mean", type=float, default=127.5, help="input = (pixel - mean) / std")
+    parser.add_argument("--std", type=float, default=127.5)
+    parser.add_argument(
+        "--wrong", type=float, default=0.05, help="share of labels taken to be wrong, 0 to 0.5"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    if args.std == 0:
+        parser.error("--std must not be 0")
+    if not 0 < args.wrong < 0.5:
+        parser.error(f"--wrong {args.wrong}: must lie between 0 and 0.5")
+    try:
+        teach(args)
+    except DataError as error:
+        print(f"teach: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
