@@ -22,8 +22,13 @@ from edge.runtime import RUNTIMES
 WORST = 10
 
 
-def measure(samples: list[Sample], classifier: Classifier, face_px: int | None) -> dict[str, Any]:
-    """The figures of `metrics.summarise`, the detection rate, and the surest mistakes."""
+def measure(
+    samples: list[Sample], classifier: Classifier, face_px: int | None, page: Path | None = None
+) -> dict[str, Any]:
+    """The figures of `metrics.summarise`, the detection rate, and the surest mistakes.
+
+    These are also drawn, on a `page`.
+    """
     faces, unseen = facedata.find_faces(samples, "faces")
     if not faces:
         raise DataError("no face was found in any picture")
@@ -31,6 +36,10 @@ def measure(samples: list[Sample], classifier: Classifier, face_px: int | None) 
     for index, face in enumerate(facedata.bar(iter(faces), len(faces), "model")):
         crop = facedata.crop_of(face, classifier.preprocessing, face_px)
         male[index] = classifier.genders([crop])[0, 1]
+    if page:
+        import review
+
+        review.save_mistakes(faces, male, classifier.preprocessing, page, face_px)
     truth = np.array([face.label for face in faces])
     sure_of_wrong = np.argsort(-np.abs(male - truth))[:WORST]
     return {
@@ -99,7 +108,8 @@ def main() -> int:
                 f"data {args.data}: nobody in split {split!r} is {args.min_age} or over"
             )
         result = {"model": classifier.card.id, "data": f"{args.data.name} ({data.layout})"}
-        result |= {"split": split} | measure(samples, classifier, args.face_px)
+        page = args.plots and args.plots / "mistakes.png"
+        result |= {"split": split} | measure(samples, classifier, args.face_px, page)
         if args.plots:
             import plots
 
