@@ -25,6 +25,7 @@ import teacher
 from batches import Batches
 from facedata import Sample
 from layouts import DataError
+from review import review
 from settle import settle
 from start import start_from_keras, start_from_tflite
 from teacher import Teacher
@@ -133,6 +134,7 @@ def train(args: argparse.Namespace) -> None:
     settle(kept, train_set)
     kept.save(args.out)
     male = kept.predict(val_set, verbose=0)[:, -1]
+    review(val_set.samples, male, preprocessing, args.out)
     right = float(np.mean((male > 0.5) == [sample.label for sample in val_set.samples]))
     rows = read_log(log)
     history = {
