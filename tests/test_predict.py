@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import time
 import zipfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 import cv2
+import drawing
 import numpy as np
 import picture
 import predict
@@ -20,7 +22,7 @@ from layouts import DataError
 from picture import PictureError
 from PIL import Image
 
-from edge.records import LABELS
+from edge.records import AGE_GROUPS, LABELS, UNKNOWN
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +122,7 @@ def test_a_picture_is_drawn(group: Path, tmp_path: Path) -> None:
     told = json.loads(run.stdout)
     assert told["file"] == str(group)
     assert [face["label"] for face in told["faces"]] == ["male", "male", "female"]
+    assert {key for face in told["faces"] for key in face} == {"box", "label", "confidence"}
     assert all(0.6 <= face["confidence"] <= 1 for face in told["faces"])
     plain, drawn = cv2.imread(str(group)), cv2.imread(str(out))
     assert drawn.shape == plain.shape
@@ -148,6 +151,52 @@ def test_who_is_not_sure_is_marked_so(group: Path, tmp_path: Path, configure: An
     grey = np.abs(drawn[y : y + h, x] - 180).max(axis=1) < 20
     assert 0.4 < grey.mean() < 0.9  # dashes
     assert np.abs(np.diff(grey.astype(int))).sum() > 4
+
+
+def test_age_is_told_where_the_model_gives_it(
+    group: Path, age_models: Path, tmp_path: Path
+) -> None:
+    table, drawn = tmp_path / "seen.csv", tmp_path / "drawn.png"
+    model = age_models / "both.tflite"
+    run = tool("predict", group, "--model", model, "--json", "--csv", table, "--save", drawn)
+    assert run.returncode == 0, run.stderr
+    faces = json.loads(run.stdout)["faces"]
+    assert [(face["label"], face["age"]) for face in faces] == [
+        ("male", "14-20"), ("male", "8-13"), ("male", "14-20"),
+    ]  # fmt: skip
+    assert all(0.6 <= face["age_confidence"] <= 1 for face in faces)
+    with table.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["age"], float(row["age_confidence"])) for row in rows] == [
+        (face["age"], face["age_confidence"]) for face in faces
+    ]
+    # the age stands beside the gender, further than the box reaches
+    x, y, w, _ = faces[0]["box"]
+    strip = cv2.imread(str(drawn))[y - 10 : y - 6, x + w + 20 : x + w + 100]
+    assert np.abs(np.median(strip, axis=(0, 1)) - drawing.COLOURS["male"]).max() < 20
+
+
+def test_a_model_of_age_alone(
+    group: Path, age_models: Path, webfaces: Path, configure: Any
+) -> None:
+    model = age_models / "age.tflite"
+    config = configure(classifier={"model": str(model), "min_confidence": 0.999})
+    run = tool("predict", group, "--config", config, "--json")
+    assert run.returncode == 0, run.stderr
+    faces = json.loads(run.stdout)["faces"]
+    told = {(face["label"], face["confidence"], face["age"]) for face in faces}
+    assert {(label, confidence) for label, confidence, _ in told} == {(None, None)}
+    assert {age for _, _, age in told} <= set(AGE_GROUPS)  # the likeliest, however sure
+    assert all(0.6 <= face["age_confidence"] <= 0.999 for face in faces)
+    # the folders tell gender, with which there is nothing to compare
+    run = tool("predict", webfaces, "--model", model)
+    assert run.returncode == 0, run.stderr
+    lines = [line for line in run.stdout.splitlines() if not re.search(r": (no|\d+) faces?$", line)]
+    assert len(lines) >= 12
+    assert {line[:28] for line in lines} == {"  gender not estimated  age "}
+    run = tool("predict", webfaces, "--model", model, "--mistakes", "x.png")
+    assert run.returncode == 2
+    assert "--mistakes: age estimates age alone" in run.stderr.splitlines()[-1]
 
 
 def test_a_labelled_folder(webfaces: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from edge.config import Config
 
 README = (ROOT / "README.md").read_text()
 KIT = sorted((ROOT / "docs" / "privacy").glob("*.md"))
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
 
 
 def shape(value: Any) -> Any:
@@ -42,8 +43,8 @@ def test_keys_named_exist() -> None:
         assert key in section_type.model_fields, f"{section}.{key}"
 
 
-@pytest.mark.parametrize("page", KIT, ids=lambda page: page.stem)
-def test_files_named_in_the_kit_exist(page: Path) -> None:
+@pytest.mark.parametrize("page", KIT + GUIDES, ids=lambda page: page.stem)
+def test_files_named_in_the_documents_exist(page: Path) -> None:
     text = page.read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / link).exists(), link

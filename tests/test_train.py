@@ -41,6 +41,8 @@ def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
     curves = cv2.imread(str(small_model.with_suffix(".png")))
     assert curves is not None
     assert len(np.unique(curves.reshape(-1, 3), axis=0)) > 10
+    for picture in (".confusion.png", ".mistakes.png"):
+        assert cv2.imread(str(small_model.with_suffix(picture))) is not None
     assert not small_model.with_suffix(".checkpoint").exists()
 
 

@@ -20,6 +20,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from edge.classify import read_card
 from edge.scene import Scene
 
 TWO_PEOPLE_S = 33.0
@@ -28,6 +29,8 @@ UNSURE_S = 2.5
 """Another with two women; of the left one the model is less sure than SURE."""
 SURE = 0.95
 BARS = ["male\n100%", "female\n0%", "female\n100%", "male\n0%"]
+OFFERED = "#model [role=option], ul[role=listbox] li"
+"""The models to choose among."""
 CONNECT = re.compile(r"sa_family=AF_INET6?\b.*")
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -47,8 +50,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures, a file that is none, what the webcam sees, and a folder with a second model."""
+def files(tmp_path_factory: pytest.TempPathFactory, age_models: Path) -> Path:
+    """Pictures, a file that is none, what the webcam sees, and a folder with more models."""
     folder = tmp_path_factory.mktemp("web")
     view = Scene().draw(TWO_PEOPLE_S)
     cv2.imwrite(str(folder / "two.png"), view)
@@ -58,7 +61,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"site": "test", "classifier": {"min_confidence": SURE}}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "notes.txt").write_text("no picture")
-    (folder / "models").mkdir()
+    shutil.copytree(age_models, folder / "models")
     for file in (MODEL, MODEL.with_suffix(".json")):
         shutil.copy(file, folder / "models" / f"second{file.suffix}")
     (folder / "models" / "broken.tflite").write_bytes(b"TFL3")
@@ -201,17 +204,38 @@ def test_each_model_can_be_chosen(page: Browser, server: Server, files: Path) ->
     page.upload(files / "two.png")
     page.wait_for_result("Faces: 2")
     page.click("#model input")
-    offered = "#model [role=option], ul[role=listbox] li"
-    wait_for(lambda: len(page.all(offered)) >= 2, "the models are not offered")
-    assert [option.text.removeprefix("✓").strip() for option in page.all(offered)] == [
-        f"{name} (gender-mobilenetv2@c34e5e5b)"
-        for name in ("models/gender.tflite", files / "models" / "second.tflite")
+    wait_for(lambda: len(page.all(OFFERED)) >= 4, "the models are not offered")
+    more = [files / "models" / f"{name}.tflite" for name in ("age", "both", "second")]
+    assert [option.text.removeprefix("✓").strip() for option in page.all(OFFERED)] == [
+        f"{name} ({read_card(name).id})" for name in (Path("models/gender.tflite"), *more)
     ]
-    page.click(offered, "second.tflite")
+    page.click(OFFERED, "second.tflite")
     wait_for(lambda: bars(page.result), "the bars are not shown")
     # what is no model does not keep the others from being tried
     assert "left out: model" in server.log.read_text()
     assert "broken.tflite" in server.log.read_text()
+
+
+def test_age_has_bars_where_the_model_gives_it(page: Browser, files: Path) -> None:
+    page.upload(files / "two.png")
+    page.wait_for_result("Faces: 2")
+    page.click("#model input")
+    page.click(OFFERED, "both.tflite")
+    wait_for(lambda: len(page.all("#result meter")) == 2 * (2 + 8), "the bars are not shown")
+    assert "does not estimate" not in page.result
+    for number in "12":
+        assert re.search(rf"^{number} (female|male|unknown)$", page.result, re.MULTILINE)
+        age = re.search(rf"^{number} age (\S+)\n(\S+)\n(\d+)%", page.result, re.MULTILINE)
+        assert age
+        assert age[1] == age[2]  # the likeliest, however sure
+    beside = [label.rect for label in page.all("#result .block:has(meter)")]
+    assert beside[0]["y"] == beside[1]["y"] < beside[2]["y"]
+
+    page.click("#model input")
+    page.click(OFFERED, "age.tflite")
+    page.wait_for_result("Faces: 2. This model does not estimate gender.")
+    wait_for(lambda: len(page.all("#result meter")) == 2 * 8, "the bars are not shown")
+    assert "male" not in page.result
 
 
 def test_examples_and_webcam(page: Browser) -> None:

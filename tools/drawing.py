@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import cv2
 import matplotlib.pyplot as plt
@@ -17,6 +19,8 @@ from edge.records import LABELS, UNKNOWN, Frame, Image, Track
 
 COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 180)}
 """B, G, R of a box by its label."""
+AGED = (80, 160, 60)
+"""The same where only age is estimated."""
 DPI = 100
 WINDOW_PX = 1000
 """Longer side of a window for a picture, at most."""
@@ -24,6 +28,10 @@ LONGEST_GAP_S = 5.0
 """A camera that gives no picture for longer than this stands still for no longer in a film."""
 COLUMNS = 8
 """Faces side by side on a sheet."""
+WORST = 80
+"""Most faces on a sheet of mistakes."""
+NAME_LINE = 26
+"""Letters of a file's name that fit below its face; it has two lines."""
 
 
 # frames of a clip or camera
@@ -158,8 +166,8 @@ def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
     axes.imshow(image[:, :, ::-1], aspect="auto")
     larger = _enlarged(image)
     for look in looks:
-        box, colour = look.box, _rgb(look.label)
-        line = "--" if look.label == UNKNOWN else "-"
+        box, label = look.box, look.guesses.first.label
+        colour, line = _rgb(label), "--" if label == UNKNOWN else "-"
         axes.add_patch(
             Rectangle(
                 (box.x, box.y),
@@ -173,7 +181,7 @@ def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
         )
         above = box.y > 20 * larger
         axes.annotate(
-            f"{look.label} {look.confidence:.2f}",
+            ", ".join(f"{name} {g.confidence:.2f}" for name, g in look.guesses.named.items()),
             (max(0, box.x), max(0, box.y)),
             (0, 3 if above else -3),
             textcoords="offset points",
@@ -189,9 +197,31 @@ def _enlarged(image: Image) -> float:
     return max(1.0, max(image.shape[:2]) / WINDOW_PX)
 
 
-def save_sheet(faces: Sequence[tuple[Image, str]], title: str, path: Path) -> None:
-    """R G B or grey crops in rows, each with its text below. Raises EdgeError."""
-    rows = math.ceil(len(faces) / COLUMNS)
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A labelled face that was called what it is not."""
+
+    file: str
+    called: str
+    confidence: float
+    """Probability of what it was called."""
+    crop: Image
+    """The face as the model saw it, R G B or grey."""
+
+
+def save_mistakes(mistakes: Sequence[Mistake], path: Path) -> None:
+    """A sheet of the surest mistakes, the surest first. Raises EdgeError."""
+    surest = sorted(mistakes, key=lambda mistake: -mistake.confidence)[:WORST]
+    faces = [
+        (m.crop, f"{m.called} {m.confidence:.2f}\n{fill(m.file[-2 * NAME_LINE :], NAME_LINE)}")
+        for m in surest
+    ]
+    more = f", the surest {WORST}" if len(mistakes) > WORST else ""
+    _save_sheet(faces, f"called wrongly: {len(mistakes)}{more}", path)
+
+
+def _save_sheet(faces: Sequence[tuple[Image, str]], title: str, path: Path) -> None:
+    rows = max(1, math.ceil(len(faces) / COLUMNS))
     figure = Figure(figsize=(1.6 * COLUMNS, 2.1 * rows + 0.4), dpi=DPI, layout="constrained")
     figure.suptitle(title)
     places = np.ravel(figure.subplots(rows, COLUMNS, squeeze=False))
@@ -213,5 +243,5 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def _rgb(label: str) -> tuple[float, float, float]:
-    blue, green, red = COLOURS[label]
+    blue, green, red = COLOURS.get(label, AGED)
     return red / 255, green / 255, blue / 255

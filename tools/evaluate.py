@@ -11,47 +11,27 @@ from typing import Any
 
 import facedata
 import metrics
-import numpy as np
 from facedata import Sample
 from layouts import SPLITS, DataError
+from metrics import Asked
 
 from edge.classify import Classifier
 from edge.errors import ModelError
-from edge.runtime import RUNTIMES, Floats
-
-WORST = 10
+from edge.runtime import RUNTIMES
 
 
-def measure(samples: list[Sample], classifier: Classifier, face_px: int | None) -> dict[str, Any]:
-    """The figures of `metrics.summarise`, the detection rate, and the surest mistakes.
-
-    Those of age stand under `age` where the model estimates gender too.
-    """
+def ask(
+    samples: list[Sample], classifier: Classifier, face_px: int | None
+) -> tuple[dict[str, Asked], float]:
+    """The model's answers of each kind, and the share of the faces that was found."""
     faces, unseen = facedata.find_faces(samples, "faces")
     if not faces:
         raise DataError("no face was found in any picture")
     crops = (facedata.crop_of(face, classifier.preprocessing, face_px) for face in faces)
-    looks = classifier(facedata.bar(crops, len(faces), "model"))
-    by_age = None if looks.age is None else metrics.by_age(faces, looks.age)
-    result: dict[str, Any] = {"detection_rate": len(faces) / (len(faces) + len(unseen))}
-    if looks.gender is not None:
-        result |= metrics.by_gender(faces, looks.gender)
-        result["mistakes"] = surest_mistakes(faces, looks.gender[:, 1])
-        return result | ({} if by_age is None else {"age": by_age})
-    if by_age is None:
+    questions = metrics.asked(faces, classifier(facedata.bar(crops, len(faces), "model")))
+    if not questions:
         raise DataError("the model estimates age alone, and no picture's age is known")
-    return result | by_age
-
-
-def surest_mistakes(faces: list[Sample], male: Floats) -> list[dict[str, Any]]:
-    """The faces that were called wrong with the greatest confidence."""
-    truth = np.array([face.label for face in faces])
-    sure_of_wrong = np.argsort(-np.abs(male - truth))[:WORST]
-    return [
-        {"file": faces[i].name, "male": round(float(male[i]), 3)}
-        for i in sure_of_wrong
-        if (male[i] > 0.5) != truth[i]
-    ]
+    return questions, len(faces) / (len(faces) + len(unseen))
 
 
 def show(result: dict[str, Any]) -> None:
@@ -117,12 +97,26 @@ def main() -> int:
             raise DataError(
                 f"data {args.data}: nobody in split {split!r} is {args.min_age} or over"
             )
-        result = {"model": classifier.card.id, "data": f"{args.data.name} ({data.layout})"}
-        result |= {"split": split} | measure(samples, classifier, args.face_px)
+        questions, found = ask(samples, classifier, args.face_px)
+        figures = {name: metrics.summarise(question) for name, question in questions.items()}
+        first, *others = figures
+        result: dict[str, Any] = {
+            "model": classifier.card.id,
+            "data": f"{args.data.name} ({data.layout})",
+            "split": split,
+            "detection_rate": found,
+            **figures[first],
+        }
+        result |= {name: figures[name] for name in others}
         if args.plots:
             import plots
+            import review
 
-            plots.evaluation(result, args.plots)
+            for name, question in questions.items():
+                folder = args.plots if name == first else args.plots / name
+                plots.evaluation(figures[name], folder)
+                page = folder / "mistakes.png"
+                review.save_mistakes(question, classifier.preprocessing, page, args.face_px)
     except (DataError, ModelError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import facedata
+from guess import Guesses, guess
 
 from edge import build
 from edge.cameras import frame_of
 from edge.classify import Classifier
 from edge.config import Config
-from edge.records import LABELS, UNKNOWN, Box, Face, Image, View
+from edge.records import Box, Face, Image, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,7 @@ class Look:
     """One face and what the model says of it."""
 
     box: Box
-    label: str
-    """The likelier of `edge.records.LABELS`; `unknown` where the confidence is too low."""
-    confidence: float
-    """Probability of the likelier label, 0.5 to 1."""
+    guesses: Guesses
     crop: Image
     """What the model saw, R G B or grey."""
 
@@ -35,7 +33,7 @@ class Looker:
         detector = config.detector.model_copy(update={"idle": False})
         self._detect = build.detector(config.model_copy(update={"detector": detector}))
         settings = config.classifier
-        self._classify = Classifier(
+        self.classify = Classifier(
             model or settings.model, runtime=settings.runtime, threads=settings.threads
         )
         self._min_confidence = settings.min_confidence
@@ -53,9 +51,5 @@ class Looker:
         return list(self._detect(frame_of(0, 0.0, 0.0, image, self._view), ()))
 
     def _label(self, image: Image, face: Face) -> Look:
-        crop = self._classify.preprocessing.crop(image, face.box, face.roll)
-        (probabilities,) = self._classify.genders([crop])
-        best = int(probabilities.argmax())
-        confidence = float(probabilities[best])
-        label = LABELS[best] if confidence >= self._min_confidence else UNKNOWN
-        return Look(face.box, label, confidence, crop)
+        crop = self.classify.preprocessing.crop(image, face.box, face.roll)
+        return Look(face.box, guess(self.classify, crop, self._min_confidence), crop)

@@ -1,6 +1,7 @@
 """How good a classifier is: accuracy with intervals, groups, calibration, abstention."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ages
@@ -8,10 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from facedata import Sample
 
+from edge.classify import Looks
 from edge.records import AGE_GROUPS, LABELS
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.integer[Any]]
+
+WORST = 10
+"""Mistakes that are named."""
 
 Z95 = 1.96
 """Standard deviations that hold 95 % of a normal distribution."""
@@ -92,46 +98,79 @@ def share(right: Bools) -> dict[str, Any]:
     }
 
 
-def summarise(
-    faces: Sequence[Sample], truth: Sequence[int], answers: Floats, names: Sequence[str]
-) -> dict[str, Any]:
-    """All figures for faces and the answers (n x k probabilities) that a model gave.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question that a model was asked about faces: its answers, and the truth."""
 
-    `truth` are columns of `answers`, `names` their names.
+    faces: list[Sample]
+    truth: Integers
+    """(n,): columns of `answers`."""
+    answers: Floats
+    """(n, k): the probability of each name."""
+    names: tuple[str, ...]
+
+    @property
+    def said(self) -> Integers:
+        return np.asarray(self.answers.argmax(axis=1))
+
+    @property
+    def right(self) -> Bools:
+        return np.asarray(self.said == self.truth)
+
+    @property
+    def confidence(self) -> Floats:
+        return np.asarray(self.answers.max(axis=1))
+
+    def mistakes(self) -> list[int]:
+        """Places of the faces that were called wrong, the surest first."""
+        wrong = np.flatnonzero(~self.right)
+        return [int(i) for i in wrong[np.argsort(-self.confidence[wrong], kind="stable")]]
+
+
+def asked(faces: Sequence[Sample], looks: Looks) -> dict[str, Asked]:
+    """The answers by `gender` and `age`, as far as the model gives them.
+
+    Of ages only those of the faces whose age is known, and none where that is nobody's.
     """
-    said, right = answers.argmax(axis=1), answers.argmax(axis=1) == truth
-    confidence = answers.max(axis=1)
+    questions = {}
+    if looks.gender is not None:
+        labels = np.array([face.label for face in faces])
+        questions["gender"] = Asked(list(faces), labels, looks.gender, LABELS)
+    known = [index for index, face in enumerate(faces) if face.age is not None]
+    if looks.age is not None and known:
+        groups = np.array([ages.group(face.age) for face in faces if face.age is not None])
+        aged = [faces[index] for index in known]
+        questions["age"] = Asked(aged, groups, looks.age[known], AGE_GROUPS)
+    return questions
+
+
+def summarise(question: Asked) -> dict[str, Any]:
+    """All figures; of ages also `one_off`, the share whose group is right or next to it."""
+    right, confidence = question.right, question.confidence
     bins = calibration_bins(confidence, right)
-    return {
+    names = question.names
+    figures = {
         **share(right),
         "ece": calibration_error(bins),
         "confusion": {
             actual: {
-                called: int(np.sum((np.asarray(truth) == i) & (said == j)))
+                called: int(np.sum((question.truth == i) & (question.said == j)))
                 for j, called in enumerate(names)
             }
             for i, actual in enumerate(names)
         },
-        "groups": by_group(faces, right),
+        "groups": by_group(question.faces, right),
         "abstention": abstention_curve(confidence, right),
         "calibration": bins,
+        "mistakes": [
+            {
+                "file": question.faces[i].name,
+                "called": names[question.said[i]],
+                "confidence": round(float(confidence[i]), 3),
+            }
+            for i in question.mistakes()[:WORST]
+        ],
     }
-
-
-def by_gender(faces: Sequence[Sample], answers: Floats) -> dict[str, Any]:
-    """`summarise` for genders."""
-    return summarise(faces, [face.label for face in faces], answers, LABELS)
-
-
-def by_age(faces: Sequence[Sample], answers: Floats) -> dict[str, Any] | None:
-    """`summarise` for age groups, of the faces whose age is known; None where there are none.
-
-    `one_off` is the share whose group is right or next to it.
-    """
-    known = [index for index, face in enumerate(faces) if face.age is not None]
-    if not known:
-        return None
-    faces, answers = [faces[index] for index in known], answers[known]
-    truth = [ages.group(face.age) for face in faces if face.age is not None]
-    one_off = np.abs(answers.argmax(axis=1) - truth) <= 1
-    return {**summarise(faces, truth, answers, AGE_GROUPS), "one_off": share(one_off)}
+    if names == AGE_GROUPS:
+        figures["one_off"] = share(np.abs(question.said - question.truth) <= 1)
+    return figures

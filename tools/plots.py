@@ -37,7 +37,7 @@ def training(history: Mapping[str, Sequence[float]], path: Path) -> None:
 def evaluation(result: Mapping[str, Any], folder: Path) -> None:
     """`calibration.png`, `confusion.png`, `abstention.png` and `groups.png` in `folder`."""
     _calibration(result, folder / "calibration.png")
-    _confusion(result["confusion"], folder / "confusion.png")
+    confusion(result["confusion"], folder / "confusion.png")
     _abstention(result["abstention"], folder / "abstention.png")
     _groups(result, folder / "groups.png")
 
@@ -60,18 +60,19 @@ def _calibration(result: Mapping[str, Any], path: Path) -> None:
         axes.legend()
 
 
-def _confusion(confusion: Mapping[str, Mapping[str, int]], path: Path) -> None:
+def confusion(table: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    """How many of each label were called what: `table[labelled][called]`."""
     with _chart(path, "Confusion", "called", "labelled") as axes:
-        names = list(confusion)
-        counts = [list(row.values()) for row in confusion.values()]
-        axes.imshow(
-            [[n / max(1, sum(row)) for n in row] for row in counts], "Blues", vmin=0, vmax=1
-        )
+        names = list(table)
+        counts = [list(row.values()) for row in table.values()]
+        shares = [[n / max(1, sum(row)) for n in row] for row in counts]
+        axes.imshow(shares, "Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(names)), names)
         axes.set_yticks(range(len(names)), names)
         for i, row in enumerate(counts):
-            for j, n in enumerate(row):
-                axes.text(j, i, f"{n}\n{n / max(1, sum(row)):.1%}", ha="center", va="center")
+            for j, (n, share) in enumerate(zip(row, shares[i], strict=True)):
+                ink = "white" if share > 0.6 else "black"
+                axes.text(j, i, f"{n}\n{share:.1%}", ha="center", va="center", color=ink)
 
 
 def _abstention(curve: Sequence[Mapping[str, float]], path: Path) -> None:

@@ -20,6 +20,8 @@ import cv2
 import drawing
 import facedata
 import picture
+from drawing import Mistake
+from guess import Guess
 from layouts import LAYOUTS, DataError, Pictures, beside, recognise
 from look import Look, Looker
 from picture import PictureError
@@ -29,8 +31,8 @@ from edge.config import load_config
 from edge.errors import EdgeError
 from edge.records import LABELS, UNKNOWN, Image
 
-WORST = 80
-"""Most faces on the sheet of mistakes."""
+GENDERLESS = "gender not estimated"
+"""In place of the label, where the model gives age alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Seen:
     def main(self) -> Look | None:
         """The largest face, which is the one that a label of the picture speaks of."""
         return max(self.looks, key=lambda look: look.box.w, default=None)
+
+    @property
+    def called(self) -> Guess | None:
+        """What stands against the label; None where there is no label or nothing to compare."""
+        return self.main.guesses.gender if self.truth and self.main else None
 
 
 def items(source: str, timeout_s: float) -> list[Item]:
@@ -111,31 +118,44 @@ def show(seen: Iterable[Seen]) -> None:
         print(f"{one.file}: {len(one.looks) or 'no'} face{'' if len(one.looks) == 1 else 's'}")
         for look in one.looks:
             x, y, w, h = _box(look)
-            print(f"  {look.label:<8} {look.confidence:.2f}  {w} x {h} at {x}, {y}")
+            gender, age = look.guesses.gender, look.guesses.age
+            said = f"{gender.label:<8} {gender.confidence:.2f}" if gender else GENDERLESS
+            if age:
+                said += f"  age {age.label:<8} {age.confidence:.2f}"
+            print(f"  {said}  {w} x {h} at {x}, {y}")
 
 
 def as_json(one: Seen) -> dict[str, Any]:
-    return {
-        "file": one.file,
-        "faces": [
-            {"box": _box(look), "label": look.label, "confidence": round(look.confidence, 4)}
-            for look in one.looks
-        ],
+    return {"file": one.file, "faces": [_face(look) for look in one.looks]}
+
+
+def _face(look: Look) -> dict[str, Any]:
+    """`label` and `confidence` are of the gender, null where the model does not estimate it; the
+    keys of age are there where it does."""
+    gender, age = look.guesses.gender, look.guesses.age
+    face = {
+        "box": _box(look),
+        "label": gender and gender.label,
+        "confidence": gender and round(gender.confidence, 4),
     }
+    if age:
+        face |= {"age": age.label, "age_confidence": round(age.confidence, 4)}
+    return face
 
 
-def write_csv(seen: Iterable[Seen], path: Path) -> None:
+def write_csv(seen: Iterable[Seen], path: Path, *, ages: bool) -> None:
     """A row per face; one with empty cells for a picture without any. Raises EdgeError."""
+    names = ["file", "x", "y", "w", "h", "label", "confidence", "truth"]
+    names += ["age", "age_confidence"] if ages else []
     try:
         with path.open("w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(("file", "x", "y", "w", "h", "label", "confidence", "truth"))
+            table = csv.DictWriter(file, names)
+            table.writeheader()
             for one in seen:
-                for look in one.looks:
-                    row = (*_box(look), look.label, f"{look.confidence:.4f}")
-                    table.writerow((one.file, *row, one.truth))
-                if not one.looks:
-                    table.writerow((one.file, *[None] * 6, one.truth))
+                faces = [_face(look) for look in one.looks]
+                for face in faces or [{"box": [None] * 4}]:
+                    box = dict(zip("xywh", face.pop("box"), strict=True))
+                    table.writerow({"file": one.file, **box, **face, "truth": one.truth})
     except OSError as error:
         raise EdgeError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -146,7 +166,7 @@ def _box(look: Look) -> list[int]:
 
 def accuracy(seen: Sequence[Seen]) -> str:
     """One line about labelled pictures, by the largest face in each."""
-    faces = [(one.truth, one.main.label) for one in seen if one.truth and one.main]
+    faces = [(one.truth, one.called.label) for one in seen if one.called]
     unseen = sum(one.truth is not None for one in seen) - len(faces)
     right = sum(truth == label for truth, label in faces)
     unknown = sum(label == UNKNOWN for _, label in faces)
@@ -158,19 +178,18 @@ def accuracy(seen: Sequence[Seen]) -> str:
 
 
 def save_mistakes(seen: Iterable[Seen], path: Path) -> None:
-    """The labelled faces that were called what they are not, the surest first. Raises EdgeError."""
+    """The labelled faces that were called what they are not. Raises EdgeError."""
     wrong = [
-        (one.main, Path(one.file).name)
+        Mistake(Path(one.file).name, called.label, called.confidence, look.crop)
         for one in seen
-        if one.truth and one.main and one.main.label not in (one.truth, UNKNOWN)
+        if (look := one.main)
+        and (called := one.called)
+        and called.label not in (one.truth, UNKNOWN)
     ]
-    if not wrong:
+    if wrong:
+        drawing.save_mistakes(wrong, path)
+    else:
         print(f"no mistakes: {path} is not written", file=sys.stderr)
-        return
-    wrong.sort(key=lambda mistake: -mistake[0].confidence)
-    faces = [(m.crop, f"{m.label} {m.confidence:.2f}\n{name[-22:]}") for m, name in wrong[:WORST]]
-    more = f", the surest {WORST}" if len(wrong) > WORST else ""
-    drawing.save_sheet(faces, f"called wrongly: {len(wrong)}{more}", path)
 
 
 def main() -> int:
@@ -212,15 +231,19 @@ def main() -> int:
             parser.error(f"--mistakes needs a folder with {' and '.join(LABELS)} in it")
         config = load_config(args.config)
         cv2.setNumThreads(config.detector.threads)
-        seen = look_at(wanted, Looker(config, args.model), on_picture)
+        looker = Looker(config, args.model)
+        card = looker.classify.card
+        if args.mistakes and not card.labels:
+            parser.error(f"--mistakes: {card.name} estimates age alone, the folders tell gender")
+        seen = look_at(wanted, looker, on_picture)
         if args.csv:
-            write_csv(seen, args.csv)
+            write_csv(seen, args.csv, ages=bool(card.ages))
         if args.json:
             for one in seen:
                 print(json.dumps(as_json(one)))
         elif not args.csv:
             show(seen)
-        if labelled and not args.json:
+        if labelled and card.labels and not args.json:
             print(accuracy(seen))
         if args.mistakes:
             save_mistakes(seen, args.mistakes)

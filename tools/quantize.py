@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,17 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models are read on that backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-import ages
 import caffe
 import correction
 import facedata
+import metrics
 import numpy as np
 import numpy.typing as npt
 import sources
 import tensorflow as tf
 from facedata import Sample
 from layouts import DataError
+from metrics import Asked
 
 from edge.classify import Classifier, Looks, Preprocessing
 from edge.errors import ModelError
@@ -154,34 +156,27 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
 
 
 def compare(
-    faces: list[Sample], before: Looks, after: Looks
+    before: Mapping[str, Asked], after: Mapping[str, Asked]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Of gender and age before and after: accuracies, agreement; the faces that changed most."""
-    figures, changed = {}, []
-    if before.gender is not None and after.gender is not None:
-        truth = np.array([face.label for face in faces])
-        figures["gender"] = _figures(truth, before.gender, after.gender)
-        worst = np.argsort(-np.abs(after.gender - before.gender)[:, 1])[:WORST]
-        changed = [
-            f"{faces[i].name}: p(male) {before.gender[i, 1]:.2f} became {after.gender[i, 1]:.2f}"
-            for i in worst
-        ]
-    known = [index for index, face in enumerate(faces) if face.age is not None]
-    if before.age is not None and after.age is not None and known:
-        truth = np.array([ages.group(face.age) for face in faces if face.age is not None])
-        figures["age"] = _figures(truth, before.age[known], after.age[known])
+    """Accuracies and agreement by question, and the faces whose first answer changed most."""
+    figures: dict[str, dict[str, Any]] = {}
+    changed: list[str] = []
+    for name, was in before.items():
+        now = after[name]
+        difference = np.abs(now.answers - was.answers)
+        figures[name] = {
+            "faces": len(was.faces),
+            "float_accuracy": round(float(was.right.mean()), 4),
+            "accuracy": round(float(now.right.mean()), 4),
+            "agreement": round(float(np.mean(now.said == was.said)), 4),
+            "mean_difference": round(float(difference.mean()), 4),
+        }
+        if not changed:
+            for i in np.argsort(-difference.max(axis=1))[:WORST]:
+                said = was.said[i]
+                p, q = was.answers[i, said], now.answers[i, said]
+                changed.append(f"{was.faces[i].name}: p({was.names[said]}) {p:.2f} became {q:.2f}")
     return figures, changed
-
-
-def _figures(truth: Any, before: Floats, after: Floats) -> dict[str, Any]:
-    said, was = after.argmax(axis=1), before.argmax(axis=1)
-    return {
-        "faces": len(truth),
-        "float_accuracy": round(float(np.mean(was == truth)), 4),
-        "accuracy": round(float(np.mean(said == truth)), 4),
-        "agreement": round(float(np.mean(said == was)), 4),
-        "mean_difference": round(float(np.mean(np.abs(after - before))), 4),
-    }
 
 
 def look(model: Path, crops: list[Image], what: str) -> Looks:
@@ -230,10 +225,13 @@ def quantise(args: argparse.Namespace) -> int:
 
         held_out = faces("val", args.test_faces)
         crops = facedata.crops_of(held_out, card.input)
-        before = look(reference, crops, "float")
-        figures, changed = compare(held_out, before, look(trial, crops, args.type))
-        if not figures:
+        before, after = (
+            metrics.asked(held_out, look(file, crops, what))
+            for file, what in ((reference, "float"), (trial, args.type))
+        )
+        if not before:
             raise DataError(f"data {args.calibrate}: has no ages to compare by")
+        figures, changed = compare(before, after)
         show(args, card.input, len(made), len(plain), figures, changed)
         np.save(room / "crops.npy", np.stack(crops[:TIMED_FACES]))
         latency = [sys.executable, str(Path(__file__).with_name("latency.py")), str(trial)]

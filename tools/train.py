@@ -10,14 +10,14 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ages
 import facedata
 import keras
+import metrics
 import networks
 import numpy as np
 import pandas as pd
@@ -26,11 +26,12 @@ import teacher
 from batches import Batches
 from facedata import Sample
 from layouts import DataError
+from review import review
 from settle import settle
 from start import start_from_keras, start_from_tflite
 from teacher import Teacher
 
-from edge.classify import Preprocessing
+from edge.classify import Looks, Preprocessing
 from edge.errors import ModelError
 
 AVERAGED_STEPS = 500
@@ -142,7 +143,9 @@ def train(args: argparse.Namespace) -> None:
     kept.save(args.out)
     answers = kept.predict(val_set, verbose=0)
     by_head = dict(zip(args.estimate, answers if len(kept.outputs) > 1 else [answers], strict=True))
-    right = right_answers(by_head, val_set.samples)
+    questions = metrics.asked(val_set.samples, looks_of(by_head))
+    review(questions, preprocessing, args.out)
+    right = {name: float(question.right.mean()) for name, question in questions.items()}
     rows = read_log(log)
     history = {
         part + figure: rows[f"{part}{monitor}{figure}"].to_list()
@@ -168,21 +171,12 @@ def train(args: argparse.Namespace) -> None:
     )
 
 
-def right_answers(answers: Mapping[str, Any], samples: Sequence[Sample]) -> dict[str, float]:
-    """The share of right answers of each head, 0 to 1; of ages among the faces that have one."""
-    right = {}
-    if "gender" in answers:
-        male = answers["gender"][:, -1] > 0.5
-        right["gender"] = float(np.mean(male == [sample.label for sample in samples]))
-    if "age" in answers:
-        groups = np.argmax(answers["age"], axis=1)
-        known = [
-            said == ages.group(sample.age)
-            for said, sample in zip(groups, samples, strict=True)
-            if sample.age is not None
-        ]
-        right["age"] = float(np.mean(known))
-    return right
+def looks_of(answers: Mapping[str, Any]) -> Looks:
+    """The answers of a network's heads as the daemon's classifier would give them."""
+    gender = answers.get("gender")
+    if gender is not None and gender.shape[1] == 1:
+        gender = np.hstack([1 - gender, gender])
+    return Looks(gender, answers.get("age"))
 
 
 def warm_up(model: keras.Model, args: argparse.Namespace, train_set: Batches, hints: int) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import gradio as gr
 import numpy as np
+from guess import Guesses, guess
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from edge import build
@@ -25,7 +26,7 @@ from edge.cameras import frame_of
 from edge.classify import Classifier
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError, ModelError
-from edge.records import LABELS, UNKNOWN, Box, View
+from edge.records import UNKNOWN, Box, View
 from edge.scene import PEOPLE, Scene
 
 MODELS = Path("models")
@@ -38,12 +39,17 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MOST = "50mb"
 """Largest file that may be sent."""
 COLOURS = {"female": "#c2185b", "male": "#1565c0", UNKNOWN: "#616161"}
+"""Of a box, by its label."""
+AGED = "#2e7d32"
+"""The same where only age is estimated."""
+NO_GENDER = ". This model does not estimate gender."
 
 ABOUT = """
 # Edge Tally: try a model
 
 The daemon's own code looks for faces and asks the model about each one. The daemon asks several
-times about a person, this page once. Gender is **estimated from appearance**; it can be wrong.
+times about a person, this page once. Gender and age are **estimated from appearance**, and can be
+wrong.
 
 Pictures go to the program that serves this page and nowhere else. It keeps them in a folder of its
 own, deletes them there after five minutes, and the whole folder when it ends.
@@ -59,10 +65,7 @@ class Seen:
     """One face of a picture, and what a model makes of it."""
 
     box: Box
-    probabilities: dict[str, float]
-    """By label; they add up to 1."""
-    label: str
-    """`female`, `male` or `unknown`."""
+    guesses: Guesses
 
 
 class Eye:
@@ -77,18 +80,17 @@ class Eye:
         detector = config.detector.model_copy(update={"idle": False})
         self._detect = build.detector(config.model_copy(update={"detector": detector}))
         self._view = View(gray_width=config.detector.width)
-        self._min_confidence = config.classifier.min_confidence
+        settings = config.classifier
+        self._min_confidence = settings.min_confidence
         self.models: dict[str, Classifier] = {}
         """By the path of the file."""
         for model in models:
-            settings = config.classifier.model_copy(update={"model": model, "gender": True})
             try:
-                classifier = build.classifier(config.model_copy(update={"classifier": settings}))
+                self.models[str(model)] = Classifier(
+                    model, runtime=settings.runtime, threads=settings.threads
+                )
             except ModelError as error:
                 print(f"web: left out: {error}", file=sys.stderr)
-                continue
-            assert classifier is not None  # gender is on
-            self.models[str(model)] = classifier
         if not self.models:
             raise ModelError("no model can be used; tools/quantize.py makes one")
 
@@ -100,11 +102,7 @@ class Eye:
         seen = []
         for face in self._detect(frame, ()):
             crop = classify.preprocessing.crop(image, face.box, face.roll)
-            (row,) = classify.genders([crop])
-            probabilities = dict(zip(LABELS, map(float, row), strict=True))
-            likelier = max(LABELS, key=lambda label: probabilities[label])
-            sure = probabilities[likelier] >= self._min_confidence
-            seen.append(Seen(face.box, probabilities, likelier if sure else UNKNOWN))
+            seen.append(Seen(face.box, guess(classify, crop, self._min_confidence)))
         return seen
 
 
@@ -144,11 +142,11 @@ def annotated(picture: Image.Image, seen: Sequence[Seen]) -> Image.Image:
     line = max(2, round(max(drawn.size) / 300))
     font = ImageFont.load_default(6 * line)
     for number, face in enumerate(seen, start=1):
-        box, colour = face.box, COLOURS[face.label]
+        box, colour = face.box, COLOURS.get(face.guesses.first.label, AGED)
         pen.rectangle((box.x, box.y, box.x + box.w, box.y + box.h), outline=colour, width=line)
         # above the box where there is room, else at its top
         at = box.x + line, max(box.y - line, 8 * line)
-        text = f"{number} {face.label}"
+        text = f"{number} {', '.join(face.guesses.named)}"
         left, top, right, _ = pen.textbbox(at, text, font, anchor="ls")
         pen.rectangle((left - line, top - line, right + line, at[1] + line), fill=colour)
         pen.text(at, text, "white", font, anchor="ls")
@@ -210,14 +208,16 @@ def show(eye: Eye, file: Path | None, model: str) -> None:
         return
     seen = eye.look(picture, model)
     gr.Markdown(
-        f"Faces: {len(seen)}"
+        f"Faces: {len(seen)}" + ("" if eye.models[model].card.labels else NO_GENDER)
         if seen
         else "**No face was found.** The daemon sees faces that look into the camera, upright and "
         "not too small."
     )
     gr.Image(annotated(picture, seen), label="Faces", format="jpeg", buttons=["fullscreen"])
     for number, face in enumerate(seen, start=1):
-        gr.Label(face.probabilities, label=f"{number} {face.label}", show_heading=False)
+        with gr.Row():
+            for name, told in face.guesses.named.items():
+                gr.Label(told.probabilities, label=f"{number} {name}", show_heading=False)
 
 
 def serve(eye: Eye, host: str, port: int) -> None:
