@@ -113,11 +113,12 @@ def publish(broker: Mosquitto) -> Iterator[Publish]:
     client.loop_stop()
 
 
-def made(device: str, **seconds: float) -> Messages:
+def made(device: str, *, ages: bool = False, **seconds: float) -> Messages:
     return Messages(
         site="store-7",
         device=device,
         model="m@12345678",
+        ages=ages,
         discovery_prefix="homeassistant",
         **seconds,
     )

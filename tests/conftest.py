@@ -117,6 +117,19 @@ def small_model(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return out
 
 
+@pytest.fixture(scope="session")
+def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `both.tflite` and `age.tflite`: the brighter a face, the older."""
+    folder = tmp_path_factory.mktemp("age-models")
+    run = subprocess.run(
+        [sys.executable, ROOT / "tests" / "age_models.py", folder],
+        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
