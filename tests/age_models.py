@@ -30,12 +30,12 @@ def main(folder: Path) -> None:
     """`both.tflite` says a gender and an age, `age.tflite` the age alone."""
     picture = keras.layers.Input((SIZE, SIZE, 3), batch_size=1)
     colour = keras.layers.GlobalAveragePooling2D()(picture)
-    # the more red and the less blue a face is, the more it is a man's
+    # a man's, unless it is blue
     male = keras.layers.Dense(1, "sigmoid")
     # the brighter it is, the older: -(brightness - centre)^2, less what all groups have in common
     age = keras.layers.Dense(len(AGE_GROUPS), "softmax")
     outputs = [male(colour), age(colour)]
-    male.set_weights([np.array([[4.0], [0.0], [-4.0]]), np.zeros(1)])
+    male.set_weights([np.array([[4.0], [0.0], [-4.0]]), np.full(1, 2.0)])
     centres = np.linspace(-0.875, 0.875, len(AGE_GROUPS))
     age.set_weights([np.tile(60 * centres * 2 / 3, (3, 1)), -60 * centres**2])
     write(folder / "both.tflite", outputs, picture, ages=AGE_GROUPS, **LABELLED)
