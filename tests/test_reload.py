@@ -118,20 +118,23 @@ def test_ages_are_switched_on_and_off(
     def windows() -> list[Any]:
         return [json.loads(payload) for payload in dashboard.payloads("window")]
 
-    wait_for(lambda: any(window["people"]["total"] for window in windows()), "nobody counted")
+    def aged() -> list[Any]:
+        return [window for window in windows() if "ages" in window]
+
+    def phases() -> list[bool]:
+        return [key for key, _ in itertools.groupby("ages" in window for window in windows())]
+
+    wait_for(lambda: any(sum(window["ages"].values()) for window in aged()), "nobody counted")
     configure(**settings, classifier=model | {"age": False})
     daemon.reload()
-    wait_for(lambda: "ages" not in windows()[-1], "ages are still counted")
+    wait_for(lambda: phases() == [False, True, False], "ages are still counted")
     daemon.process.terminate()
     assert daemon.process.wait(10) == 0
     wait_for(lambda: dashboard.payloads("availability")[-1] == "stopped", "no clean end")
 
-    order = ["ages" in window for window in windows()]
-    assert [key for key, _ in itertools.groupby(order)] == [False, True, False]
-    assert [window["seq"] for window in windows()] == list(range(1, len(order) + 1))
-    aged = [window for window in windows() if "ages" in window]
-    assert sum(window["people"]["total"] for window in aged) > 0
-    for window in aged:
+    assert phases() == [False, True, False]
+    assert [window["seq"] for window in windows()] == list(range(1, len(windows()) + 1))
+    for window in aged():
         assert sum(window["ages"].values()) == window["people"]["total"]
     found = ["age_57" in payload for payload in dashboard.payloads("config")]
     assert [key for key, _ in itertools.groupby(found)] == [True, False]
