@@ -181,6 +181,7 @@ class Tracker:
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.weight if track.weight else 0.0
         confidence = 1 / (1 + math.exp(-abs(mean)))
+        # a mean of 0 is no vote, none of a gender, or a tie
         sure = mean != 0 and confidence >= self._min_confidence
         label = LABELS[mean > 0] if sure else UNKNOWN
         return Visit(track.first, track.last, label, confidence, track.id, self._age(track))
