@@ -101,6 +101,7 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
         fresh = load()
         # all that can be proved while this configuration has the camera
         build.classifier(fresh)
+        build.age_classifier(fresh)
         build.detector(fresh)
         build.broker(fresh)
         return fresh
@@ -122,8 +123,9 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
         return orders.ended if recorded else orders.stopped()
 
     cv2.setNumThreads(config.detector.threads)
-    classifier = build.classifier(config)
-    messages = build.messages(config, classifier.card.id if classifier else None)
+    classifier, age_classifier = build.classifier(config), build.age_classifier(config)
+    ids = (model.card.id if model else None for model in (classifier, age_classifier))
+    messages = build.messages(config, *ids)
     frames = build.frames(config, stopped)
     wake = threading.Event()
     health = Health()
@@ -153,13 +155,14 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
             detect=build.detector(config),
             tracker=build.tracker(config),
             classify=classifier,
+            classify_age=age_classifier,
             counter=build.counter(config),
             health=health,
             on_window=reporter.window,
             on_frame=reporter.frame,
             on_blind=reporter.blind,
         )
-        reporter.open(build.info(config, classifier))
+        reporter.open(build.info(config, classifier, age_classifier))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
 
 
@@ -179,13 +182,22 @@ def forget(config: Config) -> int:
 
 def check(config: Config, path: Path) -> int:
     """Prove each part, a line each on stdout; 0 where all are well, else 2."""
+    settings = config.classifier
     cv2.setNumThreads(config.detector.threads)
 
     def model() -> str:
         classifier = build.classifier(config)
         if classifier is None:
             return "gender: off"
-        return f"{config.classifier.model}: {classifier.card.id} on {classifier.runtime}"
+        opened = f"{settings.model}: {classifier.card.id} on {classifier.runtime}"
+        if not settings.age or settings.separate_ages:
+            return opened
+        return f"{opened}, for {'gender and age' if settings.gender else 'age alone'}"
+
+    def ages() -> str:
+        classifier = build.age_classifier(config)
+        assert classifier is not None  # nobody asks otherwise
+        return f"{settings.separate_ages}: {classifier.card.id} on {classifier.runtime}"
 
     def faces() -> str:
         build.detector(config)
@@ -205,7 +217,10 @@ def check(config: Config, path: Path) -> int:
 
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
-    for name, prove in (("model", model), ("faces", faces), ("camera", camera), ("broker", broker)):
+    parts = [("model", model), ("faces", faces), ("camera", camera), ("broker", broker)]
+    if settings.separate_ages:
+        parts.insert(1, ("ages", ages))
+    for name, prove in parts:
         try:
             print(f"ok    {name:<6}  {prove()}")
         except EdgeError as error:

@@ -14,7 +14,7 @@ from edge.classify import Classifier
 from edge.config import Config, OutboxLimits
 from edge.cool import Governor
 from edge.count import Counter
-from edge.errors import EdgeError
+from edge.errors import EdgeError, ModelError
 from edge.faces import HaarDetector
 from edge.frames import is_live, open_frames
 from edge.hours import within
@@ -88,15 +88,44 @@ def tracker(config: Config) -> Tracker:
         votes=config.classifier.votes,
         min_confidence=config.classifier.min_confidence,
         static_after=config.tracker.static_after,
+        ages=config.classifier.age,
     )
 
 
 def classifier(config: Config) -> Classifier | None:
-    """None where gender is not estimated; the model is not even looked at then."""
+    """The model for gender, and for age where it has no model of its own.
+
+    None where it is asked for neither; the model is not even looked at then. Raises ModelError.
+    """
     settings = config.classifier
-    if not settings.gender:
+    age = settings.age and not settings.separate_ages
+    if not (settings.gender or age):
         return None
-    return Classifier(settings.model, runtime=settings.runtime, threads=settings.threads)
+    return _classifier(config, settings.model, gender=settings.gender, age=age)
+
+
+def age_classifier(config: Config) -> Classifier | None:
+    """The model for age alone; None where there is no such model. Raises ModelError."""
+    model = config.classifier.separate_ages
+    return None if model is None else _classifier(config, model, gender=False, age=True)
+
+
+def _classifier(config: Config, model: Path, *, gender: bool, age: bool) -> Classifier:
+    settings = config.classifier
+    opened = Classifier(
+        model, runtime=settings.runtime, threads=settings.threads, gender=gender, age=age
+    )
+    if gender and not opened.card.labels:
+        raise ModelError(
+            f"model {model}: estimates age alone, but classifier.gender is on: set "
+            "classifier.model to a model of gender, or classifier.gender: off"
+        )
+    if age and not opened.card.ages:
+        raise ModelError(
+            f"model {model}: estimates no age, but classifier.age is on: set "
+            "classifier.age_model to a model with age groups, or classifier.age: off"
+        )
+    return opened
 
 
 def counter(config: Config) -> Counter:
@@ -104,14 +133,18 @@ def counter(config: Config) -> Counter:
         seconds=config.window.seconds,
         min_people=config.privacy.min_people,
         max_hold=config.privacy.max_hold,
+        ages=config.classifier.age,
     )
 
 
-def messages(config: Config, model: str | None) -> Messages:
+def messages(config: Config, model: str | None, age_model: str | None = None) -> Messages:
     return Messages(
         site=config.site,
         device=config.device,
         model=model,
+        age_model=age_model,
+        gender=config.classifier.gender,
+        ages=config.classifier.age,
         discovery_prefix=config.mqtt.discovery_prefix,
         window_seconds=config.window.seconds,
         max_hold=config.privacy.max_hold,
@@ -160,13 +193,17 @@ def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> 
     )
 
 
-def info(config: Config, model: Classifier | None) -> dict[str, Any]:
-    """What the `info` topic tells: versions, model, configuration without secrets."""
+def info(
+    config: Config, model: Classifier | None, age_model: Classifier | None = None
+) -> dict[str, Any]:
+    """What the `info` topic tells: versions, models, configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
     settings["source"] = shown_source(config.source)
-    return {
+    running = model or age_model
+    told = {
         "version": edge.__version__,
         "model": NO_MODEL if model is None else model.card.id,
-        "runtime": "none" if model is None else model.runtime,
+        "runtime": "none" if running is None else running.runtime,
         "config": settings,
     }
+    return told if age_model is None else told | {"age_model": age_model.card.id}

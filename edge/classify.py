@@ -150,9 +150,19 @@ class Classifier:
     """A TFLite model as a callable from crops to probabilities."""
 
     def __init__(
-        self, model: Path, *, runtime: str = "auto", threads: int = 1, xnnpack: bool = True
+        self,
+        model: Path,
+        *,
+        runtime: str = "auto",
+        threads: int = 1,
+        xnnpack: bool = True,
+        gender: bool = True,
+        age: bool = True,
     ) -> None:
-        """Open `model` and the JSON beside it. Raises ModelError."""
+        """Open `model` and the JSON beside it. Raises ModelError.
+
+        Without `gender`, or without `age`, that output is not read where there is one.
+        """
         self.card = read_card(model)
         self.preprocessing = self.card.input
         self._interpreter, self.runtime = open_interpreter(model, runtime, threads, xnnpack=xnnpack)
@@ -182,8 +192,8 @@ class Classifier:
                 f"model {model}: gives output {_shown([list(t.shape) for t in outputs])}, "
                 f"but its JSON says {_shown([[1, width] for width in widths])}"
             )
-        self._gender = by_shape[1, widths[0]] if self.card.labels else None
-        self._age = by_shape[1, len(AGE_GROUPS)] if self.card.ages else None
+        self._gender = by_shape[1, widths[0]] if gender and self.card.labels else None
+        self._age = by_shape[1, len(AGE_GROUPS)] if age and self.card.ages else None
 
     def __call__(self, crops: Iterable[Image]) -> Looks:
         """What the model says of uint8 crops made by `preprocessing.crop`."""

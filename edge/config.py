@@ -153,21 +153,35 @@ class Tracker(Section):
 
 
 class Classifier(Section):
-    """Whether gender is estimated, by which model, and when it is sure."""
+    """Whether gender and age are estimated, by which models, and when the gender is sure."""
 
     gender: bool = True
+    age: bool = False
+    age_model: Annotated[Path, Field(strict=False)] | None = None
     model: Annotated[Path, Field(strict=False)] = Path("models/gender.tflite")
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
     threads: int = Field(1, ge=1, le=16)
     votes: int = Field(9, ge=1, le=1000)
     min_confidence: float = Field(0.6, ge=0.5, lt=1)
 
-    @field_validator("model")
+    @field_validator("age_model", "model")
     @classmethod
-    def _exists(cls, model: Path, others: ValidationInfo) -> Path:
-        if others.data.get("gender") is not False and not model.is_file():
+    def _exists(cls, model: Path | None, others: ValidationInfo) -> Path | None:
+        """A model that is asked for nothing need not be there."""
+        gender, age = (others.data.get(key) is not False for key in ("gender", "age"))
+        if others.field_name == "model":
+            age_model = others.data.get("age_model")
+            used = gender or (age and age_model in (None, model))
+        else:
+            used = age
+        if model is not None and used and not model.is_file():
             raise PydanticCustomError("path_not_file", "no such file")
         return model
+
+    @property
+    def separate_ages(self) -> Path | None:
+        """The file that estimates the age, where it is another one than `model`."""
+        return self.age_model if self.age and self.age_model != self.model else None
 
 
 class Window(Section):

@@ -6,7 +6,7 @@ Pure: time comes with the frames.
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from edge.records import UNKNOWN, People, Visit, Window
+from edge.records import AGES, UNKNOWN, People, Visit, Window
 
 DWELL_EDGES = (5.0, 15.0, 30.0, 60.0)
 """Upper ends of the dwell bins in seconds; the last bin has none."""
@@ -21,7 +21,17 @@ class Counter:
     into the next one. After `max_hold` seconds of that it is given out with its total alone.
     """
 
-    def __init__(self, *, seconds: float = 60, min_people: int = 3, max_hold: float = 900) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = 60,
+        min_people: int = 3,
+        max_hold: float = 900,
+        ages: bool = False,
+    ) -> None:
+        """With `ages` people are counted by age group beside gender, but never by both at once:
+        sixteen groups of a few people each would show single ones."""
+        self._by_age = ages
         self._seconds, self._min_people, self._max_hold = seconds, min_people, max_hold
         self._start: float | None = None
         self._held_since: float | None = None
@@ -34,6 +44,7 @@ class Counter:
 
     def _clear(self) -> None:
         self._people = People()
+        self._ages = [0] * len(AGES)
         self._dwell_total = 0.0
         self._dwell_bins = [0] * (len(DWELL_EDGES) + 1)
         self._seen_s = 0.0
@@ -91,6 +102,7 @@ class Counter:
 
     def _add(self, visit: Visit) -> None:
         self._people += People(**{visit.label: 1})
+        self._ages[AGES.index(visit.age or UNKNOWN)] += 1
         stay = visit.end - visit.start
         self._dwell_total += stay
         self._dwell_bins[bisect_left(DWELL_EDGES, stay)] += 1
@@ -127,4 +139,5 @@ class Counter:
             presence_peak=self._peak,
             presence_mean=self._person_s / self._seen_s if self._seen_s else 0.0,
             coverage=min(1.0, self._seen_s / seconds) if seconds > 0 else 1.0,
+            ages=tuple(self._ages) if self._by_age and split else None,
         )

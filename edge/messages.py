@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from edge.records import Message, People, Totals, Window
+from edge.records import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
 """Names of the dwell bins, seconds."""
 NO_MODEL = "none@00000000"
-"""What stands for the model where gender is not estimated."""
+"""What stands for the model where there is none."""
 
 
 class Messages:
@@ -24,6 +24,9 @@ class Messages:
         site: str,
         device: str,
         model: str | None,
+        age_model: str | None = None,
+        gender: bool = True,
+        ages: bool = False,
         discovery_prefix: str | None,
         window_seconds: float = 60,
         max_hold: float = 900,
@@ -31,11 +34,14 @@ class Messages:
     ) -> None:
         """`site` and `device` are topic levels; no discovery where its prefix is None.
 
-        Without a `model` gender is not estimated, and people are shown by their total alone.
+        Without a `model`, or without `gender`, people are shown by their total alone. `age_model`
+        is named where it is another one. With `ages` Home Assistant gets a sensor for each group.
         `window_seconds`, `max_hold` (as for `count.Counter`) and `health_seconds` say how long
         Home Assistant may have to wait for the next `state` and `health`.
         """
-        self._site, self._device, self._model = site, device, model
+        self._site, self._device = site, device
+        self._model, self._age_model = model, age_model
+        self._gender, self._ages = gender and model is not None, ages
         self._prefix = discovery_prefix
         # from one state to the next: a window, max_hold, and the rest of the window in which that
         # ends; one more window to spare
@@ -55,9 +61,11 @@ class Messages:
     ) -> Message:
         """The durable message of one window, to be kept under the key `seq`."""
         dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
-        by_gender = window.split and self._model is not None
+        by_gender = window.split and self._gender
         if window.split:
             dwell |= dict(zip(DWELL_BINS, window.dwell_bins, strict=True))
+        ages = {} if window.ages is None else {"ages": dict(zip(AGES, window.ages, strict=True))}
+        age_model = {} if self._age_model is None else {"age_model": self._age_model}
         payload = {
             "schema": SCHEMA,
             "id": f"{self._device}:{epoch}:{seq}",
@@ -73,6 +81,7 @@ class Messages:
             "time_synced": time_synced,
             "replayed": False,
             "people": _people(window.people) if by_gender else {"total": window.people.total},
+            **ages,
             "dwell_s": dwell,
             "presence": {
                 "peak": window.presence_peak,
@@ -82,6 +91,7 @@ class Messages:
             "totals": _people(totals.ever),
             "today": {"date": totals.day, **_people(totals.today)},
             "model": self._model or NO_MODEL,
+            **age_model,
         }
         return Message(self._topic("window"), _json(payload), qos=1, key=seq)
 
@@ -118,7 +128,7 @@ class Messages:
         """Home Assistant's device discovery, or nothing where it is switched off."""
         if self._prefix is None:
             return []
-        genders = () if self._model is None else ("female", "male", "unknown")
+        genders = ("female", "male", "unknown") if self._gender else ()
         # A total stays true until the next one comes. All else is about a time that passes:
         # where nothing new comes in time, an old value must not pass for a present one.
         ever = {"state_topic": self._topic("state")}
@@ -149,6 +159,17 @@ class Messages:
                 icon="mdi:account-group",
             )
             for name in ("peak", "mean")
+        }
+        components |= {
+            f"age_{group.rstrip('+').replace('-', '_')}": _sensor(
+                f"People, age {group}",
+                # too few people are not shown by age
+                f"none if value_json.ages is not defined else value_json.ages['{group}']",
+                state,
+                unit_of_measurement="people",
+                icon="mdi:account-clock",
+            )
+            for group in (AGES if self._ages else ())
         }
         diagnostics = {
             "coverage": _sensor(

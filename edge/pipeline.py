@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from edge.classify import Looks
 from edge.count import Counter
 from edge.health import Health
 from edge.records import LABELS, Blind, Box, Face, Frame, Image, Track, Visit, Window
@@ -21,12 +22,12 @@ class Cropper(Protocol):
 
 
 class Classify(Protocol):
-    """Crops to probabilities, one row per crop."""
+    """Crops to what a model says of them, one row per crop."""
 
     @property
     def preprocessing(self) -> Cropper: ...
 
-    def genders(self, crops: Sequence[Image]) -> Any: ...
+    def __call__(self, crops: Sequence[Image]) -> Looks: ...
 
 
 class Pipeline:
@@ -38,6 +39,7 @@ class Pipeline:
         detect: Callable[[Frame, Sequence[Box]], Sequence[Face]],
         tracker: Tracker,
         classify: Classify | None,
+        classify_age: Classify | None = None,
         counter: Counter,
         health: Health,
         on_window: Callable[[Window], None],
@@ -45,11 +47,12 @@ class Pipeline:
         on_visit: Callable[[Visit], None] = lambda visit: None,
         on_blind: Callable[[Blind], None] = lambda blind: None,
     ) -> None:
-        """Without `classify` everybody stays unknown.
+        """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
         `on_frame` gets each analysed frame with the tracks seen in it.
         """
-        self._detect, self._tracker, self._classify = detect, tracker, classify
+        self._detect, self._tracker = detect, tracker
+        self._models = [model for model in (classify, classify_age) if model is not None]
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
         self._on_blind = on_blind
@@ -79,8 +82,8 @@ class Pipeline:
         self._size = (width, height)
         with self._health.timed("track"):
             tracks, visits = self._tracker.update(faces, frame.mono, self._size)
-        if self._classify is not None:
-            self._vote(self._classify, frame, tracks)
+        if self._models:
+            self._vote(frame, tracks)
         self._tell(visits)
         present = self._tracker.present
         self._health.static_faces = self._tracker.static
@@ -89,13 +92,19 @@ class Pipeline:
         self._health.frame()
         self._on_frame(frame, tracks)
 
-    def _vote(self, classify: Classify, frame: Frame, tracks: Sequence[Track]) -> None:
+    def _vote(self, frame: Frame, tracks: Sequence[Track]) -> None:
         for track in tracks:
             if self._tracker.wants_vote(track):
+                male, ages = None, None
                 with self._health.timed("classify"):
-                    crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
-                    (probabilities,) = classify.genders([crop])
-                self._tracker.vote(track, float(probabilities[MALE]))
+                    for classify in self._models:
+                        crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
+                        looks = classify([crop])
+                        if looks.gender is not None:
+                            male = float(looks.gender[0, MALE])
+                        if looks.age is not None:
+                            ages = looks.age[0].tolist()
+                self._tracker.vote(track, male, ages)
 
     def _wait(self, blind: Blind) -> None:
         """Nothing is seen: people leave by their patience, and windows close on time."""
@@ -109,7 +118,7 @@ class Pipeline:
 
     def _tell(self, visits: Sequence[Visit]) -> None:
         for visit in visits:
-            log.debug(
-                "visit: %s %.2f, %.1f s", visit.label, visit.confidence, visit.end - visit.start
-            )
+            age = "" if visit.age is None else f", age {visit.age}"
+            seconds = visit.end - visit.start
+            log.debug("visit: %s %.2f%s, %.1f s", visit.label, visit.confidence, age, seconds)
             self._on_visit(visit)

@@ -24,6 +24,9 @@ those who train on them, with each gap between two groups halved.
 UNKNOWN = "unknown"
 """The label of a visit whose evidence stayed too weak."""
 
+AGES = (*AGE_GROUPS, UNKNOWN)
+"""What a visit's age may be, in the order in which a window counts them."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -139,6 +142,8 @@ class Track:
     """Sum of the votes' weights, each at most 1."""
     log_odds: float = 0.0
     """Weighted sum over votes of ln(p(male) / p(female))."""
+    log_ages: tuple[float, ...] = (0.0,) * len(AGE_GROUPS)
+    """Weighted sums over votes of ln(p), one for each of `AGE_GROUPS`."""
     static: bool = False
     """It has not moved for so long that it is a picture of a face."""
 
@@ -157,6 +162,8 @@ class Visit:
     """Probability of the likelier class, 0.5 to 1."""
     track: int = 0
     """Number of its track within this run; it never leaves the process."""
+    age: str | None = None
+    """One of `AGE_GROUPS`, or `unknown`; None where ages are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,7 @@ class Window:
     """Length on the monotonic clock."""
     people: People
     split: bool
-    """False where the people are too few to be shown by gender: only the total is published."""
+    """False where the people are too few to be told apart: only the total is published."""
     dwell_mean: float | None
     """Mean stay of the counted people, seconds; None where nobody was or `split` is false."""
     dwell_bins: tuple[int, ...]
@@ -209,6 +216,8 @@ class Window:
     presence_mean: float
     coverage: float
     """Share of the window during which frames were really analysed, 0 to 1."""
+    ages: tuple[int, ...] | None = None
+    """People per group of `AGES`; None where ages are not counted or `split` is false."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.motion import Motion
 from edge.places import Places, Stillness
-from edge.records import LABELS, UNKNOWN, Box, Face, Track, Visit
+from edge.records import AGE_GROUPS, LABELS, UNKNOWN, Box, Face, Track, Visit
 
 UNCONFIRMED_PATIENCE = 0.5
 """Share of the patience that a track not yet confirmed gets: false alarms come and go."""
@@ -25,7 +25,9 @@ CLEAR_PX = 32
 HIDDEN_WEIGHT = 0.25
 """And so do those of a face that another one may hide in part."""
 SURE_LOG_ODDS = 8.0
-"""Summed evidence at which no more votes are needed."""
+"""Summed evidence for a gender at which no more votes are needed."""
+LEAST = 0.002
+"""A vote's lowest probability: an int8 output cannot be surer than its last step."""
 
 
 class Tracker:
@@ -40,17 +42,20 @@ class Tracker:
         votes: int = 9,
         min_confidence: float = 0.6,
         static_after: float = 180.0,
+        ages: bool = False,
     ) -> None:
         """A track ends `patience` seconds after its last sighting.
 
         It is confirmed after `min_sightings` spread over at least `min_seconds`. Its label is the
         class with the stronger mean vote, or unknown below `min_confidence`; at most `votes` are
-        taken. A face that has not moved for `static_after` seconds is no visitor.
+        taken. A face that has not moved for `static_after` seconds is no visitor. With `ages` each
+        visit has an age group: the one with the highest mean log-probability over the votes.
         """
         self._patience = patience
         self._min_sightings, self._min_seconds = min_sightings, min_seconds
         self._votes, self._min_confidence = votes, min_confidence
         self._static_after = static_after
+        self._ages = ages
         self._next_id = 1
         self._tracks: list[Track] = []
         self._motion: dict[int, Motion] = {}
@@ -135,12 +140,17 @@ class Tracker:
             and (track.votes == 0 or track.last - track.voted >= VOTE_EVERY_S)
         )
 
-    def vote(self, track: Track, male: float) -> None:
-        """Add one judgement: the probability, 0 to 1, that this face is a man's."""
-        male = min(max(male, 0.002), 0.998)  # an int8 output cannot be surer than its last step
+    def vote(self, track: Track, male: float | None, ages: Sequence[float] | None = None) -> None:
+        """Add one judgement of this face: the probability, 0 to 1, that it is a man's, and those
+        of `AGE_GROUPS`; None for what is not estimated."""
         weight = min(1.0, track.box.w / CLEAR_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
         track.weight += weight
-        track.log_odds += weight * math.log(male / (1 - male))
+        if male is not None:
+            male = _clipped(male)
+            track.log_odds += weight * math.log(male / (1 - male))
+        if ages is not None:
+            sums = zip(track.log_ages, ages, strict=True)
+            track.log_ages = tuple(total + weight * math.log(_clipped(p)) for total, p in sums)
         track.votes += 1
         track.voted = track.last
 
@@ -171,9 +181,17 @@ class Tracker:
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.weight if track.weight else 0.0
         confidence = 1 / (1 + math.exp(-abs(mean)))
-        sure = track.votes > 0 and confidence >= self._min_confidence
+        # a mean of 0 is no vote, none of a gender, or a tie
+        sure = mean != 0 and confidence >= self._min_confidence
         label = LABELS[mean > 0] if sure else UNKNOWN
-        return Visit(track.first, track.last, label, confidence, track.id)
+        return Visit(track.first, track.last, label, confidence, track.id, self._age(track))
+
+    def _age(self, track: Track) -> str | None:
+        if not self._ages:
+            return None
+        if not any(track.log_ages):  # of no vote: each log-probability is below 0
+            return UNKNOWN
+        return AGE_GROUPS[track.log_ages.index(max(track.log_ages))]
 
     def _confirm(self, track: Track) -> None:
         track.confirmed = track.confirmed or (
@@ -193,6 +211,10 @@ class Tracker:
         elif still.still_s >= self._static_after:
             self._places.add(still, mono)
             track.static = True
+
+
+def _clipped(probability: float) -> float:
+    return min(max(probability, LEAST), 1 - LEAST)
 
 
 def _leaves(box: Box, velocity: complex, size: tuple[int, int]) -> bool:

@@ -15,7 +15,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from conftest import ROOT, Mosquitto, free_port, wait_for
 from paho.mqtt.enums import CallbackAPIVersion
-from test_messages import HEALTH, window_message
+from test_messages import HEALTH, WITH_AGES, window_message
 
 from edge.messages import Messages
 from edge.records import Message
@@ -113,13 +113,13 @@ def publish(broker: Mosquitto) -> Iterator[Publish]:
     client.loop_stop()
 
 
-def made(device: str, **seconds: float) -> Messages:
+def made(device: str, **keys: Any) -> Messages:
     return Messages(
         site="store-7",
         device=device,
         model="m@12345678",
         discovery_prefix="homeassistant",
-        **seconds,
+        **keys,
     )
 
 
@@ -201,6 +201,36 @@ def test_what_is_old_expires_but_totals_stay(home: HomeAssistant, publish: Publi
     wait_for(lambda: home.states("quick") == SHOWN | expired, "not expired")
     publish(device.state(window_message()), device.health(HEALTH))
     wait_for(lambda: home.states("quick") == SHOWN, "does not come back")
+
+
+AGES_SHOWN = {
+    "age_0_3": "0",
+    "age_4_7": "0",
+    "age_8_13": "1",
+    "age_14_20": "0",
+    "age_21_35": "4",
+    "age_36_45": "1",
+    "age_46_56": "0",
+    "age_57": "0",
+    "age_unknown": "1",
+}
+
+
+def test_ages_are_shown_where_they_are_counted(home: HomeAssistant, publish: Publish) -> None:
+    device = made("aged", ages=True)
+    known = len(home.complaints())
+    publish(*device.discovery("1"), device.availability("online"))
+    wait_for(lambda: len(home.entities("aged")) == len(SHOWN | AGES_SHOWN), "not found")
+    publish(device.state(window_message(WITH_AGES, device)), device.health(HEALTH))
+    wait_for(lambda: home.states("aged") == SHOWN | AGES_SHOWN, "not shown")
+    assert home.entities("aged")["age_57"]["friendly_name"] == "aged People, age 57+"
+    # too few people to be told apart
+    publish(device.state(window_message(maker=device)))
+    withheld = dict.fromkeys(AGES_SHOWN, "unknown")
+    wait_for(lambda: home.states("aged") == SHOWN | withheld, "still shown")
+    publish(*device.forgotten())
+    wait_for(lambda: home.entities("aged") == {}, "not removed")
+    assert home.complaints()[known:] == []
 
 
 def broken(component: str, **keys: Any) -> Callable[[dict[str, Any]], None]:

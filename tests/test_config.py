@@ -107,6 +107,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ('state_dir: "a\\0b"', "must not hold a NUL"),
         ("camera: {fps: 0.05}", "camera.fps: 0.05: "),
         ("classifier: {gender: 'off'}", "classifier.gender: 'off': must be on or off"),
+        ("classifier: {age: 'on'}", "classifier.age: 'on': must be on or off"),
     ],
 )
 def test_each_mistake_gets_a_clear_line(
@@ -153,6 +154,29 @@ def test_without_gender_no_model_is_needed(
     assert load(tmp_path, text).classifier.gender is False
     with pytest.raises(ConfigError, match=r"classifier\.model: 'models/none.tflite': no such file"):
         load(tmp_path, text.replace(f"gender: {word}", "gender: on"))
+
+
+def test_a_model_that_is_asked_for_nothing_need_not_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    def ages(classifier: str) -> Path | None:
+        return load(tmp_path, f"classifier: {{{classifier}}}").classifier.separate_ages
+
+    shipped = "models/gender.tflite"
+    assert ages("age: off, age_model: none.tflite") is None
+    assert ages("age: on") is None
+    assert ages(f"age: on, age_model: {shipped}") is None  # one file, opened once
+    assert ages("age: on, age_model: models/face.tflite") == Path("models/face.tflite")
+    assert ages(f"age: on, gender: off, model: none, age_model: {shipped}") == Path(shipped)
+    for classifier, missing in (
+        ("age: on, age_model: none.tflite", r"age_model: 'none\.tflite'"),
+        ("age: on, gender: off, model: none.tflite", r"model: 'none\.tflite'"),
+        ("age: on, model: none.tflite, age_model: models/face.tflite", r"model: 'none\.tflite'"),
+    ):
+        with pytest.raises(ConfigError, match=rf"classifier\.{missing}: no such file"):
+            ages(classifier)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import pytest
 from conftest import ROOT
 from contract import contract, validate
 from jsonschema import Draft202012Validator
-from test_messages import messages, window_message
+from test_messages import WITH_AGES, messages, window_message
 
 from edge import build
 from edge.config import load_config
 from edge.health import Health
-from edge.records import Message
+from edge.records import AGES, Message
 
 NAMES = ("availability", "window", "state", "health", "info", "check")
 QUEUE = {"outbox": 0, "unsaved": 0, "dropped": 0}
@@ -59,11 +59,15 @@ def test_every_topic_is_in_the_contract(monkeypatch: pytest.MonkeyPatch) -> None
         ("replayed", "no"),
         ("picture", "aGVsbG8="),
         ("model", None),
+        ("ages", {"0-3": 1}),
+        ("ages", dict.fromkeys((*AGES, "100+"), 1)),
+        ("ages", dict.fromkeys(AGES, -1)),
+        ("age_model", "x"),
         ("window", {"start": "2026-11-21 10:00", "end": "2026-11-21T10:01:00Z", "seconds": 60}),
     ],
 )
 def test_a_window_that_breaks_the_contract_is_noticed(key: str, value: Any) -> None:
-    message = window_message()
+    message = window_message(WITH_AGES)
     broken = json.dumps(json.loads(message.payload) | {key: value})
     with pytest.raises(AssertionError, match=key):
         validate(message.topic, broken)

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.count import Counter
-from edge.records import People, Visit, Window
+from edge.records import AGES, People, Visit, Window
 
 UTC = 1_700_000_000.0
 
 
-def visit(label: str = "female", stay: float = 4.0) -> Visit:
-    return Visit(0.0, stay, label, 0.9)
+def visit(label: str = "female", stay: float = 4.0, age: str | None = None) -> Visit:
+    return Visit(0.0, stay, label, 0.9, age=age)
 
 
 def test_windows_are_cut_on_the_monotonic_clock() -> None:
@@ -56,6 +56,28 @@ def test_after_max_hold_the_total_stands_alone() -> None:
     assert held.dwell_mean is None
     assert sum(held.dwell_bins) == 0
     assert empty.people == People()
+
+
+def test_ages_are_withheld_with_the_genders() -> None:
+    counter = Counter(seconds=10, min_people=3, max_hold=20, ages=True)
+    counter.tick(0, UTC, 0, [])
+    (nobody,) = counter.tick(10, UTC + 10, 0, [])
+    assert nobody.ages == (0,) * len(AGES)
+    assert counter.tick(15, UTC + 15, 0, [visit(age="0-3"), visit(age="57+")]) == []
+    assert counter.tick(20, UTC + 20, 0, [visit(age="57+")]) == []
+    (three,) = counter.tick(30, UTC + 30, 0, [visit(age="21-35")])
+    assert three.ages == (1, 0, 0, 0, 0, 0, 0, 2, 0)
+    windows = [w for t in range(31, 61) for w in counter.tick(t, UTC + t, 0, [])]
+    assert [(w.people.total, w.split, w.ages) for w in windows] == [(1, False, None)]
+    (last,) = counter.finish([visit(age="unknown"), visit(), visit(age="4-7")])
+    assert last.ages == (0, 1, 0, 0, 0, 0, 0, 0, 2)
+
+
+def test_ages_are_not_counted_unless_asked_for() -> None:
+    counter = Counter(min_people=1)
+    counter.tick(0, UTC, 0, [])
+    (window,) = counter.finish([visit(age="57+")])
+    assert window.ages is None
 
 
 def test_blind_time_lowers_coverage_and_presence_is_a_mean_over_time() -> None:
@@ -119,7 +141,10 @@ def test_nothing_seen_nothing_said() -> None:
 stays = st.lists(
     st.tuples(
         st.floats(0.01, 30),  # seconds since the frame before
-        st.lists(st.sampled_from(["female", "male", "unknown"]), max_size=4),
+        st.lists(
+            st.tuples(st.sampled_from(["female", "male", "unknown"]), st.sampled_from(AGES)),
+            max_size=4,
+        ),
         st.integers(0, 5),
         st.booleans(),  # whether there was a frame
     ),
@@ -131,21 +156,22 @@ stays = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(stays, st.sampled_from([1, 7, 60, 600]), st.integers(1, 6), st.sampled_from([0, 50, 900]))
 def test_totals_equal_visits_however_time_is_cut(
-    frames: list[tuple[float, list[str], int, bool]],
+    frames: list[tuple[float, list[tuple[str, str]], int, bool]],
     seconds: float,
     min_people: int,
     max_hold: float,
 ) -> None:
-    counter = Counter(seconds=seconds, min_people=min_people, max_hold=max_hold)
+    counter = Counter(seconds=seconds, min_people=min_people, max_hold=max_hold, ages=True)
     windows: list[Window] = []
     mono = 0.0
-    for step, labels, present, seen in frames:
+    for step, people, present, seen in frames:
         mono += step
-        visits = [visit(label) for label in labels]
+        visits = [visit(label, age=age) for label, age in people]
         windows += counter.tick(mono, UTC + mono, present, visits, seen=seen)
     windows += counter.finish([])
     counted = sum((w.people for w in windows), People())
-    assert counted.total == sum(len(labels) for _, labels, _, _ in frames)
+    everybody = [person for _, people, _, _ in frames for person in people]
+    assert counted.total == len(everybody)
     for window, following in itertools.pairwise(windows):
         assert window.end == pytest.approx(following.start, abs=1e-3)
     for window in windows:
@@ -153,10 +179,14 @@ def test_totals_equal_visits_however_time_is_cut(
         assert sum(window.dwell_bins) == (window.people.total if window.split else 0)
         if window.split:
             assert window.people.total == 0 or window.people.total >= min_people
+            assert sum(window.ages or ()) == window.people.total
         else:
             assert window.people == People(unknown=window.people.total)
+            assert window.ages is None
             assert 0 < window.people.total < min_people
     shown = sum((w.people for w in windows if w.split), People())
     for label in ("female", "male"):
-        there = sum(labels.count(label) for _, labels, _, _ in frames)
-        assert getattr(shown, label) <= there
+        assert getattr(shown, label) <= sum(said == label for said, _ in everybody)
+    for group, age in enumerate(AGES):
+        shown_there = sum(w.ages[group] for w in windows if w.ages is not None)
+        assert shown_there <= sum(said == age for _, said in everybody)

@@ -28,7 +28,12 @@ DOCS = ROOT / "docs" / "dashboards"
 START = datetime(2026, 11, 21, 9, 50, tzinfo=UTC).timestamp()
 
 
-def windows(device: str = "lobby", count: int = 20, epoch: str = "6f0c2a7e") -> list[Message]:
+SQL = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "dashboards.md").read_text(), re.DOTALL)
+
+
+def windows(
+    device: str = "lobby", count: int = 20, epoch: str = "6f0c2a7e", ages: bool = False
+) -> list[Message]:
     """One window a minute from 09:50 on; each fourth has too few people to be shown by gender."""
     made = Messages(site="store-7", device=device, model="m@12345678", discovery_prefix=None)
     ever = People()
@@ -39,8 +44,9 @@ def windows(device: str = "lobby", count: int = 20, epoch: str = "6f0c2a7e") -> 
         ever += people
         end = START + 60 * seq
         window = dataclasses.replace(
-            WINDOW, start=end - 60, end=end, people=people, split=not few, presence_peak=seq
-        )
+            WINDOW, start=end - 60, end=end, people=people, split=not few, presence_peak=seq,
+            ages=(0, 0, 1, 0, 4, 0, 0, 0, 1) if ages and not few else None,
+        )  # fmt: skip
         totals = Totals(ever, "2026-11-21", ever)
         messages.append(made.window(window, epoch=epoch, seq=seq, totals=totals, time_synced=True))
     return messages
@@ -205,8 +211,28 @@ def test_what_grafana_shows(mosquitto: Mosquitto, known: Path) -> None:
     assert shown("People", ("nobody",)) == [(None,)]
     assert len(panels) == 6
     # and the query that the text shows
-    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "dashboards.md").read_text(), re.S)
-    assert rows(known, query) == [("lobby", "6f0c2a7e", 7, 9, 14)]
+    (missing, by_age) = SQL
+    assert rows(known, missing) == [("lobby", "6f0c2a7e", 7, 9, 14)]
+    assert rows(known, by_age) == []
+
+
+def test_ages_are_there_once(mosquitto: Mosquitto, known: Path) -> None:
+    aged = windows(count=8, ages=True)
+    first, odd = json.loads(aged[0].payload), [7, {"0-3": None}, []]
+    nonsense = [Message(aged[0].topic, json.dumps(first | {"ages": ages})) for ages in odd]
+    with sqlite3.connect(known) as db:  # as an older collector left it
+        db.execute("DROP TABLE ages")
+    publish(mosquitto, [*nonsense, *aged, *map(replayed, aged[::-1]), *windows("door")])
+    with collector(mosquitto, known):
+        wait_for(lambda: len(rows(known)) == 8 + 20, "not all collected")
+    # each fourth window has too few people
+    found = rows(known, "SELECT seq, count(*), sum(people) FROM ages GROUP BY seq")
+    assert found == [(seq, 9, 6) for seq in (1, 2, 3, 5, 6, 7)]
+    day = "2026-11-21"
+    assert rows(known, SQL[1]) == [
+        (day, "0-3", 0), (day, "4-7", 0), (day, "8-13", 6), (day, "14-20", 0), (day, "21-35", 24),
+        (day, "36-45", 0), (day, "46-56", 0), (day, "57+", 0), (day, "unknown", 6),
+    ]  # fmt: skip
 
 
 def test_telegraf_finds_what_it_looks_for() -> None:

@@ -29,6 +29,9 @@ WINDOW = Window(
 )
 
 
+WITH_AGES = dataclasses.replace(WINDOW, ages=(0, 0, 1, 0, 4, 1, 0, 0, 1))
+
+
 TOTALS = Totals(People(9800, 9700, 811), "2026-11-21", People(20, 21, 1))
 
 HEALTH: dict[str, Any] = {
@@ -49,12 +52,16 @@ HEALTH: dict[str, Any] = {
 }
 
 
-def messages(prefix: str | None = "homeassistant", model: str | None = "m@12345678") -> Messages:
-    return Messages(site="store-7", device="lobby", model=model, discovery_prefix=prefix)
+def messages(
+    prefix: str | None = "homeassistant", model: str | None = "m@12345678", **keys: Any
+) -> Messages:
+    return Messages(site="store-7", device="lobby", model=model, discovery_prefix=prefix, **keys)
 
 
-def window_message(window: Window = WINDOW) -> Message:
-    return messages().window(window, epoch="6f0c2a7e", seq=1042, totals=TOTALS, time_synced=True)
+def window_message(window: Window = WINDOW, maker: Messages | None = None) -> Message:
+    return (maker or messages()).window(
+        window, epoch="6f0c2a7e", seq=1042, totals=TOTALS, time_synced=True
+    )
 
 
 def test_window() -> None:
@@ -108,6 +115,42 @@ def test_without_a_model_people_show_their_total_alone() -> None:
     assert {"total_total", "today_total", "present_mean"} <= set(components)
     for gender in ("female", "male", "unknown"):
         assert gender not in json.dumps(components)
+
+
+def test_a_window_with_ages() -> None:
+    message = window_message(WITH_AGES)
+    contract.validate(message.topic, message.payload)
+    payload = json.loads(message.payload)
+    ages = payload.pop("ages")
+    assert list(ages) == [
+        "0-3", "4-7", "8-13", "14-20", "21-35", "36-45", "46-56", "57+", "unknown",
+    ]  # fmt: skip
+    assert list(ages.values()) == [0, 0, 1, 0, 4, 1, 0, 0, 1]
+    # nothing else changes
+    assert payload == json.loads(window_message().payload)
+
+
+def test_models_of_a_window_with_ages() -> None:
+    for maker, expected, by_gender in (
+        (messages(ages=True), {"model": "m@12345678"}, True),
+        (messages(ages=True, gender=False), {"model": "m@12345678"}, False),
+        (
+            messages(ages=True, age_model="a@12345678"),
+            {"model": "m@12345678", "age_model": "a@12345678"},
+            True,
+        ),
+        (
+            messages(model=None, ages=True, gender=False, age_model="a@12345678"),
+            {"model": "none@00000000", "age_model": "a@12345678"},
+            False,
+        ),
+    ):
+        message = window_message(WITH_AGES, maker)
+        contract.validate(message.topic, message.payload)
+        payload = json.loads(message.payload)
+        assert {key: payload[key] for key in payload if "model" in key} == expected
+        assert ("female" in payload["people"]) is by_gender
+        assert sum(payload["ages"].values()) == payload["people"]["total"] == 7
 
 
 def test_replayed_changes_nothing_else() -> None:
@@ -175,6 +218,24 @@ def test_discovery_describes_what_state_and_health_hold() -> None:
     assert {name for name, c in components.items() if "entity_category" in c} == {
         "coverage", "fps", "temperature", "outbox", "dropped", "camera", "refused", "throttled",
     }  # fmt: skip
+
+
+def test_discovery_has_a_sensor_for_each_age_group_where_ages_are_counted() -> None:
+    (plain,), (aged,) = messages().discovery("1"), messages(ages=True).discovery("1")
+    before, components = (json.loads(m.payload)["components"] for m in (plain, aged))
+    more = {name: components[name] for name in components if name not in before}
+    assert list(more) == [
+        "age_0_3", "age_4_7", "age_8_13", "age_14_20", "age_21_35", "age_36_45", "age_46_56",
+        "age_57", "age_unknown",
+    ]  # fmt: skip
+    assert components == before | more
+    state = json.loads(window_message(WITH_AGES).payload)
+    for component in more.values():
+        (group,) = re.findall(r"value_json\.ages\['(.+)'\]", component["value_template"])
+        assert component["name"] == f"People, age {group}"
+        assert isinstance(state["ages"][group], int)
+        assert component["state_class"] == "measurement"
+        assert component["expire_after"] == before["present_peak"]["expire_after"]
 
 
 def test_discovery_sums_what_rises_and_measures_what_is_there() -> None:

@@ -3,11 +3,24 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
+from edge.classify import Looks
 from edge.count import Counter
 from edge.health import Health
 from edge.pipeline import Pipeline
-from edge.records import Blind, Box, Face, Frame, Image, Visit, Window
+from edge.records import (
+    AGE_GROUPS,
+    AGES,
+    Blind,
+    Box,
+    Face,
+    Frame,
+    Image,
+    People,
+    Visit,
+    Window,
+)
 from edge.track import Tracker
 
 UTC = 1_700_000_000.0
@@ -19,13 +32,50 @@ class Cutter:
         return image
 
 
-class Woman:
-    """A classifier that is always sure."""
+class Guess:
+    """A classifier that says the same of every face."""
 
     preprocessing = Cutter()
 
-    def genders(self, crops: Sequence[Image]) -> list[tuple[float, float]]:
-        return [(1.0, 0.0) for _ in crops]
+    def __init__(self, male: float | None, group: str | None) -> None:
+        self._male, self._group = male, group
+
+    def __call__(self, crops: Sequence[Image]) -> Looks:
+        gender = None if self._male is None else np.array([(1 - self._male, self._male)])
+        ages = [float(group == self._group) for group in AGE_GROUPS]
+        return Looks(gender, None if self._group is None else np.array([ages]))
+
+
+@pytest.mark.parametrize(
+    ("classify", "classify_age", "expected"),
+    [
+        (Guess(0.1, None), None, ("female", "unknown")),
+        (Guess(0.9, "8-13"), None, ("male", "8-13")),
+        (Guess(None, "8-13"), None, ("unknown", "8-13")),
+        (Guess(0.1, None), Guess(None, "57+"), ("female", "57+")),
+        (None, Guess(None, "57+"), ("unknown", "57+")),
+        (None, None, ("unknown", "unknown")),
+    ],
+)
+def test_one_model_or_two_say_gender_and_age(
+    classify: Guess | None, classify_age: Guess | None, expected: tuple[str, str]
+) -> None:
+    visits: list[Visit] = []
+    windows: list[Window] = []
+    Pipeline(
+        detect=lambda frame, expected: [Face(Box(60, 30, 30, 30), 1.0)],
+        tracker=Tracker(ages=True),
+        classify=classify,
+        classify_age=classify_age,
+        counter=Counter(min_people=1, ages=True),
+        health=Health(),
+        on_window=windows.append,
+        on_visit=visits.append,
+    ).run(Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31))
+    assert [(visit.label, visit.age) for visit in visits] == [expected]
+    (window,) = windows
+    assert window.people == People(**{expected[0]: 1})
+    assert window.ages == tuple(int(age == expected[1]) for age in AGES)
 
 
 def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> None:
@@ -36,7 +86,7 @@ def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> N
     pipeline = Pipeline(
         detect=lambda frame, expected: [Face(Box(60, 30, 30, 30), 1.0)],
         tracker=Tracker(patience=2),
-        classify=Woman(),
+        classify=Guess(0.0, None),
         counter=Counter(seconds=10, min_people=1),
         health=health,
         on_window=windows.append,

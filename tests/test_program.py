@@ -14,8 +14,9 @@ from typing import Any
 import contract
 import cv2
 import pytest
-from conftest import ROOT, Mosquitto, Subscriber, wait_for
+from conftest import MODEL, ROOT, Mosquitto, Subscriber, wait_for
 
+from edge.classify import read_card
 from edge.records import People
 from edge.scene import Scene
 
@@ -113,6 +114,106 @@ def test_gender_is_not_estimated_where_it_is_off(configure: Configure, clips: Pa
     assert health["ms"]["classify"] is None
     check = edge("check", "--config", config, "--source", clip)
     assert "ok    model   gender: off" in check.stdout.splitlines()
+
+
+def test_people_are_counted_by_age(configure: Configure, clips: Path, age_models: Path) -> None:
+    clip = clips / "face-demographics-walking.gif"
+    model = {"model": str(age_models / "both.tflite"), "age": True}
+    config = configure(privacy=EVERYBODY, classifier=model)
+    run = edge("run", "--config", config, "--source", clip, "--stdout", "--verbose")
+    assert run.returncode == 0, run.stderr
+    (window,) = messages(run.stdout, "window")
+    assert window["people"]["female"] + window["people"]["male"] == 2
+    assert sum(window["ages"].values()) == 2
+    assert window["ages"]["unknown"] == 0
+    for age, people in window["ages"].items():
+        assert run.stderr.count(f", age {age}, ") == people
+    assert "age_model" not in window
+    assert window["model"].startswith("both@")
+    assert messages(run.stdout, "state") == [window]
+
+    # the same without genders: the model's other output is not looked at
+    (alone,) = replay(configure(privacy=EVERYBODY, classifier=model | {"gender": False}), clip)
+    assert alone["people"] == {"total": 2}
+    assert alone["totals"] == {"total": 2, "female": 0, "male": 0, "unknown": 2}
+    assert alone["ages"] == window["ages"]
+    assert alone["model"] == window["model"]
+
+    # and two are too few to be told apart
+    (few,) = replay(configure(classifier=model), clip)
+    assert few["people"] == {"total": 2}
+    assert "ages" not in few
+
+    # off, nothing is seen of it
+    (off,) = replay(configure(privacy=EVERYBODY, classifier=model | {"age": False}), clip)
+    without = [key for key in window if key != "ages"]
+    assert [off[key] for key in without if key not in ("id", "epoch")] == [
+        window[key] for key in without if key not in ("id", "epoch")
+    ]
+    assert list(off) == without
+
+
+def test_ages_of_a_model_of_their_own(
+    configure: Configure, clips: Path, age_models: Path, mosquitto: Mosquitto
+) -> None:
+    clip = clips / "face-demographics-walking.gif"
+    shipped = read_card(MODEL).id
+    mosquitto.start()
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    for keys, model, on in (
+        ({"model": str(MODEL)}, shipped, f"ok    model   {MODEL}: {shipped} on "),
+        ({"gender": False, "model": "none"}, "none@00000000", "ok    model   gender: off"),
+    ):
+        ages = {"age": True, "age_model": str(age_models / "age.tflite")}
+        config = configure(privacy=EVERYBODY, classifier=keys | ages, mqtt=mqtt)
+        run = edge("run", "--config", config, "--source", clip, "--stdout")
+        assert run.returncode == 0, run.stderr
+        (window,), (info,) = messages(run.stdout, "window"), messages(run.stdout, "info")
+        assert sum(window["ages"].values()) == window["people"]["total"] == 2
+        assert window["model"] == info["model"] == model
+        assert window["age_model"] == info["age_model"]
+        assert window["age_model"].startswith("age@")
+        assert info["runtime"] != "none"
+        assert ("female" in window["people"]) is (model == shipped)
+
+        check = edge("check", "--config", config, "--source", clip)
+        assert check.returncode == 0, check.stdout
+        shown = check.stdout.splitlines()
+        assert shown[1].startswith(on)
+        ages_line = f"ok    ages    {age_models}/age.tflite: {window['age_model']} on "
+        assert shown[2].startswith(ages_line)
+    both = {"model": str(age_models / "both.tflite"), "age": True}
+    check = edge("check", "--config", configure(classifier=both, mqtt=mqtt), "--source", clip)
+    assert check.stdout.splitlines()[1].endswith(", for gender and age")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (
+            {"model": str(MODEL), "age": True},
+            f"model {MODEL}: estimates no age, but classifier.age is on: set classifier.age_model",
+        ),
+        (
+            {"gender": False, "model": "none", "age": True, "age_model": str(MODEL)},
+            f"model {MODEL}: estimates no age, but classifier.age is on: set classifier.age_model",
+        ),
+        ({"model": "age.tflite"}, "estimates age alone, but classifier.gender is on"),
+    ],
+)
+def test_a_model_that_cannot_say_what_is_asked(
+    configure: Configure, age_models: Path, keys: dict[str, Any], told: str
+) -> None:
+    if keys["model"] == "age.tflite":
+        keys = keys | {"model": str(age_models / "age.tflite")}
+    config = configure(source="demo", classifier=keys)
+    run = edge("run", "--config", config, "--stdout")
+    assert run.returncode == 2
+    assert told in run.stderr
+    assert run.stdout == ""
+    check = edge("check", "--config", config)
+    assert check.returncode == 2
+    assert told.removeprefix("model ") in check.stdout
 
 
 @pytest.mark.parametrize("clip", ["face-demographics-walking.gif", "classroom.gif"])

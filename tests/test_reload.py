@@ -1,5 +1,6 @@
 """SIGHUP: the configuration is read again, and no count is lost."""
 
+import itertools
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Mosquitto, Subscriber, wait_for
+from conftest import MODEL, ROOT, Mosquitto, Subscriber, wait_for
 
 from edge.scene import Scene
 
@@ -93,11 +94,62 @@ def test_counts_go_on(
     assert dashboard.payloads("availability") == ["online", "stopped", "online", "stopped"]
 
 
+def test_ages_are_switched_on_and_off(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Callable[..., Subscriber],
+    start: Callable[..., Daemon],
+    age_models: Path,
+) -> None:
+    settings = SETTINGS | {"window": {"seconds": 1}}
+    settings |= {"mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
+    model = {"model": str(age_models / "both.tflite")}
+    # the first windows wait on disk until the broker comes, and by then ages are counted
+    daemon = start(configure(**settings, classifier=model | {"age": False}))
+    wait_for(daemon.said("first frame analysed"), "no frame")
+    with pytest.raises(subprocess.TimeoutExpired):
+        daemon.process.wait(2)
+    configure(**settings, classifier=model | {"age": True})
+    daemon.reload()
+    wait_for(daemon.said("first frame analysed", times=2), "not read again")
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#", "homeassistant/#")
+
+    def windows() -> list[Any]:
+        return [json.loads(payload) for payload in dashboard.payloads("window")]
+
+    def aged() -> list[Any]:
+        return [window for window in windows() if "ages" in window]
+
+    def phases() -> list[bool]:
+        return [key for key, _ in itertools.groupby("ages" in window for window in windows())]
+
+    wait_for(lambda: any(sum(window["ages"].values()) for window in aged()), "nobody counted")
+    configure(**settings, classifier=model | {"age": False})
+    daemon.reload()
+    wait_for(lambda: phases() == [False, True, False], "ages are still counted")
+    daemon.process.terminate()
+    assert daemon.process.wait(10) == 0
+    wait_for(lambda: dashboard.payloads("availability")[-1] == "stopped", "no clean end")
+
+    assert phases() == [False, True, False]
+    assert [window["seq"] for window in windows()] == list(range(1, len(windows()) + 1))
+    for window in aged():
+        assert sum(window["ages"].values()) == window["people"]["total"]
+    found = ["age_57" in payload for payload in dashboard.payloads("config")]
+    assert [key for key, _ in itertools.groupby(found)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("mistake", "told"),
     [
         ({"window": {"seconds": -1}}, "window.seconds: -1: should be greater than or equal to 1"),
         ({"classifier": {"model": "README.md"}}, "is not a TFLite file"),
+        ({"classifier": {"model": str(MODEL), "age": True}}, "estimates no age"),
+        (
+            {"classifier": {"model": str(MODEL), "age": True, "age_model": "README.md"}},
+            "is not a TFLite file",
+        ),
     ],
 )
 def test_a_mistake_changes_nothing(

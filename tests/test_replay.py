@@ -1,18 +1,19 @@
 """What the shipped configuration counts on real and made clips, against the truth."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
-from conftest import ROOT, tool
+from conftest import MODEL, ROOT, tool
 from hypothesis import given
 from hypothesis import strategies as st
 from replay import configured, replay
 from visits import Figures, Seen, Truth, compare, match, read_truth
 
 from edge.errors import ConfigError
-from edge.records import People, Visit
+from edge.records import AGE_GROUPS, People, Visit
 
 
 def count(clips: Path, name: str, every: int = 1) -> Figures:
@@ -130,6 +131,22 @@ def test_an_annotated_clip_is_saved(clips: Path, tmp_path: Path) -> None:
     run = tool("replay", clip, "--save", tmp_path / "none" / "out.mp4")
     assert run.returncode == 1
     assert "cannot be written as a video" in run.stderr
+
+
+def test_ages_are_shown_where_they_are_counted(
+    clips: Path, configure: Callable[..., Path], age_models: Path
+) -> None:
+    model = {"model": str(MODEL), "age": True, "age_model": str(age_models / "age.tflite")}
+    clip = clips / "face-demographics-walking.gif"
+    run = tool("replay", clip, "--config", configure(classifier=model))
+    assert run.returncode == 0, run.stderr
+    _, _, counted, ages = run.stdout.splitlines()
+    assert counted.startswith("  counted   2 (1 female, 1 male, 0 unknown)")
+    groups = dict(
+        part.split(" of ")[::-1] for part in ages.removeprefix("  ages      ").split(", ")
+    )
+    assert set(groups) <= set(AGE_GROUPS)
+    assert sum(map(int, groups.values())) == 2
 
 
 def test_every_third_frame(clips: Path) -> None:

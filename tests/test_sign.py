@@ -36,6 +36,23 @@ def test_what_is_filled_in_stands_on_it(tmp_path: Path) -> None:
     assert 'Söhne & "Töchter" <GmbH>, Hauptstraße 1' in shown
     assert "Schaufenster" in shown
     assert "Frau oder Mann" not in shown
+    assert "Alter" not in shown
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--age"], "woman or man, and the age."),
+        (["--age", "--no-gender"], "from the face: the age."),
+        ([], "woman or man. It"),
+    ],
+)
+def test_what_is_guessed_stands_on_it(tmp_path: Path, args: list[str], said: str) -> None:
+    run = tool("sign", *args, "--out", tmp_path / "sign.svg")
+    assert run.returncode == 0, run.stderr
+    shown = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
+    assert said in shown
+    assert shown.count("An AI guesses") == 1
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
@@ -51,9 +68,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", sorted(sign.LANGUAGES))
 @pytest.mark.parametrize("gender", [True, False])
-def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool) -> None:
+@pytest.mark.parametrize("age", [True, False])
+def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool, age: bool) -> None:
     longest = ("word " * 13).strip()
-    svg = sign.sign(sign.LANGUAGES[language], (longest,) * 4, gender=gender)
+    svg = sign.sign(sign.LANGUAGES[language], (longest,) * 4, gender=gender, age=age)
     (panel,) = (r for r in ElementTree.fromstring(svg).iter() if r.get("fill") == sign.PALE)
     lines = []
     for element in texts(svg)[3:]:  # after the numbers in the picture

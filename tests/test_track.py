@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.records import Box, Face, Visit
+from edge.records import AGE_GROUPS, Box, Face, Visit
 from edge.track import Tracker
 
 SIZE = (640, 360)
@@ -72,7 +72,7 @@ def test_crossing_people_stay_two() -> None:
         mono = step / 10
         tracker.update([face(100 + 100 * mono, 140), face(500 - 100 * mono, 190)], mono, SIZE)
     visits = tracker.finish()
-    assert [(v.start, v.end) for v in visits] == [(0.0, 4.0)] * 2
+    assert [(v.start, v.end, v.age) for v in visits] == [(0.0, 4.0, None)] * 2
 
 
 def crowd(tracker: Tracker, people: Sequence[Callable[[float], Face | None]]) -> list[Visit]:
@@ -257,6 +257,58 @@ def test_label_is_the_mean_vote(votes: list[float], label: str, confidence: floa
     (visit,) = tracker.finish()
     assert visit.label == label
     assert math.isclose(visit.confidence, confidence, abs_tol=0.03)
+
+
+def aged(**likely: float) -> list[float]:
+    """Probabilities of all age groups: of these, by their first years, and even of the rest."""
+    rest = (1 - sum(likely.values())) / (len(AGE_GROUPS) - len(likely))
+    return [likely.get(f"y{group.rstrip('+').split('-')[0]}", rest) for group in AGE_GROUPS]
+
+
+@pytest.mark.parametrize(
+    ("votes", "age"),
+    [
+        ([aged(y21=0.6, y36=0.3)], "21-35"),
+        # a mean of logarithms: what is hardly possible is not saved by one vote
+        ([aged(y21=0.97), *[aged(y21=0.01, y36=0.4)] * 2], "36-45"),
+        # a zero of an int8 output is no proof
+        ([aged(y0=0.0, y4=1.0), *[aged(y0=0.9, y4=0.05)] * 3], "0-3"),
+        ([], "unknown"),
+    ],
+)
+@pytest.mark.parametrize("male", [0.9, None])
+def test_age_is_the_likeliest_group_over_all_votes(
+    votes: list[list[float]], age: str, male: float | None
+) -> None:
+    tracker = Tracker(ages=True, min_confidence=0.5)
+    walk(tracker, 1, 10)
+    (track,), _ = tracker.update([face(165)], 1.05, SIZE)
+    for vote in votes:
+        tracker.vote(track, male, vote)
+    (visit,) = tracker.finish()
+    assert visit.age == age
+    assert visit.label == ("male" if votes and male else "unknown")
+
+
+def test_an_age_vote_of_a_hidden_face_weighs_less() -> None:
+    tracker = Tracker(ages=True, min_seconds=0.1)
+    for step in range(5):
+        (track, _), _ = tracker.update([face(470), face(500, 190)], step / 10, SIZE)
+    assert track.hidden
+    for vote in [aged(y57=0.7)] * 3:
+        tracker.vote(track, None, vote)
+    track.hidden = False
+    tracker.vote(track, None, aged(y8=0.7))
+    assert [visit.age for visit in tracker.finish()] == ["8-13", "unknown"]
+
+
+def test_ages_alone_are_asked_for_as_often_as_allowed() -> None:
+    tracker = Tracker(ages=True, votes=5)
+    for step in range(100):
+        (track,), _ = tracker.update([face(300)], step / 20, SIZE)
+        if tracker.wants_vote(track):
+            tracker.vote(track, None, aged(y21=0.99))
+    assert track.votes == 5
 
 
 def test_votes_are_asked_for_until_the_evidence_suffices() -> None:

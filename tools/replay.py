@@ -22,7 +22,7 @@ from edge.config import Config, load_config
 from edge.errors import EdgeError
 from edge.health import STAGES, Health
 from edge.pipeline import Pipeline
-from edge.records import LABELS, UNKNOWN, Frame, People, Track, Visit, Window
+from edge.records import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
 
@@ -42,6 +42,12 @@ class Replay:
     @property
     def people(self) -> People:
         return sum((window.people for window in self.windows), People())
+
+    @property
+    def ages(self) -> dict[str, int]:
+        """People by age group; empty where ages are not counted."""
+        counted = [window.ages for window in self.windows if window.ages is not None]
+        return dict(zip(AGES, map(sum, zip(*counted, strict=True)), strict=False))
 
 
 def configured(path: Path, clip: str) -> Config:
@@ -69,6 +75,7 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
         detect=build.detector(config),
         tracker=build.tracker(config),
         classify=build.classifier(config),
+        classify_age=build.age_classifier(config),
         counter=build.counter(config),
         health=health,
         on_window=windows.append,
@@ -91,6 +98,9 @@ def show(clip: str, run: Replay, figures: Figures | None) -> None:
     """One block per clip."""
     print(Path(clip).name)
     print(f"  counted   {split(run.people)} in {run.frames} frames")
+    if run.ages:
+        ages = ", ".join(f"{number} of {age}" for age, number in run.ages.items() if number)
+        print(f"  ages      {ages or 'nobody'}")
     if figures is None:
         return
     print(f"  people    {figures.people}")

@@ -29,6 +29,8 @@ class Words:
     title: tuple[str, str]
     counted: str
     gender: str
+    age: str
+    gender_and_age: str
     kept: str
     sent: str
     labels: tuple[str, str, str, str]
@@ -41,6 +43,8 @@ LANGUAGES = {
         ("People are", "counted here"),
         "A camera counts the people who look this way, and for how long.",
         "An AI guesses from the face: woman or man. It can be wrong.",
+        "An AI guesses from the face: the age. It can be wrong.",
+        "An AI guesses from the face: woman or man, and the age. It can be wrong.",
         "No picture is stored or sent. Nobody is recognised.",
         "Only numbers leave the device.",
         ("Why", "Who is responsible", "Questions and objections", "Read more"),
@@ -50,6 +54,8 @@ LANGUAGES = {
         ("Hier werden", "Personen gezählt"),
         "Eine Kamera zählt, wie viele Personen hierher schauen und wie lange.",
         "Eine KI schätzt nach dem Gesicht: Frau oder Mann. Sie kann irren.",
+        "Eine KI schätzt nach dem Gesicht: das Alter. Sie kann irren.",
+        "Eine KI schätzt nach dem Gesicht: Frau oder Mann, und das Alter. Sie kann irren.",
         "Kein Bild wird gespeichert oder gesendet. Niemand wird erkannt.",
         "Nur Zahlen verlassen das Gerät.",
         ("Wozu", "Verantwortlich", "Fragen und Widerspruch", "Mehr dazu"),
@@ -59,6 +65,8 @@ LANGUAGES = {
         ("Ici, on compte", "les personnes"),
         "Une caméra compte qui regarde par ici, et combien de temps.",
         "Une IA estime d'après le visage : femme ou homme. Elle peut se tromper.",
+        "Une IA estime d'après le visage : l'âge. Elle peut se tromper.",
+        "Une IA estime d'après le visage : femme ou homme, et l'âge. Elle peut se tromper.",
         "Aucune image n'est conservée ni envoyée. Personne n'est reconnu.",
         "Seuls des nombres quittent l'appareil.",
         ("Pourquoi", "Responsable", "Questions et opposition", "En savoir plus"),
@@ -77,11 +85,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--no-gender", action="store_true", help="with `classifier.gender: off` in config.yaml"
     )
+    parser.add_argument("--age", action="store_true", help="with `classifier.age: on`")
     parser.add_argument("--out", type=Path, default=Path("sign.svg"), metavar="FILE")
     args = parser.parse_args(argv)
     filled = (args.purpose, args.controller, args.contact, args.more)
     try:
-        svg = sign(LANGUAGES[args.language], filled, gender=not args.no_gender)
+        svg = sign(LANGUAGES[args.language], filled, gender=not args.no_gender, age=args.age)
         args.out.write_text(svg, encoding="utf-8")
     except ValueError as error:
         print(f"sign: {error}", file=sys.stderr)
@@ -93,9 +102,14 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def sign(words: Words, filled: tuple[str, str, str, str], *, gender: bool) -> str:
+def sign(words: Words, filled: tuple[str, str, str, str], *, gender: bool, age: bool) -> str:
     """The sign as SVG; raises ValueError where something filled in is too long for it."""
-    points = [words.counted, *([words.gender] if gender else []), words.kept, words.sent]
+    guessed = {
+        (True, False): [words.gender],
+        (False, True): [words.age],
+        (True, True): [words.gender_and_age],
+    }.get((gender, age), [])
+    points = [words.counted, *guessed, words.kept, words.sent]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}mm" height="{HEIGHT}mm"'

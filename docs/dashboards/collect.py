@@ -24,6 +24,11 @@ CREATE TABLE IF NOT EXISTS windows (
     PRIMARY KEY (device, epoch, seq)
 );
 CREATE INDEX IF NOT EXISTS windows_ended ON windows (ended);
+CREATE TABLE IF NOT EXISTS ages (
+    device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+    age TEXT NOT NULL, people INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch, seq, age)
+);
 """
 KEEP = """
 INSERT INTO windows SELECT
@@ -33,6 +38,11 @@ INSERT INTO windows SELECT
     w ->> '$.presence.peak', w ->> '$.presence.mean', w ->> 'coverage', w ->> '$.totals.total'
 FROM (SELECT ? AS w) WHERE true
 ON CONFLICT (device, epoch, seq) DO UPDATE SET replayed = excluded.replayed
+"""
+KEEP_AGES = """
+INSERT OR REPLACE INTO ages
+SELECT w ->> 'device', w ->> 'epoch', w ->> 'seq', key, value
+FROM (SELECT ? AS w), json_each(w, '$.ages')
 """
 
 
@@ -50,7 +60,8 @@ def collect(file: str, url: str) -> None:
     def on_message(client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         try:
             json.loads(message.payload)
-            db.execute(KEEP, (message.payload.decode(),))
+            for statement in (KEEP, KEEP_AGES):  # killed in between, it gets the window again
+                db.execute(statement, (message.payload.decode(),))
         except (ValueError, sqlite3.IntegrityError) as error:
             print(f"{message.topic}: not a window ({error})", file=sys.stderr)
         client.ack(message.mid, message.qos)  # not before it is on disk
