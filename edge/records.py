@@ -147,6 +147,13 @@ class Track:
     static: bool = False
     """It has not moved for so long that it is a picture of a face."""
 
+    @property
+    def age(self) -> str:
+        """The likeliest of `AGE_GROUPS`; `unknown` without a vote."""
+        if not any(self.log_ages):  # each log-probability is below 0
+            return UNKNOWN
+        return AGE_GROUPS[self.log_ages.index(max(self.log_ages))]
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.motion import Motion
 from edge.places import Places, Stillness
-from edge.records import AGE_GROUPS, LABELS, UNKNOWN, Box, Face, Track, Visit
+from edge.records import LABELS, UNKNOWN, Box, Face, Track, Visit
 
 UNCONFIRMED_PATIENCE = 0.5
 """Share of the patience that a track not yet confirmed gets: false alarms come and go."""
@@ -25,7 +25,7 @@ CLEAR_PX = 32
 HIDDEN_WEIGHT = 0.25
 """And so do those of a face that another one may hide in part."""
 SURE_LOG_ODDS = 8.0
-"""Summed evidence for a gender at which no more votes are needed."""
+"""Summed evidence for a gender at which no more votes are needed, unless for an age."""
 LEAST = 0.002
 """A vote's lowest probability: an int8 output cannot be surer than its last step."""
 
@@ -136,7 +136,7 @@ class Tracker:
             track.confirmed
             and not track.static
             and track.votes < self._votes
-            and abs(track.log_odds) < SURE_LOG_ODDS
+            and (self._ages or abs(track.log_odds) < SURE_LOG_ODDS)
             and (track.votes == 0 or track.last - track.voted >= VOTE_EVERY_S)
         )
 
@@ -184,14 +184,8 @@ class Tracker:
         # a mean of 0 is no vote, none of a gender, or a tie
         sure = mean != 0 and confidence >= self._min_confidence
         label = LABELS[mean > 0] if sure else UNKNOWN
-        return Visit(track.first, track.last, label, confidence, track.id, self._age(track))
-
-    def _age(self, track: Track) -> str | None:
-        if not self._ages:
-            return None
-        if not any(track.log_ages):  # of no vote: each log-probability is below 0
-            return UNKNOWN
-        return AGE_GROUPS[track.log_ages.index(max(track.log_ages))]
+        age = track.age if self._ages else None
+        return Visit(track.first, track.last, label, confidence, track.id, age)
 
     def _confirm(self, track: Track) -> None:
         track.confirmed = track.confirmed or (

@@ -22,7 +22,7 @@ from layouts import DataError
 from picture import PictureError
 from PIL import Image
 
-from edge.records import AGE_GROUPS, LABELS, UNKNOWN
+from edge.records import AGE_GROUPS, LABELS
 
 
 @pytest.fixture(scope="session")

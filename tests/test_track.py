@@ -302,12 +302,14 @@ def test_an_age_vote_of_a_hidden_face_weighs_less() -> None:
     assert [visit.age for visit in tracker.finish()] == ["8-13", "unknown"]
 
 
-def test_ages_alone_are_asked_for_as_often_as_allowed() -> None:
+@pytest.mark.parametrize("male", [None, 0.99])
+def test_ages_are_asked_for_as_often_as_allowed(male: float | None) -> None:
+    """However sure the gender is."""
     tracker = Tracker(ages=True, votes=5)
     for step in range(100):
         (track,), _ = tracker.update([face(300)], step / 20, SIZE)
         if tracker.wants_vote(track):
-            tracker.vote(track, None, aged(y21=0.99))
+            tracker.vote(track, male, aged(y21=0.99))
     assert track.votes == 5
 
 

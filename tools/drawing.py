@@ -38,11 +38,13 @@ NAME_LINE = 26
 
 
 def annotated(frame: Frame, tracks: Sequence[Track]) -> Image:
-    """The frame's picture with a box for each track seen in it: its number and label so far."""
+    """The frame's picture with a box for each track seen in it: its number and labels so far."""
     picture = frame.image.copy()
     for track in tracks:
         label = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
-        text = "static" if track.static else f"{track.id} {label if track.confirmed else '?'}"
+        age = "" if track.age == UNKNOWN else track.age
+        said = f"{label} {age}".rstrip() if track.confirmed else "?"
+        text = "static" if track.static else f"{track.id} {said}"
         x, y, w, h = (round(v) for v in (track.box.x, track.box.y, track.box.w, track.box.h))
         cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[label], 2)
         _write(picture, text, x, max(12, y - 5), COLOURS[label])

@@ -61,6 +61,7 @@ def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
         detect=build.detector(config),
         tracker=build.tracker(config),
         classify=build.classifier(config),
+        classify_age=build.age_classifier(config),
         counter=build.counter(config),
         health=Health(),
         on_window=lambda _: None,  # a window shows late and in part what is drawn at once
