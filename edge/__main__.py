@@ -24,7 +24,6 @@ from edge.lines import JsonLinesPublisher
 from edge.live import THREAD
 from edge.machine import clock_synced
 from edge.orders import Orders
-from edge.pipeline import Pipeline
 from edge.publish import probe
 from edge.records import Frame
 from edge.report import Reporter
@@ -100,8 +99,7 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
     def reread() -> Config:
         fresh = load()
         # all that can be proved while this configuration has the camera
-        build.classifier(fresh)
-        build.age_classifier(fresh)
+        build.models(fresh)
         build.detector(fresh)
         build.broker(fresh)
         return fresh
@@ -123,9 +121,8 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
         return orders.ended if recorded else orders.stopped()
 
     cv2.setNumThreads(config.detector.threads)
-    classifier, age_classifier = build.classifier(config), build.age_classifier(config)
-    ids = (model.card.id if model else None for model in (classifier, age_classifier))
-    messages = build.messages(config, *ids)
+    models = build.models(config)
+    messages = build.messages(config, models)
     frames = build.frames(config, stopped)
     wake = threading.Event()
     health = Health()
@@ -151,18 +148,15 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
         )
         stack.callback(reporter.close)
         stack.callback(lambda: systemd.notify("RELOADING=1" if orders.reloading else "STOPPING=1"))
-        pipeline = Pipeline(
-            detect=build.detector(config),
-            tracker=build.tracker(config),
-            classify=classifier,
-            classify_age=age_classifier,
-            counter=build.counter(config),
-            health=health,
+        pipeline = build.pipeline(
+            config,
+            models,
+            health,
             on_window=reporter.window,
             on_frame=reporter.frame,
             on_blind=reporter.blind,
         )
-        reporter.open(build.info(config, classifier, age_classifier))
+        reporter.open(build.info(config, models))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
 
 
@@ -175,7 +169,7 @@ def _deliver_rest(courier: Courier, otherwise: str) -> None:
 
 def forget(config: Config) -> int:
     """Remove the device's retained messages, after the daemon was stopped for good."""
-    probe(build.broker(config), build.messages(config, model=None).forgotten())
+    probe(build.broker(config), build.messages(config).forgotten())
     print(f"forgotten: {config.site}/{config.device} on {config.mqtt.host}:{config.mqtt.port}")
     return 0
 
@@ -212,7 +206,7 @@ def check(config: Config, path: Path) -> int:
         return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
-        version = probe(build.broker(config), [build.messages(config, model="").check()])
+        version = probe(build.broker(config), [build.messages(config).check()])
         return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
 
     failed = False

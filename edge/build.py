@@ -2,9 +2,10 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import edge
 from edge.blaze import BlazeFace
@@ -17,12 +18,14 @@ from edge.count import Counter
 from edge.errors import EdgeError, ModelError
 from edge.faces import HaarDetector
 from edge.frames import is_live, open_frames
+from edge.health import Health
 from edge.hours import within
 from edge.idle import Detect, Idle
 from edge.messages import NO_MODEL, Messages
 from edge.outbox import Outbox
+from edge.pipeline import Pipeline
 from edge.publish import MqttPublisher
-from edge.records import Frames, View
+from edge.records import Blind, Frame, Frames, Track, View, Visit, Window
 from edge.rescue import Rescue
 from edge.rest import with_rests
 from edge.track import Tracker
@@ -92,6 +95,30 @@ def tracker(config: Config) -> Tracker:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models that judge a face; None for one that nobody asks for."""
+
+    main: Classifier | None = None
+    """For gender, and for age where that has no model of its own."""
+    age: Classifier | None = None
+    """For age alone."""
+
+
+class Watchers(TypedDict, total=False):
+    """Who is told what a pipeline finds, as in `pipeline.Pipeline`."""
+
+    on_window: Required[Callable[[Window], None]]
+    on_frame: Callable[[Frame, Sequence[Track]], None]
+    on_visit: Callable[[Visit], None]
+    on_blind: Callable[[Blind], None]
+
+
+def models(config: Config) -> Models:
+    """Raises ModelError."""
+    return Models(classifier(config), age_classifier(config))
+
+
 def classifier(config: Config) -> Classifier | None:
     """The model for gender, and for age where it has no model of its own.
 
@@ -137,12 +164,26 @@ def counter(config: Config) -> Counter:
     )
 
 
-def messages(config: Config, model: str | None, age_model: str | None = None) -> Messages:
+def pipeline(
+    config: Config, models: Models, health: Health, **watchers: Unpack[Watchers]
+) -> Pipeline:
+    return Pipeline(
+        detect=detector(config),
+        tracker=tracker(config),
+        classify=models.main,
+        classify_age=models.age,
+        counter=counter(config),
+        health=health,
+        **watchers,
+    )
+
+
+def messages(config: Config, models: Models = Models()) -> Messages:  # immutable
     return Messages(
         site=config.site,
         device=config.device,
-        model=model,
-        age_model=age_model,
+        model=None if models.main is None else models.main.card.id,
+        age_model=None if models.age is None else models.age.card.id,
         gender=config.classifier.gender,
         ages=config.classifier.age,
         discovery_prefix=config.mqtt.discovery_prefix,
@@ -193,17 +234,15 @@ def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> 
     )
 
 
-def info(
-    config: Config, model: Classifier | None, age_model: Classifier | None = None
-) -> dict[str, Any]:
+def info(config: Config, models: Models) -> dict[str, Any]:
     """What the `info` topic tells: versions, models, configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
     settings["source"] = shown_source(config.source)
-    running = model or age_model
+    running = models.main or models.age
     told = {
         "version": edge.__version__,
-        "model": NO_MODEL if model is None else model.card.id,
+        "model": NO_MODEL if models.main is None else models.main.card.id,
         "runtime": "none" if running is None else running.runtime,
         "config": settings,
     }
-    return told if age_model is None else told | {"age_model": age_model.card.id}
+    return told if models.age is None else told | {"age_model": models.age.card.id}

@@ -93,15 +93,14 @@ def memory(folder: Path, clip: Path, frames: int, warm: int = 1000) -> tuple[flo
             print(f"{number:7} frames  {measured[-1]:.1f} MB, {len(visits)} visits", flush=True)
 
     with contextlib.ExitStack() as stack:
-        classifier = build.classifier(config)
-        assert classifier is not None
+        models = build.models(config)
         outbox = build.outbox(config.state_dir, config.outbox)
         stack.callback(outbox.close)
         publisher = JsonLinesPublisher(stack.enter_context(Path(os.devnull).open("w")))
         courier = Courier(outbox, publisher, wake)
         stack.callback(courier.close, 10)
         reporter = Reporter(
-            messages=build.messages(config, classifier.card.id),
+            messages=build.messages(config, models),
             outbox=outbox,
             publisher=publisher,
             courier=courier,
@@ -109,12 +108,10 @@ def memory(folder: Path, clip: Path, frames: int, warm: int = 1000) -> tuple[flo
             health_seconds=config.health.seconds,
             time_synced=lambda: True,
         )
-        pipeline = Pipeline(
-            detect=build.detector(config),
-            tracker=build.tracker(config),
-            classify=classifier,
-            counter=build.counter(config),
-            health=health,
+        pipeline = build.pipeline(
+            config,
+            models,
+            health,
             on_window=reporter.window,
             on_frame=on_frame,
             on_visit=lambda _visit: visits.append(None),
@@ -196,7 +193,7 @@ def week(folder: Path, days: float, seed: int = 1) -> Outcome:
         wake, health = threading.Event(), Health()
         outbox = build.outbox(config.state_dir, config.outbox)
         stack.callback(outbox.close)
-        messages = build.messages(config, None)
+        messages = build.messages(config)
         publisher: MqttPublisher = build.mqtt_publisher(config, messages, wake.set)
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)

@@ -28,7 +28,7 @@ def made() -> dict[str, Message]:
         window,
         maker.state(window),
         maker.health(Health().report() | QUEUE | {"mqtt": LINK}),
-        maker.info(build.info(config, build.classifier(config))),
+        maker.info(build.info(config, build.models(config))),
         maker.check(),
     ]
     return {message.topic.rsplit("/", 1)[1]: message for message in every}

@@ -21,9 +21,9 @@ def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:
     labels = np.where(wrong, 1 - truth, truth)
     said = log_odds(features, labels, seed=1)
     assert np.mean((said > 0) == truth) > 0.98
-    # as sure as it is right: 95 % of the labels are
+    # as sure as it is right
     confidence = 1 / (1 + np.exp(-np.abs(said)))
-    assert confidence.mean() == pytest.approx(0.95, abs=0.03)
+    assert confidence.mean() == pytest.approx(np.mean((said > 0) == labels), abs=0.05)
     male = joined(said, labels, wrong=0.3)
     assert np.mean((male > 0.5)[wrong] == truth[wrong]) > 0.9
     assert np.mean((male > 0.5)[~wrong] == truth[~wrong]) > 0.98

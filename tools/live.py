@@ -23,7 +23,6 @@ from edge.config import Config
 from edge.errors import EdgeError
 from edge.frames import is_live
 from edge.health import Health
-from edge.pipeline import Pipeline
 from edge.records import Frame, People, Track, Visit
 
 SPEED_OVER = 20
@@ -57,13 +56,10 @@ class Live:
 
 def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
     """Run until the source ends or `stopped()`. Raises EdgeError."""
-    pipeline = Pipeline(
-        detect=build.detector(config),
-        tracker=build.tracker(config),
-        classify=build.classifier(config),
-        classify_age=build.age_classifier(config),
-        counter=build.counter(config),
-        health=Health(),
+    pipeline = build.pipeline(
+        config,
+        build.models(config),
+        Health(),
         on_window=lambda _: None,  # a window shows late and in part what is drawn at once
         on_visit=live.on_visit,
         on_frame=live.on_frame,

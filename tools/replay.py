@@ -21,7 +21,6 @@ from edge import build
 from edge.config import Config, load_config
 from edge.errors import EdgeError
 from edge.health import STAGES, Health
-from edge.pipeline import Pipeline
 from edge.records import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
@@ -71,13 +70,10 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
             on_frame(frame, tracks)
 
     health = Health()
-    pipeline = Pipeline(
-        detect=build.detector(config),
-        tracker=build.tracker(config),
-        classify=build.classifier(config),
-        classify_age=build.age_classifier(config),
-        counter=build.counter(config),
-        health=health,
+    pipeline = build.pipeline(
+        config,
+        build.models(config),
+        health,
         on_window=windows.append,
         on_visit=ended.append,
         on_frame=look,
