@@ -129,7 +129,7 @@ def train(args: argparse.Namespace) -> None:
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
             # after the swap, so that the averaged weights are kept
             keras.callbacks.EarlyStopping(
-                f"val_{monitor}loss",
+                "val_loss",
                 mode="min",
                 patience=args.patience,
                 restore_best_weights=True,
