@@ -113,7 +113,10 @@ def train(args: argparse.Namespace) -> None:
 
     if args.start not in ("imagenet", "none"):
         load_weights(model, args.start, train_set[0][0])
-    if args.start != "none" and args.arch in networks.FROZEN:
+    if args.only:
+        for layer in model.layers:
+            layer.trainable = layer.name == args.only
+    elif args.start != "none" and args.arch in networks.FROZEN:
         networks.freeze(model, args.arch)
         if not len(read_log(log)):
             warm_up(model, args, train_set, settings["taught"].width)
@@ -138,8 +141,9 @@ def train(args: argparse.Namespace) -> None:
             keras.callbacks.CSVLogger(str(log), append=True),
         ],
     )
-    train_set.mixup = 0.0  # the daemon's faces are not mixed
-    settle(kept, train_set)
+    if not args.only:
+        train_set.mixup = 0.0  # the daemon's faces are not mixed
+        settle(kept, train_set)
     kept.save(args.out)
     answers = kept.predict(val_set, verbose=0)
     by_head = dict(zip(args.estimate, answers if len(kept.outputs) > 1 else [answers], strict=True))
@@ -282,6 +286,11 @@ def main() -> int:
         metavar="HEADS",
         help="gender (the default), age, or gender,age",
     )
+    parser.add_argument(
+        "--only",
+        choices=networks.HEADS,
+        help="train this answer alone; the others stay exactly as the --start gave them",
+    )
     parser.add_argument("--arch", choices=networks.NETWORKS, default="mobilenetv2")
     parser.add_argument(
         "--start",
@@ -331,6 +340,8 @@ def main() -> int:
         args.start = "imagenet" if networks.has_imagenet(args.arch) else "none"
     if args.estimate not in (["gender"], ["age"], ["gender", "age"]):
         parser.error(f"--estimate {','.join(args.estimate)}: must be gender, age or gender,age")
+    if args.only and (args.only not in args.estimate or not args.start.endswith(".keras")):
+        parser.error(f"--only {args.only}: needs a .keras file to --start from, and --estimate it")
     for name, least in (("size", 32), ("epochs", 1), ("batch", 2), ("patience", 1)):
         if (value := getattr(args, name)) is not None and value < least:
             parser.error(f"--{name} must be {least} or more")
