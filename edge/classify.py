@@ -189,7 +189,7 @@ class Classifier:
         by_shape = {tensor.shape: tensor for tensor in outputs}
         if sorted(by_shape) != [(1, width) for width in widths] or len(outputs) != len(widths):
             raise ModelError(
-                f"model {model}: gives output {_shown([list(t.shape) for t in outputs])}, "
+                f"model {model}: gives output {_shown(sorted(list(t.shape) for t in outputs))}, "
                 f"but its JSON says {_shown([[1, width] for width in widths])}"
             )
         self._gender = by_shape[1, widths[0]] if gender and self.card.labels else None

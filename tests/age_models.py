@@ -27,7 +27,7 @@ def write(path: Path, outputs: list[keras.KerasTensor], picture: object, **card:
 
 
 def main(folder: Path) -> None:
-    """`both.tflite` says a gender and an age, `age.tflite` the age alone."""
+    """`both.tflite` says a gender and an age, `gender.tflite` and `age.tflite` one of them."""
     picture = keras.layers.Input((SIZE, SIZE, 3), batch_size=1)
     colour = keras.layers.GlobalAveragePooling2D()(picture)
     # a man's, unless it is blue
@@ -39,6 +39,7 @@ def main(folder: Path) -> None:
     centres = np.linspace(-0.875, 0.875, len(AGE_GROUPS))
     age.set_weights([np.tile(60 * centres * 2 / 3, (3, 1)), -60 * centres**2])
     write(folder / "both.tflite", outputs, picture, ages=AGE_GROUPS, **LABELLED)
+    write(folder / "gender.tflite", outputs[:1], picture, **LABELLED)
     write(folder / "age.tflite", outputs[1:], picture, ages=AGE_GROUPS)
 
 

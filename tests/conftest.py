@@ -121,7 +121,7 @@ def small_model(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `both.tflite` and `age.tflite`: the brighter a face, the older."""
+    """A folder with `both`, `gender` and `age.tflite`: the brighter a face, the older."""
     folder = tmp_path_factory.mktemp("age-models")
     run = subprocess.run(
         [sys.executable, ROOT / "tests" / "age_models.py", folder],

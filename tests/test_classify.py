@@ -14,7 +14,7 @@ from facedata import crops_of, load
 
 from edge.classify import Classifier, Preprocessing, read_card
 from edge.errors import ModelError
-from edge.records import AGE_GROUPS, Box, Image
+from edge.records import Box, Image
 from edge.runtime import RUNTIMES, Tensor
 from edge.scene import PEOPLE
 
@@ -143,9 +143,12 @@ def test_missing_json(copy: Path) -> None:
         ({"sha256": "0" * 64}, "is not the file that gender.json describes"),
         ({"sha256": "x"}, "gender.json: sha256"),
         ({"output": "logits"}, "gender.json: output"),
-        ({"output": "softmax"}, r"gives output \[1, 1\], but its JSON says \[1, 2\]"),
+        (
+            {"output": "softmax"},
+            r"\[1, 1\] and \[1, 8\], but its JSON says \[1, 2\] and",
+        ),
         ({"ages": ["young", "old"]}, "ages are"),
-        ({"ages": AGE_GROUPS}, r"its JSON says \[1, 1\] and \[1, 8\]"),
+        ({"ages": []}, r"its JSON says \[1, 1\]$"),
         ({"input": {"size": 96}}, r"its JSON says \[1, 96, 96, 3\]"),
         ({"input": {"colour": "grey", "size": 112}}, r"its JSON says \[1, 112, 112, 1\]"),
         ({"input": 5}, "gender.json: input"),

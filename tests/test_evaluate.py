@@ -14,10 +14,16 @@ from hypothesis import strategies as st
 
 def test_shipped_model_keeps_its_promise(shared: Path) -> None:
     data = shared / "datasets" / "utkface.zip"
-    run = tool("evaluate", MODEL, "--data", data, "--min-age", "12", "--min-accuracy", "0.96")
+    run = tool("evaluate", MODEL, "--data", data, "--min-accuracy", "0.93", "--json")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "faces     1833 (100.0% found)" in run.stdout
-    assert "data      utkface.zip (utkface), split test" in run.stdout
+    result = json.loads(run.stdout)
+    assert (result["data"], result["split"]) == ("utkface.zip (utkface)", "test")
+    assert (result["n"], result["detection_rate"]) == (2154, 1)
+    assert result["age"]["accuracy"] >= 0.68
+    assert result["age"]["one_off"]["accuracy"] >= 0.94
+    adults = [result["groups"]["age"][group] for group in ("12-19", "20-39", "40-59", "60+")]
+    assert sum(group["n"] for group in adults) == 1833
+    assert sum(group["n"] * group["accuracy"] for group in adults) / 1833 >= 0.96
 
 
 def test_one_json_object_and_plots(few_faces: Path, tmp_path: Path) -> None:

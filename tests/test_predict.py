@@ -122,7 +122,7 @@ def test_a_picture_is_drawn(group: Path, tmp_path: Path) -> None:
     told = json.loads(run.stdout)
     assert told["file"] == str(group)
     assert [face["label"] for face in told["faces"]] == ["male", "male", "female"]
-    assert {key for face in told["faces"] for key in face} == {"box", "label", "confidence"}
+    assert all(face["age"] in AGE_GROUPS[3:] for face in told["faces"])  # they are adults
     assert all(0.6 <= face["confidence"] <= 1 for face in told["faces"])
     plain, drawn = cv2.imread(str(group)), cv2.imread(str(out))
     assert drawn.shape == plain.shape
@@ -170,6 +170,11 @@ def test_age_is_told_where_the_model_gives_it(
     assert [(row["age"], float(row["age_confidence"])) for row in rows] == [
         (face["age"], face["age_confidence"]) for face in faces
     ]
+    gender = age_models / "gender.tflite"
+    run = tool("predict", group, "--model", gender, "--json", "--csv", table)
+    (first, *_) = json.loads(run.stdout)["faces"]
+    assert set(first) == {"box", "label", "confidence"}
+    assert "age" not in table.read_text()
     # the age stands beside the gender, further than the box reaches
     x, y, w, _ = faces[0]["box"]
     strip = cv2.imread(str(drawn))[y - 10 : y - 6, x + w + 20 : x + w + 100]

@@ -191,12 +191,12 @@ def test_ages_of_a_model_of_their_own(
     ("keys", "told"),
     [
         (
-            {"model": str(MODEL), "age": True},
-            f"model {MODEL}: estimates no age, but classifier.age is on: set classifier.age_model",
+            {"model": "gender.tflite", "age": True},
+            "gender.tflite: estimates no age, but classifier.age is on: set classifier.age_model",
         ),
         (
-            {"gender": False, "model": "none", "age": True, "age_model": str(MODEL)},
-            f"model {MODEL}: estimates no age, but classifier.age is on: set classifier.age_model",
+            {"gender": False, "age": True, "age_model": "gender.tflite"},
+            "gender.tflite: estimates no age, but classifier.age is on: set classifier.age_model",
         ),
         ({"model": "age.tflite"}, "estimates age alone, but classifier.gender is on"),
     ],
@@ -204,8 +204,7 @@ def test_ages_of_a_model_of_their_own(
 def test_a_model_that_cannot_say_what_is_asked(
     configure: Configure, age_models: Path, keys: dict[str, Any], told: str
 ) -> None:
-    if keys["model"] == "age.tflite":
-        keys = keys | {"model": str(age_models / "age.tflite")}
+    keys = {k: str(age_models / v) if isinstance(v, str) else v for k, v in keys.items()}
     config = configure(source="demo", classifier=keys)
     run = edge("run", "--config", config, "--stdout")
     assert run.returncode == 2

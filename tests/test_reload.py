@@ -145,7 +145,7 @@ def test_ages_are_switched_on_and_off(
     [
         ({"window": {"seconds": -1}}, "window.seconds: -1: should be greater than or equal to 1"),
         ({"classifier": {"model": "README.md"}}, "is not a TFLite file"),
-        ({"classifier": {"model": str(MODEL), "age": True}}, "estimates no age"),
+        ({"classifier": {"model": "gender.tflite", "age": True}}, "estimates no age"),
         (
             {"classifier": {"model": str(MODEL), "age": True, "age_model": "README.md"}},
             "is not a TFLite file",
@@ -153,8 +153,15 @@ def test_ages_are_switched_on_and_off(
     ],
 )
 def test_a_mistake_changes_nothing(
-    configure: Configure, start: Callable[..., Daemon], mistake: dict[str, Any], told: str
+    configure: Configure,
+    start: Callable[..., Daemon],
+    age_models: Path,
+    mistake: dict[str, Any],
+    told: str,
 ) -> None:
+    model = mistake.get("classifier", {})
+    if model.get("model") == "gender.tflite":
+        model["model"] = str(age_models / "gender.tflite")
     daemon = start(configure(**SETTINGS, window={"seconds": 1}), "--stdout")
     wait_for(daemon.said('/window"'), "no window")
     configure(**SETTINGS | mistake)

@@ -21,6 +21,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from edge.classify import read_card
+from edge.records import AGE_GROUPS
 from edge.scene import Scene
 
 TWO_PEOPLE_S = 33.0
@@ -180,11 +181,12 @@ def test_several_faces_get_boxes_and_bars(page: Browser, server: Server, files: 
     page.upload(files / "two.png")
     wait_for(lambda: bars(page.result), "the bars are not shown")
     assert "Faces: 2" in page.result
-    assert re.findall(r"^\d .+", page.result, re.MULTILINE) == ["1 male", "2 female"]
+    assert re.findall(r"^\d \w+$", page.result, re.MULTILINE) == ["1 male", "2 female"]
     # the bars are as long as they say
     lengths = [bar.size["width"] for bar in page.all("#result meter")]
     assert lengths[0] > 50 * lengths[1]
-    assert lengths[2] > 50 * lengths[3]
+    second = 2 + len(AGE_GROUPS)
+    assert lengths[second] > 50 * lengths[second + 1]
     wait_for(lambda: page.all("#result img"), "the picture is not shown")
     picture = page.all("#result img")[0]
     wait_for(lambda: picture.get_property("naturalWidth") == 640, "the picture is not loaded")
@@ -204,8 +206,8 @@ def test_each_model_can_be_chosen(page: Browser, server: Server, files: Path) ->
     page.upload(files / "two.png")
     page.wait_for_result("Faces: 2")
     page.click("#model input")
-    wait_for(lambda: len(page.all(OFFERED)) >= 4, "the models are not offered")
-    more = [files / "models" / f"{name}.tflite" for name in ("age", "both", "second")]
+    wait_for(lambda: len(page.all(OFFERED)) >= 5, "the models are not offered")
+    more = [files / "models" / f"{name}.tflite" for name in ("age", "both", "gender", "second")]
     assert [option.text.removeprefix("✓").strip() for option in page.all(OFFERED)] == [
         f"{name} ({read_card(name).id})" for name in (Path("models/gender.tflite"), *more)
     ]
@@ -219,6 +221,9 @@ def test_each_model_can_be_chosen(page: Browser, server: Server, files: Path) ->
 def test_age_has_bars_where_the_model_gives_it(page: Browser, files: Path) -> None:
     page.upload(files / "two.png")
     page.wait_for_result("Faces: 2")
+    page.click("#model input")
+    page.click(OFFERED, "(gender@")  # not the shipped one
+    wait_for(lambda: len(page.all("#result meter")) == 2 * 2, "there are bars of ages")
     page.click("#model input")
     page.click(OFFERED, "both.tflite")
     wait_for(lambda: len(page.all("#result meter")) == 2 * (2 + 8), "the bars are not shown")
