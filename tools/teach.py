@@ -21,6 +21,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import facedata
 import keras
 import numpy as np
+import numpy.typing as npt
 import sources
 import tensorflow as tf
 from facedata import Sample
@@ -30,7 +31,8 @@ from scipy.optimize import minimize_scalar
 
 from edge.classify import Preprocessing
 
-Floats = Any
+Floats = npt.NDArray[np.floating[Any]]
+Ask = Callable[[Floats], Floats]
 
 BATCH = 64
 FOLDS = 5
@@ -39,7 +41,7 @@ MOST = 6.0
 """Standard deviations beyond which a feature says no more."""
 
 
-def features_of(model: Path) -> tuple[Callable[[Any], Any], tuple[int, int]]:
+def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
     """From prepared faces (n x size x size x channels) to features (n x k); size and channels.
 
     They are what the last layer gets, or, of a SavedModel, everything that it gives. Raises
@@ -52,7 +54,7 @@ def features_of(model: Path) -> tuple[Callable[[Any], Any], tuple[int, int]]:
         signature = loaded.signatures["serving_default"]
         ((name, entry),) = signature.structured_input_signature[1].items()
 
-        def ask(faces: Any) -> Any:
+        def ask(faces: Floats) -> Floats:
             answers = signature(**{name: tf.constant(faces)})
             parts = [np.reshape(answers[key], (len(faces), -1)) for key in sorted(answers)]
             return np.concatenate(parts, axis=1)
@@ -63,13 +65,13 @@ def features_of(model: Path) -> tuple[Callable[[Any], Any], tuple[int, int]]:
     heads = [layer for layer in network.layers if layer.name in HEADS] or [network.layers[-1]]
     body = keras.Model(network.input, heads[0].input)
 
-    def features(faces: Any) -> Any:
+    def features(faces: Floats) -> Floats:
         return np.reshape(body.predict_on_batch(faces), (len(faces), -1))
 
     return features, (network.input_shape[1], network.input_shape[3])
 
 
-def asked(ask: Callable[[Any], Any], samples: list[Sample], preprocessing: Preprocessing) -> Floats:
+def asked(ask: Ask, samples: list[Sample], preprocessing: Preprocessing) -> Floats:
     """The features of each face, float32 (n, k), as standard deviations from the mean."""
     rows = []
     batches = range(0, len(samples), BATCH)
@@ -77,10 +79,9 @@ def asked(ask: Callable[[Any], Any], samples: list[Sample], preprocessing: Prepr
         crops = facedata.crops_of(samples[begin : begin + BATCH], preprocessing)
         rows.append(np.asarray(ask(preprocessing.normalise(np.stack(crops))), np.float32))
     features = np.concatenate(rows)
-    spread = features.std(axis=0)
-    return np.clip(
-        (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1), -MOST, MOST
-    )
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    scaled = (features - mean) / np.where(spread > 0, spread, 1)
+    return np.asarray(np.clip(scaled, -MOST, MOST))
 
 
 def log_odds(features: Floats, labels: Floats, seed: int) -> Floats:
@@ -110,12 +111,13 @@ def log_odds(features: Floats, labels: Floats, seed: int) -> Floats:
     def loss(scale: float) -> float:
         return float(np.logaddexp(0, -scale * result * signs).mean())
 
-    return result * minimize_scalar(loss, bounds=(0.05, 5), method="bounded").x
+    return np.asarray(result * minimize_scalar(loss, bounds=(0.05, 5), method="bounded").x)
 
 
 def joined(said: Floats, labels: Floats, wrong: float) -> Floats:
     """p(male) by the teacher's log-odds and by labels of which a share `wrong` is wrong."""
-    return 1 / (1 + np.exp(-(said + math.log((1 - wrong) / wrong) * (2 * labels - 1))))
+    evidence = said + math.log((1 - wrong) / wrong) * (2 * labels - 1)
+    return np.asarray(1 / (1 + np.exp(-evidence)))
 
 
 def teach(args: argparse.Namespace) -> None:
