@@ -31,7 +31,7 @@ def epochs(log: Path) -> list[int]:
 def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
     text = small_model.with_suffix(".training.json").read_text()
     report = json.loads(text)
-    assert len(report["history"]["val_accuracy"]) == 2
+    assert len(report["history"]["gender"]["val_accuracy"]) == 2
     assert report["preprocessing"]["size"] == 64
     assert report["settings"]["seed"] == 1
     assert report["settings"]["data"] == ["faces"]
@@ -70,7 +70,9 @@ def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path
         "--rate", "1",
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    losses = json.loads(out.with_suffix(".training.json").read_text())["history"]["val_loss"]
+    losses = json.loads(out.with_suffix(".training.json").read_text())["history"]["gender"][
+        "val_loss"
+    ]
     assert len(losses) == losses.index(min(losses)) + 3 < 60
     assert "Restoring model weights from the end of the best epoch" in run.stdout
 
@@ -98,7 +100,7 @@ def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
     run = tool("train", *args, "--teacher", tmp_path / "teacher.npz", "--smoothing", "0")
     assert run.returncode == 0, run.stderr
     report = json.loads(out.with_suffix(".training.json").read_text())
-    assert report["history"]["accuracy"][-1] > 0.95
+    assert report["history"]["gender"]["accuracy"][-1] > 0.95
     assert 0.4 < report["val_accuracy"]["gender"] < 0.6
     assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
 

@@ -21,16 +21,18 @@ def _chart(path: Path, title: str, x: str, y: str) -> Iterator[Axes]:
     figure.savefig(path, dpi=120)
 
 
-def training(history: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Loss and accuracy on training and validation faces, by epoch."""
+def training(history: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
+    """Loss and accuracy on training and validation faces by epoch, a row for each answer."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            values = history[key]
-            axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
-        axes.set(title=name, xlabel="epoch")
-        axes.legend()
+    figure = Figure(figsize=(9, 4 * len(history)), layout="constrained")
+    rows = figure.subplots(len(history), 2, squeeze=False)
+    for row, (head, figures) in zip(rows, history.items(), strict=True):
+        for axes, name in zip(row, ("loss", "accuracy"), strict=True):
+            for key, label in ((name, "training"), (f"val_{name}", "validation")):
+                values = figures[key]
+                axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
+            axes.set(title=f"{head}: {name}", xlabel="epoch")
+            axes.legend()
     figure.savefig(path, dpi=120)
 
 

@@ -120,7 +120,7 @@ def train(args: argparse.Namespace) -> None:
         networks.freeze(model, args.arch)
         if not len(read_log(log)):
             warm_up(model, args, train_set, settings["taught"].width)
-    model, monitor = compiled(model, args, len(train_set), settings["taught"].width)
+    model, ends = compiled(model, args, len(train_set), settings["taught"].width)
     model.fit(
         train_set,
         validation_data=val_set,
@@ -152,9 +152,14 @@ def train(args: argparse.Namespace) -> None:
     right = {name: float(question.right.mean()) for name, question in questions.items()}
     rows = read_log(log)
     history = {
-        part + figure: rows[f"{part}{monitor}{figure}"].to_list()
-        for part in ("", "val_")
-        for figure in ("loss", "accuracy")
+        head: {
+            part + figure: rows[
+                f"{part}{head}_{figure}" if len(ends) > 1 else part + figure
+            ].to_list()
+            for part in ("", "val_")
+            for figure in ("loss", "accuracy")
+        }
+        for head in args.estimate
     }
     plots.training(history, args.out.with_suffix(".png"))
     report = {
@@ -226,8 +231,8 @@ class CosineRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carri
 
 def compiled(
     model: keras.Model, args: argparse.Namespace, epoch_steps: int, hints: int
-) -> tuple[keras.Model, str]:
-    """The network with its losses, and the prefix of its first answer's figures in the log.
+) -> tuple[keras.Model, list[str]]:
+    """The network with its losses, and the names of its outputs.
 
     `epoch_steps` is the number of batches in an epoch. With `hints` it has a second output, so
     wide, that learns the teacher's features and is dropped when training ends.
@@ -261,7 +266,7 @@ def compiled(
         loss_weights=[LOSS_WEIGHTS[end] for end in ends],
         weighted_metrics=metrics,
     )
-    return model, f"{ends[0]}_" if len(ends) > 1 else ""
+    return model, ends
 
 
 def read_log(path: Path) -> pd.DataFrame:
