@@ -42,11 +42,13 @@ def test_one_json_object_and_plots(few_faces: Path, tmp_path: Path) -> None:
     assert [point["n"] for point in result["abstention"]] == [40, 39, 38, 36, 34, 32, 28]
     wrong = round(40 * (1 - result["accuracy"]))
     assert len(result["mistakes"]) == min(wrong, 10)
-    assert {file.name for file in plots.iterdir()} == {
-        "abstention.png", "calibration.png", "confusion.png", "groups.png", "mistakes.png",
-    }  # fmt: skip
-    for file in plots.iterdir():
-        assert cv2.imread(str(file)).shape[0] >= 250
+    for folder in (plots, plots / "age"):
+        drawn = sorted(folder.glob("*.png"))
+        assert [file.stem for file in drawn] == [
+            "abstention", "calibration", "confusion", "groups", "mistakes",
+        ]  # fmt: skip
+        for file in drawn:
+            assert cv2.imread(str(file)).shape[0] >= 250
 
 
 def test_too_little_accuracy_is_an_error(few_faces: Path) -> None:

@@ -156,7 +156,7 @@ def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
     )
     for model, expected in (
         (oblong, "takes [1, 32, 64, 3]; one square picture is needed"),
-        (many, "gives [1, 5]; one sigmoid value or 2 softmax values are needed"),
+        (many, "gives [1, 5]; one sigmoid value or 2 softmax values for gender are needed"),
         (logits, "which is no probability: it must end in sigmoid or softmax"),
     ):
         model.layers[-1].kernel.assign(model.layers[-1].kernel * 10)
