@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import signal
 import socket
 import sqlite3
 import threading
@@ -167,9 +168,12 @@ def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
     outbox, courier, _ = start_delivery()
     append(outbox, courier, 1)
     wait_for(lambda: len(outbox) == 0, "the first window is not delivered")
+    assert mosquitto.process is not None
+    mosquitto.process.send_signal(signal.SIGSTOP)  # or it might be faster than the lock
     append(outbox, courier, 1)
     lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
+    mosquitto.process.send_signal(signal.SIGCONT)
     wait_for(lambda: "delivery waits" in caplog.text, "the courier meets no trouble")
     lock.execute("ROLLBACK")
     lock.close()
