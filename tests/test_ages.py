@@ -140,6 +140,30 @@ def test_ages_that_are_not_there(few_faces: Path, tmp_path: Path) -> None:
     assert "own: has no ages to learn" in run.stderr.splitlines()[-1]
 
 
+def test_what_stays_as_it_was_must_be_there(few_faces: Path, tmp_path: Path) -> None:
+    from networks import build
+
+    build("ann48", heads=["age"]).save(tmp_path / "age.keras")
+    args = ("--data", few_faces, "--arch", "ann48", "--start", tmp_path / "age.keras")
+    run = tool("train", *args, "--estimate", "gender,age", "--only", "age")
+    assert run.returncode == 2
+    assert "age.keras does not estimate gender; leave that out" in run.stderr.splitlines()[-1]
+
+
+def test_mixed_faces_have_mixed_targets() -> None:
+    from batches import _mixed
+
+    faces = np.arange(6, dtype=np.float32).reshape(6, 1)
+    # targets and weights that are linear in the face must stay so
+    ends = [(10 * faces, 1 + faces[:, 0]), (np.hstack([faces, 5 - faces]), faces[:, 0])]
+    mixed, ((tens, weights), (both, _)) = _mixed(faces, ends, 0.5, np.random.default_rng(3))
+    assert not np.allclose(mixed, faces)
+    assert np.allclose(mixed.sum(), faces.sum())
+    assert np.allclose(tens, 10 * mixed)
+    assert np.allclose(weights, 1 + mixed[:, 0])
+    assert np.allclose(both, np.hstack([mixed, 5 - mixed]))
+
+
 @pytest.mark.parametrize(
     ("args", "expected"),
     [

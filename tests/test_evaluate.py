@@ -146,3 +146,10 @@ def test_a_calibrated_model_has_no_calibration_error() -> None:
     assert metrics.calibration_error(metrics.calibration_bins(confidence, right)) < 1e-9
     sure_and_wrong = metrics.calibration_bins(np.ones(4), np.zeros(4, bool))
     assert metrics.calibration_error(sure_and_wrong) == 1
+
+
+def test_a_file_where_the_plots_should_go(few_faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    run = tool("evaluate", MODEL, "--data", few_faces, "--plots", tmp_path / "taken")
+    assert run.returncode == 2
+    assert "taken: cannot be made (File exists)" in run.stderr.splitlines()[-1]

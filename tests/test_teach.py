@@ -59,6 +59,7 @@ def test_a_network_teaches_another(
         (["none.keras"], "none.keras: does not exist"),
         (["README.md"], "is not a Keras model"),
         (["docs"], "docs: is not a SavedModel"),
+        (["x.keras", "--out", "x.npy"], "--out x.npy: must end in .npz"),
         (["x.keras", "--wrong", "0.5"], "--wrong 0.5: must lie between 0 and 0.5"),
     ],
 )
@@ -66,3 +67,15 @@ def test_what_cannot_teach(args: list[str], expected: str, few_faces: Path) -> N
     run = tool("teach", *args, "--data", few_faces)
     assert run.returncode == 2
     assert expected in run.stderr
+
+
+def test_a_network_that_takes_no_pictures(few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    flat = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)])
+    flat.save(tmp_path / "flat.keras")
+    flat.export(tmp_path / "flat", verbose=False)
+    for source in ("flat.keras", "flat"):
+        run = tool("teach", tmp_path / source, "--data", few_faces)
+        assert run.returncode == 2
+        assert "one square picture is needed" in run.stderr.splitlines()[-1]

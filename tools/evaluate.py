@@ -16,7 +16,7 @@ from layouts import SPLITS, DataError
 from metrics import Asked
 
 from edge.classify import Classifier
-from edge.errors import ModelError
+from edge.errors import EdgeError
 from edge.runtime import RUNTIMES
 
 
@@ -112,12 +112,18 @@ def main() -> int:
             import plots
             import review
 
+            try:
+                args.plots.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DataError(
+                    f"--plots {args.plots}: cannot be made ({error.strerror})"
+                ) from error
             for name, question in questions.items():
                 folder = args.plots if name == first else args.plots / name
                 plots.evaluation(figures[name], folder)
                 page = folder / "mistakes.png"
                 review.save_mistakes(question, classifier.preprocessing, page, args.face_px)
-    except (DataError, ModelError) as error:
+    except (DataError, EdgeError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     if args.json:

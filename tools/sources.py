@@ -23,8 +23,7 @@ def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
     if not path.exists():
         raise DataError(f"{path}: does not exist")
     if path.is_dir():
-        if not (path / "saved_model.pb").is_file():
-            raise DataError(f"{path}: is not a SavedModel, it has no saved_model.pb")
+        check_saved_model(path)
         return path, None
     if path.suffix == ".onnx":
         return _from_onnx(path, folder / "saved"), None
@@ -32,6 +31,12 @@ def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
         model = load_keras(path)
         return export(model, folder / "saved"), model
     raise DataError(f"{path}: must be {KINDS}")
+
+
+def check_saved_model(path: Path) -> None:
+    """Raises DataError where a folder is no SavedModel."""
+    if not (path / "saved_model.pb").is_file():
+        raise DataError(f"{path}: is not a SavedModel, it has no saved_model.pb")
 
 
 def load_keras(path: Path) -> keras.Model:

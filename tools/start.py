@@ -42,10 +42,10 @@ def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
         _set_norm(norm, mean=output.mean((0, 1, 2)), var=output.var((0, 1, 2)), bias=bias)
 
 
-def start_from_keras(model: keras.Model, other: keras.Model) -> None:
+def start_from_keras(model: keras.Model, other: keras.Model) -> list[str]:
     """Give `model` the weights of `other`, a network of the same kind that is as wide or wider.
 
-    A head that `other` does not have keeps its own.
+    A head that `other` does not have keeps its own; the names of the others are given back.
 
     Where `other` is wider, `model` gets its channels with the largest weights (H. Li et al.:
     Pruning Filters for Efficient ConvNets, ICLR 2017). Blocks that are added up keep the same
@@ -64,6 +64,7 @@ def start_from_keras(model: keras.Model, other: keras.Model) -> None:
     for name in heads:
         kernel, bias = other.get_layer(name).get_weights()
         model.get_layer(name).set_weights([kernel[kept], bias])
+    return heads
 
 
 def _has(model: keras.Model, name: str) -> bool:

@@ -11,7 +11,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,16 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import facedata
 import keras
 import numpy as np
-import numpy.typing as npt
 import sources
 import tensorflow as tf
 from facedata import Sample
 from layouts import DataError
+from metrics import Floats
 from networks import HEADS
 from scipy.optimize import minimize_scalar
 
 from edge.classify import Preprocessing
 
-Floats = npt.NDArray[np.floating[Any]]
 Ask = Callable[[Floats], Floats]
 
 BATCH = 64
@@ -48,11 +47,13 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
     DataError.
     """
     if model.is_dir():
-        if not (model / "saved_model.pb").is_file():
-            raise DataError(f"{model}: is not a SavedModel, it has no saved_model.pb")
+        sources.check_saved_model(model)
         loaded = tf.saved_model.load(str(model))
-        signature = loaded.signatures["serving_default"]
-        ((name, entry),) = signature.structured_input_signature[1].items()
+        signature = loaded.signatures.get("serving_default")
+        entries = {} if signature is None else signature.structured_input_signature[1]
+        if len(entries) != 1:
+            raise DataError(f"{model}: has {len(entries)} inputs to serve, one is needed")
+        ((name, entry),) = entries.items()
 
         def ask(faces: Floats) -> Floats:
             answers = signature(**{name: tf.constant(faces)})
@@ -60,15 +61,22 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
             return np.concatenate(parts, axis=1)
 
         ask.loaded = loaded  # type: ignore[attr-defined]  # its weights live no longer than it
-        return ask, (entry.shape[1], entry.shape[3])
+        return ask, _picture(model, list(entry.shape))
     network = sources.load_keras(model)
     heads = [layer for layer in network.layers if layer.name in HEADS] or [network.layers[-1]]
-    body = keras.Model(network.input, heads[0].input)
+    body = keras.Model(network.inputs, heads[0].input)
 
     def features(faces: Floats) -> Floats:
         return np.reshape(body.predict_on_batch(faces), (len(faces), -1))
 
-    return features, (network.input_shape[1], network.input_shape[3])
+    return features, _picture(model, network.input_shape)
+
+
+def _picture(model: Path, shape: Sequence[Any]) -> tuple[int, int]:
+    """Size and channels of the pictures that a network takes. Raises DataError."""
+    if len(shape) != 4 or shape[1] != shape[2] or shape[3] not in (1, 3) or not shape[1]:
+        raise DataError(f"{model}: takes {list(shape)}; one square picture is needed, [n, s, s, 3]")
+    return shape[1], shape[3]
 
 
 def asked(ask: Ask, samples: list[Sample], preprocessing: Preprocessing) -> Floats:
@@ -135,9 +143,12 @@ def teach(args: argparse.Namespace) -> None:
     features = asked(ask, samples, preprocessing)
     said = log_odds(features, labels, args.seed)
     male = joined(said, labels, args.wrong)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     names = [sample.name for sample in samples]
-    np.savez_compressed(args.out, files=names, male=male, features=features.astype(np.float16))
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(args.out, files=names, male=male, features=features.astype(np.float16))
+    except OSError as error:
+        raise DataError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     right = np.mean((said > 0) == (labels == 1))
     overruled = int(np.sum((male > 0.5) != (labels == 1)))
     print(
@@ -160,6 +171,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.std == 0:
         parser.error("--std must not be 0")
+    if args.out.suffix != ".npz":
+        parser.error(f"--out {args.out}: must end in .npz")
     if not 0 < args.wrong < 0.5:
         parser.error(f"--wrong {args.wrong}: must lie between 0 and 0.5")
     try:

@@ -32,7 +32,7 @@ from start import start_from_keras, start_from_tflite
 from teacher import Teacher
 
 from edge.classify import Looks, Preprocessing
-from edge.errors import ModelError
+from edge.errors import EdgeError
 
 AVERAGED_STEPS = 500
 WARM_UP_RATE = 1e-3
@@ -69,16 +69,22 @@ def two_sided(smoothing: float) -> Callable[[Any, Any], Any]:
     return cross_entropy
 
 
-def load_weights(model: keras.Model, weights: str, pictures: Any) -> None:
+def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) -> None:
     """Give `model` the weights it starts from. Raises DataError where they do not fit."""
-    if weights.endswith(".tflite"):
-        start_from_tflite(model, Path(weights), pictures)
+    if args.start.endswith(".tflite"):
+        start_from_tflite(model, Path(args.start), pictures)
         return
     try:
-        start_from_keras(model, keras.models.load_model(weights, compile=False))
+        known = start_from_keras(model, keras.models.load_model(args.start, compile=False))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"--start {weights}: does not fit this network ({reason})") from error
+        raise DataError(f"--start {args.start}: does not fit this network ({reason})") from error
+    missing = set(args.estimate) - {args.only, *known}
+    if args.only and missing:
+        raise DataError(
+            f"--only {args.only}: {args.start} does not estimate {missing.pop()}; "
+            "leave that out of --estimate"
+        )
 
 
 def train(args: argparse.Namespace) -> None:
@@ -112,7 +118,7 @@ def train(args: argparse.Namespace) -> None:
         raise DataError(f"{len(train_set.samples)} faces do not fill a batch of {args.batch}")
 
     if args.start not in ("imagenet", "none"):
-        load_weights(model, args.start, train_set[0][0])
+        load_weights(model, args, train_set[0][0])
     if args.only:
         for layer in model.layers:
             layer.trainable = layer.name == args.only
@@ -362,7 +368,7 @@ def main() -> int:
         parser.error(f"--start {args.start}: {args.arch} starts from imagenet, none or .keras")
     try:
         train(args)
-    except (DataError, ModelError) as error:
+    except (DataError, EdgeError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
