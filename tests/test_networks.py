@@ -81,7 +81,7 @@ def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) ->
 
 def test_softmax_learns_as_the_sigmoid_of_the_same_answer_does() -> None:
     import keras
-    from train import two_sided
+    from objective import two_sided
 
     truth = np.array([[1.0], [0.0], [0.3]], np.float32)
     male = np.array([[0.9], [0.4], [0.7]], np.float32)

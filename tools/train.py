@@ -7,11 +7,11 @@ Then make the file that the daemon runs: tools/quantize.py.
 
 import argparse
 import json
-import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import teacher
 from batches import Batches
 from facedata import Sample
 from layouts import DataError
+from objective import CosineRate, objective
 from review import review
 from settle import settle
 from start import start_from_keras, start_from_tflite
@@ -34,11 +35,7 @@ from teacher import Teacher
 from edge.classify import Looks, Preprocessing
 from edge.errors import EdgeError
 
-AVERAGED_STEPS = 500
 WARM_UP_RATE = 1e-3
-LOSS_WEIGHTS = {"gender": 1.0, "age": 0.4, "hint": 0.5}
-"""Of the answers and of a teacher's features. Cross-entropy over eight ages is about ten times as
-large as over two genders; in the sum it should lead no more than gender does."""
 
 
 def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
@@ -51,22 +48,6 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
         print(f"{path.name} ({data.layout}) {split}: {found}", file=sys.stderr)
         samples += usable
     return samples
-
-
-def accuracy(truth: Any, probability: Any) -> Any:
-    """Whether both lie on the same side of one half; a teacher's truth is soft."""
-    same = keras.ops.equal(truth > 0.5, probability[:, -1:] > 0.5)
-    return keras.ops.mean(keras.ops.cast(same, "float32"), axis=-1)
-
-
-def two_sided(smoothing: float) -> Callable[[Any, Any], Any]:
-    """The loss of a softmax over both labels, `truth` being the probability of the second."""
-
-    def cross_entropy(truth: Any, answer: Any) -> Any:
-        both = keras.ops.concatenate([1 - truth, truth], axis=-1)
-        return keras.losses.categorical_crossentropy(both, answer, label_smoothing=smoothing)
-
-    return cross_entropy
 
 
 def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) -> None:
@@ -119,14 +100,23 @@ def train(args: argparse.Namespace) -> None:
 
     if args.start not in ("imagenet", "none"):
         load_weights(model, args, train_set[0][0])
+    taught = partial(
+        objective,
+        heads=args.estimate,
+        hints=settings["taught"].width,
+        smoothing=args.smoothing,
+        rate=args.rate,
+        weight_decay=args.weight_decay,
+        steps=len(train_set) * args.epochs,
+    )
     if args.only:
         for layer in model.layers:
             layer.trainable = layer.name == args.only
     elif args.start != "none" and args.arch in networks.FROZEN:
         networks.freeze(model, args.arch)
         if not len(read_log(log)):
-            warm_up(model, args, train_set, settings["taught"].width)
-    model, ends = compiled(model, args, len(train_set), settings["taught"].width)
+            warm_up(model, args.warm_up, train_set, taught)
+    model, ends = taught(model)
     model.fit(
         train_set,
         validation_data=val_set,
@@ -194,85 +184,20 @@ def looks_of(answers: Mapping[str, Any]) -> Looks:
     return Looks(gender, answers.get("age"))
 
 
-def warm_up(model: keras.Model, args: argparse.Namespace, train_set: Batches, hints: int) -> None:
+def warm_up(
+    model: keras.Model, epochs: int, train_set: Batches, taught: Callable[..., Any]
+) -> None:
     """Train the heads alone, so that their first guesses do not spoil what the others know."""
     trained = [
         layer for layer in model.layers if layer.trainable and layer.name not in networks.HEADS
     ]
     for layer in trained:
         layer.trainable = False
-    whole, _ = compiled(model, args, len(train_set), hints)
+    whole, _ = taught(model)
     whole.optimizer.learning_rate = WARM_UP_RATE
-    whole.fit(train_set, epochs=args.warm_up, verbose=1 if sys.stdout.isatty() else 2)
+    whole.fit(train_set, epochs=epochs, verbose=1 if sys.stdout.isatty() else 2)
     for layer in trained:
         layer.trainable = True
-
-
-class CosineRate(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types
-    """Sets the learning rate before each batch: a short rise, then half a cosine down to 0.
-
-    I. Loshchilov, F. Hutter: SGDR, ICLR 2017. As a schedule within the optimizer it would be
-    computed for each variable, and TensorFlow would take half a minute to begin.
-    """
-
-    def __init__(self, peak: float, epoch_steps: int, epochs: int) -> None:
-        super().__init__()
-        self._peak, self._epoch_steps = peak, epoch_steps
-        self._steps = epoch_steps * epochs
-        self._warmup = max(1, min(epoch_steps // 2, self._steps // 10))
-        self._first = 0
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self._first = epoch * self._epoch_steps
-
-    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-        step = self._first + batch
-        if step < self._warmup:
-            share = (step + 1) / self._warmup
-        else:
-            done = (step - self._warmup) / max(1, self._steps - self._warmup)
-            share = (1 + math.cos(math.pi * done)) / 2
-        self.model.optimizer.learning_rate = self._peak * share
-
-
-def compiled(
-    model: keras.Model, args: argparse.Namespace, epoch_steps: int, hints: int
-) -> tuple[keras.Model, list[str]]:
-    """The network with its losses, and the names of its outputs.
-
-    `epoch_steps` is the number of batches in an epoch. With `hints` it has a second output, so
-    wide, that learns the teacher's features and is dropped when training ends.
-    """
-    losses: list[Any] = []
-    metrics: list[Any] = []
-    for head, answer in zip(args.estimate, model.outputs, strict=True):
-        if head == "age":
-            losses.append(keras.losses.CategoricalCrossentropy())
-            metrics.append([keras.metrics.CategoricalAccuracy(name="accuracy")])
-        else:
-            one = keras.losses.BinaryCrossentropy(label_smoothing=args.smoothing)
-            losses.append(one if answer.shape[-1] == 1 else two_sided(args.smoothing))
-            metrics.append([keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")])
-    ends = list(args.estimate)
-    if hints:
-        features = model.get_layer(ends[0]).input
-        hint = keras.layers.Dense(hints, name="hint")(features)
-        model = keras.Model(model.input, [*model.outputs, hint])
-        ends.append("hint")
-        losses.append(keras.losses.CosineSimilarity())
-        metrics.append([])
-    steps = epoch_steps * args.epochs
-    # the average of the weights over the last steps generalises better than the last ones
-    averaged = min(AVERAGED_STEPS, max(1, steps // 5))
-    model.compile(
-        optimizer=keras.optimizers.AdamW(
-            args.rate, weight_decay=args.weight_decay, use_ema=True, ema_momentum=1 - 1 / averaged
-        ),
-        loss=losses,
-        loss_weights=[LOSS_WEIGHTS[end] for end in ends],
-        weighted_metrics=metrics,
-    )
-    return model, ends
 
 
 def read_log(path: Path) -> pd.DataFrame:
