@@ -105,19 +105,19 @@ class Connection:
 
     def run(self) -> None:
         """Connect and stay until the link ends; then `reason` says why."""
-        self._nudge, nudged = socket.socketpair()
-        self._nudge.setblocking(False)
         try:
-            self._client.connect(*self._address)
-            self._reached = True
-            self.reason = "takes the connection but does not speak MQTT"
-            self._stay(nudged)
+            # within: for a pair of sockets too there may be nothing left
+            self._nudge, nudged = socket.socketpair()
+            with self._nudge, nudged:
+                self._nudge.setblocking(False)
+                self._client.connect(*self._address)
+                self._reached = True
+                self.reason = "takes the connection but does not speak MQTT"
+                self._stay(nudged)
         except Exception as error:  # whatever a broker sends must not end the reconnecting
             self.reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         finally:
             self.ended.set()
-            self._nudge.close()
-            nudged.close()
             self._wake()
 
     def _stay(self, nudged: socket.socket) -> None:

@@ -67,8 +67,7 @@ def packets(source: socket.socket) -> Iterator[bytes]:
     stream = source.makefile("rb")
     while head := stream.read(1):
         length = shift = 0
-        while True:
-            byte = stream.read(1)
+        while byte := stream.read(1):  # none where the link ends within a packet
             head += byte
             length |= (byte[0] & 0x7F) << shift
             shift += 7

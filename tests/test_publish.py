@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import resource
 import signal
 import socket
 import sqlite3
@@ -337,6 +338,21 @@ def test_many_connections_leave_no_sockets_behind(
         link.cut()
     link.close()
     assert max(files[4:]) <= max(files[:4])
+
+
+def test_a_machine_that_has_no_more_sockets_is_tried_again(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
+        wait_for(lambda: "Too many open files" in caplog.text, "no word of it")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    wait_for(lambda: greeted(publisher), "not tried again")
+    publisher.close(ONLINE)
 
 
 def test_packets_stay_whole_on_a_link_that_takes_no_more(
