@@ -60,6 +60,7 @@ def test_a_network_teaches_another(
         (["README.md"], "is not a Keras model"),
         (["docs"], "docs: is not a SavedModel"),
         (["x.keras", "--out", "x.npy"], "--out x.npy: must end in .npz"),
+        (["x.keras", "--out", "README.md/x.npz"], "--out README.md/x.npz: cannot be made"),
         (["x.keras", "--wrong", "0.5"], "--wrong 0.5: must lie between 0 and 0.5"),
     ],
 )

@@ -114,6 +114,7 @@ def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
         (["--epochs", "0"], "--epochs must be 1 or more"),
         (["--size", "5"], "--size must be 32 or more"),
         (["--start", "none", "--batch", "100"], "80 faces do not fill a batch of 100"),
+        (["--out", "README.md/x.keras"], "--out README.md/x.keras: cannot be made (File exists)"),
         (["--teacher", "README.md"], "must be a .npz file with the arrays files and male"),
     ],
 )

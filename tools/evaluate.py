@@ -89,6 +89,8 @@ def main() -> int:
         if (value := getattr(args, name)) is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} must be 1 or more")
     try:
+        if args.plots:
+            facedata.make_folder(args.plots, f"--plots {args.plots}")
         classifier = Classifier(args.model, runtime=args.runtime, threads=args.threads)
         data = facedata.load(args.data, args.layout, args.detect)
         split = args.split or ("test" if data.has_splits else "all")
@@ -112,12 +114,6 @@ def main() -> int:
             import plots
             import review
 
-            try:
-                args.plots.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DataError(
-                    f"--plots {args.plots}: cannot be made ({error.strerror})"
-                ) from error
             for name, question in questions.items():
                 folder = args.plots if name == first else args.plots / name
                 plots.evaluation(figures[name], folder)

@@ -213,6 +213,14 @@ def crops_of(samples: Sequence[Sample], preprocessing: Preprocessing) -> list[Im
     return [crop_of(sample, preprocessing) for sample in samples]
 
 
+def make_folder(folder: Path, option: str) -> None:
+    """Before the work whose results go there. Raises DataError, naming the `option`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{option}: cannot be made ({error.strerror})") from error
+
+
 def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool = False) -> None:
     """The options that say which data set to read."""
     parser.add_argument(

@@ -129,6 +129,7 @@ def joined(said: Floats, labels: Floats, wrong: float) -> Floats:
 
 
 def teach(args: argparse.Namespace) -> None:
+    facedata.make_folder(args.out.parent, f"--out {args.out}")
     ask, (size, channels) = features_of(args.model)
     preprocessing = Preprocessing(
         size=size, colour="rgb" if channels == 3 else "grey", mean=args.mean, std=args.std
@@ -145,7 +146,6 @@ def teach(args: argparse.Namespace) -> None:
     male = joined(said, labels, args.wrong)
     names = [sample.name for sample in samples]
     try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(args.out, files=names, male=male, features=features.astype(np.float16))
     except OSError as error:
         raise DataError(f"--out {args.out}: cannot be written ({error.strerror})") from error

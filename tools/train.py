@@ -70,7 +70,7 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
 
 def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    facedata.make_folder(args.out.parent, f"--out {args.out}")
     checkpoint, log = args.out.with_suffix(".checkpoint"), args.out.with_suffix(".csv")
     if not args.resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -100,7 +100,7 @@ def train(args: argparse.Namespace) -> None:
 
     if args.start not in ("imagenet", "none"):
         load_weights(model, args, train_set[0][0])
-    taught = partial(
+    compiled = partial(
         objective,
         heads=args.estimate,
         hints=settings["taught"].width,
@@ -115,8 +115,8 @@ def train(args: argparse.Namespace) -> None:
     elif args.start != "none" and args.arch in networks.FROZEN:
         networks.freeze(model, args.arch)
         if not len(read_log(log)):
-            warm_up(model, args.warm_up, train_set, taught)
-    model, ends = taught(model)
+            warm_up(model, args.warm_up, train_set, compiled)
+    model, ends = compiled(model)
     model.fit(
         train_set,
         validation_data=val_set,
@@ -185,7 +185,7 @@ def looks_of(answers: Mapping[str, Any]) -> Looks:
 
 
 def warm_up(
-    model: keras.Model, epochs: int, train_set: Batches, taught: Callable[..., Any]
+    model: keras.Model, epochs: int, train_set: Batches, compiled: Callable[..., Any]
 ) -> None:
     """Train the heads alone, so that their first guesses do not spoil what the others know."""
     trained = [
@@ -193,7 +193,7 @@ def warm_up(
     ]
     for layer in trained:
         layer.trainable = False
-    whole, _ = taught(model)
+    whole, _ = compiled(model)
     whole.optimizer.learning_rate = WARM_UP_RATE
     whole.fit(train_set, epochs=epochs, verbose=1 if sys.stdout.isatty() else 2)
     for layer in trained:
