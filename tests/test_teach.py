@@ -3,11 +3,15 @@
 Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
 """
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import teacher
 from conftest import tool
+from layouts import DataError
 
 
 def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:
@@ -29,28 +33,93 @@ def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:
     assert np.mean((male > 0.5)[~wrong] == truth[~wrong]) > 0.98
 
 
-@pytest.mark.parametrize("saved", [False, True])
-def test_a_network_teaches_another(
-    small_model: Path, few_faces: Path, tmp_path: Path, *, saved: bool
-) -> None:
+def test_two_networks_teach_another(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
     import keras
+    from teach import features_of
 
-    source, width = small_model, 1280
-    if saved:
-        source, width = tmp_path / "saved", 1
-        keras.models.load_model(small_model, compile=False).export(source, verbose=False)
+    saved = tmp_path / "saved"
+    network = keras.models.load_model(small_model, compile=False)
+    network.export(saved, verbose=False)
+    ask, picture = features_of(saved)
+    assert picture == network.input_shape[2:]
+    faces = np.random.default_rng(1).random((3, *network.input_shape[1:]), np.float32)
+    np.testing.assert_allclose(ask(faces), network.predict(faces, verbose=0), rtol=1e-4)
+
     out = tmp_path / "teacher.npz"
-    run = tool("teach", source, "--data", few_faces, "--out", out)
+    run = tool("teach", small_model, saved, "--data", few_faces, "--out", out)
     assert run.returncode == 0, run.stderr
-    assert f"80 faces, {width} features" in run.stdout
+    assert "80 faces, 512 features" in run.stdout
     with np.load(out) as arrays:
-        assert arrays["features"].shape == (80, width)
+        assert arrays["features"].shape == (80, 512)
         assert arrays["male"].shape == (80,)
         assert len(set(arrays["files"])) == 80
     weights = tmp_path / "taught.keras"
     quick = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16", "--epochs", "1")
     run = tool("train", "--data", few_faces, *quick, "--teacher", out, "--out", weights)
     assert run.returncode == 0, run.stderr
+
+
+def test_several_teachers_know_more_than_one(few_faces: Path, tmp_path: Path) -> None:
+    """Each of three sees the truth through noise of its own."""
+    files = [file.name for file in sorted(few_faces.rglob("*.jpg"))]
+    labels = np.array([float(name.split("_")[1]) for name in files])
+    rng = np.random.default_rng(3)
+    views = []
+    for number in range(3):
+        views.append(tmp_path / f"{number}.npz")
+        blurred = rng.normal(0, 1, (len(files), 12)) - labels[:, None]
+        np.savez(views[-1], files=files, features=blurred)
+
+    def right(*sources: Path) -> float:
+        run = tool("teach", *sources, "--data", few_faces, "--out", tmp_path / "teacher.npz")
+        assert run.returncode == 0, run.stderr
+        said = re.search(r"80 faces, (\d+) features; .* right for (.*)%", run.stdout)
+        assert said, run.stdout
+        assert int(said[1]) == 12 * len(sources)
+        return float(said[2])
+
+    assert right(*views) > right(views[0])
+
+
+def test_wide_features_are_condensed() -> None:
+    from teach import WIDTH, condensed
+
+    rng = np.random.default_rng(2)
+    hidden = rng.normal(size=(900, 20))
+    wide = (hidden @ rng.normal(size=(20, 700))).astype(np.float32)
+    other = rng.normal(size=(900, 9)).astype(np.float32)
+    short = condensed([wide, other])
+    assert short.shape == (900, WIDTH)
+    # how alike two faces are stays the same
+    whole = np.hstack([wide / np.sqrt(700), other / 3])
+    np.testing.assert_allclose(short @ short.T, whole @ whole.T, atol=1e-3)
+    assert condensed([other]).shape == (900, 9)
+
+
+def test_faces_that_a_teacher_has_not_seen(few_faces: Path, tmp_path: Path) -> None:
+    view = tmp_path / "view.npz"
+    np.savez(view, files=["a.jpg"], features=np.ones((1, 3)))
+    run = tool("teach", view, "--data", few_faces)
+    assert run.returncode == 2
+    assert f"{view}: has no features of 80 of 80 faces, such as" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        ({"files": ["a.jpg"], "male": np.ones(1)}, "with the arrays files and features"),
+        ({"files": ["a.jpg"], "features": np.ones((2, 3))}, "one vector for each of files"),
+        ({"files": ["a.jpg"], "features": np.ones(1)}, "one vector for each of files"),
+        ({"files": ["a.jpg"], "features": ["x"]}, "could not convert"),
+    ],
+)
+def test_features_that_cannot_be_read(
+    arrays: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "view.npz", **arrays)
+    with pytest.raises(DataError, match=expected) as caught:
+        teacher.read_features(tmp_path / "view.npz")
+    assert str(caught.value).startswith(f"{tmp_path / 'view.npz'}: ")
 
 
 @pytest.mark.parametrize(

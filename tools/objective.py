@@ -72,6 +72,8 @@ def objective(
         loss_weights=[LOSS_WEIGHTS[end] for end in ends],
         weighted_metrics=metrics,
     )
+    # within the first step TensorFlow would make each of its variables under a condition, for long
+    model.optimizer.build(model.trainable_variables)
     return model, ends
 
 

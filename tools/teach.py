@@ -1,9 +1,9 @@
-"""Ask a larger network about each training face, for a smaller one to learn from.
+"""Ask larger networks about each training face, for a smaller one to learn from.
 
-    python tools/teach.py big.keras --data faces.zip --out build/teacher.npz
+    python tools/teach.py big.keras other.keras --data faces.zip --out build/teacher.npz
 
-Its features, the values before its answer, are fitted to the labels anew, on some of the faces at
-a time and asked about the rest, so that no face is judged by a fit that saw its label. Then
+Their features, the values before their answers, are fitted to the labels anew, on some of the faces
+at a time and asked about the rest, so that no face is judged by a fit that saw its label. Then
 tools/train.py --teacher build/teacher.npz.
 """
 
@@ -22,6 +22,7 @@ import facedata
 import keras
 import numpy as np
 import sources
+import teacher
 import tensorflow as tf
 from facedata import Sample
 from layouts import DataError
@@ -32,12 +33,15 @@ from scipy.optimize import minimize_scalar
 from edge.classify import Preprocessing
 
 Ask = Callable[[Floats], Floats]
+View = Callable[[list[Sample]], Floats]
 
 BATCH = 64
 FOLDS = 5
 FIT_EPOCHS = 10
 MOST = 6.0
 """Standard deviations beyond which a feature says no more."""
+WIDTH = 512
+"""A network that has more features to learn than these gets their principal components."""
 
 
 def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
@@ -79,17 +83,52 @@ def _picture(model: Path, shape: Sequence[Any]) -> tuple[int, int]:
     return shape[1], shape[3]
 
 
-def asked(ask: Ask, samples: list[Sample], preprocessing: Preprocessing) -> Floats:
-    """The features of each face, float32 (n, k), as standard deviations from the mean."""
-    rows = []
-    batches = range(0, len(samples), BATCH)
-    for begin in facedata.bar(iter(batches), len(batches), "teacher"):
-        crops = facedata.crops_of(samples[begin : begin + BATCH], preprocessing)
-        rows.append(np.asarray(ask(preprocessing.normalise(np.stack(crops))), np.float32))
-    features = np.concatenate(rows)
+def view_of(source: Path, mean: float, std: float) -> View:
+    """From faces to what a network, or another program, makes of them: (n, k). Raises DataError."""
+    if source.suffix == ".npz":
+        known = teacher.read_features(source)
+
+        def read(samples: list[Sample]) -> Floats:
+            missing = [sample.name for sample in samples if sample.name not in known]
+            if missing:
+                count = f"{len(missing)} of {len(samples)} faces"
+                raise DataError(f"{source}: has no features of {count}, such as {missing[0]}")
+            return np.array([known[sample.name] for sample in samples], np.float32)
+
+        return read
+    ask, (size, channels) = features_of(source)
+    preprocessing = Preprocessing(
+        size=size, colour="rgb" if channels == 3 else "grey", mean=mean, std=std
+    )
+
+    def asked(samples: list[Sample]) -> Floats:
+        rows = []
+        batches = range(0, len(samples), BATCH)
+        for begin in facedata.bar(iter(batches), len(batches), source.name):
+            crops = facedata.crops_of(samples[begin : begin + BATCH], preprocessing)
+            rows.append(np.asarray(ask(preprocessing.normalise(np.stack(crops))), np.float32))
+        return np.concatenate(rows)
+
+    return asked
+
+
+def scaled(features: Floats) -> Floats:
+    """Standard deviations from the mean, float32 (n, k)."""
     mean, spread = features.mean(axis=0), features.std(axis=0)
-    scaled = (features - mean) / np.where(spread > 0, spread, 1)
-    return np.asarray(np.clip(scaled, -MOST, MOST))
+    return np.asarray(np.clip((features - mean) / np.where(spread > 0, spread, 1), -MOST, MOST))
+
+
+def condensed(parts: Sequence[Floats]) -> Floats:
+    """Scaled features of several networks (n, k) as one: (n, `WIDTH`), or fewer if they are fewer.
+
+    Each network has the same share in the whole, however many features it gave.
+    """
+    shares = [part / math.sqrt(part.shape[1]) for part in parts]
+    features: Floats = np.concatenate(shares, axis=1)
+    if features.shape[1] <= WIDTH:
+        return features
+    _, axes = np.linalg.eigh(features.T @ features)  # by how much they tell, the least first
+    return np.asarray(features @ axes[:, -WIDTH:])
 
 
 def log_odds(features: Floats, labels: Floats, seed: int) -> Floats:
@@ -130,10 +169,7 @@ def joined(said: Floats, labels: Floats, wrong: float) -> Floats:
 
 def teach(args: argparse.Namespace) -> None:
     facedata.make_folder(args.out.parent, f"--out {args.out}")
-    ask, (size, channels) = features_of(args.model)
-    preprocessing = Preprocessing(
-        size=size, colour="rgb" if channels == 3 else "grey", mean=args.mean, std=args.std
-    )
+    views = [view_of(source, args.mean, args.std) for source in args.sources]
     samples: list[Sample] = []
     for path in args.data:
         part = facedata.load(path, args.layout, args.detect).part("train")
@@ -141,8 +177,9 @@ def teach(args: argparse.Namespace) -> None:
     labels = np.array([sample.label for sample in samples], np.float64)
     if min(np.sum(labels == label) for label in (0, 1)) < FOLDS:
         raise DataError(f"--data {args.data[0]}: has too few faces of one gender to learn from")
-    features = asked(ask, samples, preprocessing)
-    said = log_odds(features, labels, args.seed)
+    parts = [scaled(view(samples)) for view in views]
+    said = log_odds(np.concatenate(parts, axis=1), labels, args.seed)
+    features = condensed(parts)
     male = joined(said, labels, args.wrong)
     names = [sample.name for sample in samples]
     try:
@@ -152,14 +189,21 @@ def teach(args: argparse.Namespace) -> None:
     right = np.mean((said > 0) == (labels == 1))
     overruled = int(np.sum((male > 0.5) != (labels == 1)))
     print(
-        f"written {args.out}: {len(names)} faces, {features.shape[1]} features; alone it is right "
-        f"for {right:.2%}, and overrules {overruled} labels"
+        f"written {args.out}: {len(names)} faces, {features.shape[1]} features; the teacher alone "
+        f"is right for {right:.2%}, and overrules {overruled} labels"
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a .keras or .h5 file, or a SavedModel folder")
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="NETWORK",
+        help="a .keras or .h5 file, a SavedModel folder, or what another program made of the "
+        "faces: a .npz with the arrays files and features",
+    )
     facedata.add_arguments(parser, "--data", several=True)
     parser.add_argument("--out", type=Path, default=Path("build/teacher.npz"))
     parser.add_argument("--mean", type=float, default=127.5, help="input = (pixel - mean) / std")

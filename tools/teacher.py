@@ -15,6 +15,9 @@ from layouts import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
 
+KINDS = {"files": np.str_, "male": np.float64, "features": np.float32}
+ROWS = {"male": "number", "features": "vector"}
+
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
@@ -34,18 +37,34 @@ def read(path: Path) -> Teacher:
 
     Raises DataError.
     """
+    names, arrays = _arrays(path, "male")
+    male = arrays["male"]
+    if not np.all((male >= 0) & (male <= 1)):
+        raise DataError(f"{path}: every value of male must lie between 0 and 1")
+    features = dict(zip(names, arrays["features"], strict=True)) if "features" in arrays else {}
+    return Teacher(dict(zip(names, male.tolist(), strict=True)), features)
+
+
+def read_features(path: Path) -> dict[str, Floats]:
+    """The vector of each file, from a .npz with the arrays `files` and `features` (n x k).
+
+    Raises DataError.
+    """
+    names, arrays = _arrays(path, "features")
+    return dict(zip(names, arrays["features"], strict=True))
+
+
+def _arrays(path: Path, needed: str) -> tuple[list[str], dict[str, Floats]]:
     try:
-        with np.load(path) as arrays:
-            names = [str(name) for name in arrays["files"]]
-            male = arrays["male"].astype(float)
-            features = arrays["features"] if "features" in arrays else np.empty((len(names), 0))
+        with np.load(path) as file:
+            arrays = {name: file[name].astype(kind) for name, kind in KINDS.items() if name in file}
+        names = [str(name) for name in arrays.pop("files")]
+        _ = arrays[needed]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"--teacher {path}: must be a .npz file with the arrays files and male ({error})"
+            f"{path}: must be a .npz file with the arrays files and {needed} ({error})"
         ) from error
-    if male.shape != (len(names),) or features.shape[:1] != male.shape or features.ndim != 2:
-        raise DataError(f"--teacher {path}: its arrays differ in length")
-    if not np.all((male >= 0) & (male <= 1)):
-        raise DataError(f"--teacher {path}: every value of male must lie between 0 and 1")
-    vectors = dict(zip(names, features, strict=True)) if features.shape[1] else {}
-    return Teacher(dict(zip(names, male.tolist(), strict=True)), vectors)
+    for name, array in arrays.items():
+        if array.ndim != 1 + (name == "features") or len(array) != len(names):
+            raise DataError(f"{path}: {name} must have one {ROWS[name]} for each of files")
+    return names, arrays
