@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import tool
-from layouts import DataError
+from files import DataError
 
 from edge.classify import Classifier
 

@@ -1,18 +1,28 @@
 """Each layout that data sets come in, with real pictures, as a folder and as a zip file."""
 
 import csv
+import os
+import struct
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import facedata
+import numpy as np
 import pytest
-from layouts import LAYOUTS, DataError, Pictures, recognise
+from files import DataError, Pictures
+from layouts import LAYOUTS, recognise
 
 from edge.scene import PEOPLE
 
 WOMAN = next(PEOPLE.glob("female-*.jpg")).read_bytes()
 MAN = next(PEOPLE.glob("male-*.jpg")).read_bytes()
+# a PNG whose header tells of 60 000 x 60 000 pixels
+HUGE = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+HUGE = HUGE[:16] + struct.pack(">II", 60_000, 60_000) + HUGE[24:]
+HUGE = HUGE[:29] + struct.pack(">I", zlib.crc32(HUGE[12:29])) + HUGE[33:]
 
 
 def lay(folder: Path, files: dict[str, bytes | str]) -> Path:
@@ -86,7 +96,7 @@ def test_layout_is_recognised_and_read(layout: str, zipped: bool, tmp_path: Path
 
 def test_celeba_as_csv(tmp_path: Path) -> None:
     files = {name: content for name, content in FILES["celeba"].items() if name.endswith("jpg")}
-    files["list_attr_celeba.csv"] = "image_id,Male,Young\n000001.jpg,-1,1\n000002.jpg,1,-1\n"
+    files["list_attr_celeba.csv"] = "image_id, Male, Young\n000001.jpg, -1, 1\n000002.jpg,1,-1\n"
     data = facedata.load(lay(tmp_path / "celeba", files))
     assert [(s.name, s.label) for s in data.samples] == [("000001.jpg", 0), ("000002.jpg", 1)]
     assert not data.has_splits
@@ -143,6 +153,28 @@ def test_a_table_beside_gives_the_splits(shared: Path) -> None:
             "auto",
             "gender '' must be one of",
         ),
+        (
+            {"a/1.jpg": MAN, "b/1.jpg": MAN, "../faces.csv": "file,gender\n1.jpg,m\n"},
+            "auto",
+            r"1\.jpg may be a/1\.jpg or b/1\.jpg",
+        ),
+        (
+            {"p/1.jpg": MAN, "../faces.csv": "file,gender\na/1.jpg,m\nb/1.jpg,f\n"},
+            "auto",
+            r"a/1\.jpg and b/1\.jpg are one picture, p/1\.jpg, with two genders",
+        ),
+        (
+            {"1.jpg": MAN, "list_attr_celeba.csv": "image_id,Male\n1.jpg,True\n"},
+            "auto",
+            r"1\.jpg: Male 'True' must be one of 1, -1, 0",
+        ),
+        (
+            {**FILES["celeba"], "list_eval_partition.txt": "000001.jpg 3\n"},
+            "auto",
+            r"000001\.jpg: partition '3' must be one of 0, 1, 2",
+        ),
+        ({"1.jpg": MAN, "list_attr_celeba.txt": ""}, "auto", "cannot be read as a table"),
+        ({"1.jpg": MAN, "list_attr_celeba.txt": "1\nMale\n1.jpg 1 1\n"}, "auto", "names 1 columns"),
     ],
 )
 def test_data_that_cannot_be_used(
@@ -158,6 +190,23 @@ def test_not_a_data_set(tmp_path: Path) -> None:
     lay(tmp_path, {"faces.zip": "not a zip"})
     with pytest.raises(DataError, match="is neither a folder nor a zip file"):
         facedata.load(tmp_path / "faces.zip")
+
+
+@pytest.mark.parametrize(
+    ("flags", "method", "how"), [(1, 0, "with a password"), (0, 9, "in a way not known here")]
+)
+def test_a_zip_that_must_be_unpacked_first(
+    flags: int, method: int, how: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("male/1.jpg", MAN)
+    packed = bytearray(path.read_bytes())
+    central = packed.rindex(b"PK\x01\x02")
+    struct.pack_into("<HH", packed, central + 8, flags, method)
+    path.write_bytes(packed)
+    with pytest.raises(DataError, match=rf"male/1\.jpg is packed {how}; unpack it first"):
+        facedata.load(path)
 
 
 def test_a_missing_split_is_named(tmp_path: Path) -> None:
@@ -184,3 +233,81 @@ def test_detection_can_be_asked_for_and_refused(tmp_path: Path) -> None:
 
 def test_every_layout_is_tested() -> None:
     assert set(FILES) | {"csv"} == set(LAYOUTS)
+
+
+@pytest.mark.parametrize(
+    ("age", "years"),
+    [("27.0", 27), ("27.5", 27), ("20-29", 24), ("(25, 32)", 28), ("more than 70", 70)]
+    + [(unknown, None) for unknown in ("", "-1", "-1.0", "None", "nan")],
+)
+def test_ages_as_tables_write_them(age: str, years: int | None, tmp_path: Path) -> None:
+    table = f'file,gender,age\n1.jpg,male,"{age}"\n'
+    data = facedata.load(lay(tmp_path / "f", {"1.jpg": MAN, "../f.csv": table}))
+    assert [s.age for s in data.samples] == [years]
+
+
+def test_a_table_that_leaves_out_a_folder_or_names_one_more(tmp_path: Path) -> None:
+    table = "file,gender\na/1.jpg,male\nb/1.jpg,female\nold\\c\\2.jpg,male\n"
+    files: dict[str, bytes | str] = {
+        "pics/a/1.jpg": MAN,
+        "pics/b/1.jpg": WOMAN,
+        "c/2.jpg": MAN,
+        "../f.csv": table,
+    }
+    data = facedata.load(lay(tmp_path / "f", files))
+    assert [s.member for s in data.samples] == ["pics/a/1.jpg", "pics/b/1.jpg", "c/2.jpg"]
+
+
+def test_a_picture_that_is_listed_twice_counts_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "file,gender\n1.jpg,male\n1.jpg,male\n"
+    data = facedata.load(lay(tmp_path / "f", {"1.jpg": MAN, "../f.csv": table}))
+    assert len(data.samples) == 1
+    assert capsys.readouterr().err == "f: listed more than once and taken once: 1\n"
+
+
+def test_what_a_mac_adds_is_no_picture(tmp_path: Path) -> None:
+    pictures = {"female/a.jpg": WOMAN, "male/b.jpg": MAN}
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in pictures.items():
+            archive.writestr(name, content)
+            archive.writestr(f"__MACOSX/{name.replace('/', '/._')}", b"resources")
+    assert [s.member for s in facedata.load(path).samples] == sorted(pictures)
+
+
+def test_folders_that_are_links(tmp_path: Path) -> None:
+    lay(tmp_path / "real", {"w/a.jpg": WOMAN, "m/b.jpg": MAN})
+    (tmp_path / "faces").mkdir()
+    for link, folder in (("female", "w"), ("male", "m")):
+        (tmp_path / "faces" / link).symlink_to(tmp_path / "real" / folder)
+    (tmp_path / "real" / "m" / "round").symlink_to(tmp_path / "real" / "m")
+    data = facedata.load(tmp_path / "faces")
+    assert [s.member for s in data.samples] == ["female/a.jpg", "male/b.jpg"]
+
+
+def test_files_of_other_kinds_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files: dict[str, bytes | str] = {"female/a.jfif": WOMAN, "male/b.jpg": MAN}
+    files |= {"male/c.tif": b"", "male/d.tif": b""}
+    assert len(facedata.load(lay(tmp_path / "own", files)).samples) == 2
+    assert capsys.readouterr().err == "own: files not looked at: 2 .tif\n"
+
+
+def test_adience_takes_one_kind_of_table(tmp_path: Path) -> None:
+    files = dict(FILES["adience"])
+    files["fold_frontal_0_data.txt"] = files["fold_0_data.txt"]
+    files["fold_0_data.txt"] = str(files["fold_0_data.txt"]).replace("\tf\t", "\tF\t")
+    data = facedata.load(lay(tmp_path / "adience", files))
+    assert [(s.label, s.split) for s in data.samples] == [(0, "train"), (1, "test")]
+
+
+def test_a_picture_that_claims_to_be_huge_is_broken(tmp_path: Path) -> None:
+    data = facedata.load(lay(tmp_path / "own", {"female/a.png": HUGE, "male/b.jpg": MAN}))
+    assert [s.image() is None for s in data.samples] == [True, False]
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    path = lay(tmp_path / "own", FILES["folders"])
+    (path / "test" / "male" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(MAN)
+    assert len(facedata.load(path).part("all")) == 3

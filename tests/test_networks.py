@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, tool
-from layouts import DataError
+from files import DataError
 
 from edge.classify import Classifier
 from edge.records import Box

@@ -18,7 +18,7 @@ import picture
 import predict
 import pytest
 from conftest import MODEL, tool
-from layouts import DataError
+from files import DataError
 from picture import PictureError
 from PIL import Image
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import teacher
 from conftest import tool
-from layouts import DataError
+from files import DataError
 
 
 def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:

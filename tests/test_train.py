@@ -21,11 +21,12 @@ from edge.scene import PEOPLE
 QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
 
 
-def epochs(log: Path) -> list[int]:
+def losses(log: Path) -> dict[int, float]:
+    """Of the validation, by epoch."""
     if not log.exists():
-        return []
+        return {}
     with log.open(newline="") as lines:
-        return [int(row["epoch"]) for row in csv.DictReader(lines)]
+        return {int(row["epoch"]): float(row["val_loss"]) for row in csv.DictReader(lines)}
 
 
 def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
@@ -47,20 +48,36 @@ def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
 
 
 def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path) -> None:
-    out = tmp_path / "model.keras"
-    args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200"]
+    out, log = tmp_path / "model.keras", tmp_path / "model.csv"
+    # at this rate an early epoch is the best
+    args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200", "--rate", "1"]
     command = [sys.executable, "tools/train.py", *args, "--epochs", "200"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: len(epochs(out.with_suffix(".csv"))) >= 3, "no epoch ended", 120)
+        wait_for(lambda: len(losses(log)) >= 4, "no epoch ended", 120)
         process.kill()
         assert process.wait() == -signal.SIGKILL
-    done = len(epochs(out.with_suffix(".csv")))
+    done = len(losses(log))
     assert not out.exists()
+
+    run = tool("train", *args)
+    assert run.returncode == 2
+    assert "a training was stopped here after epoch" in run.stderr
+    run = tool("train", *args, "--resume", "--alpha", "0.5")
+    assert run.returncode == 2
+    assert "--alpha 0.5: the training that was stopped had 0.35" in run.stderr
+
     run = tool("train", *args, "--epochs", str(done + 2), "--resume")
     assert run.returncode == 0, run.stderr
-    went_on = epochs(out.with_suffix(".csv"))
-    assert set(went_on) == set(range(done + 2))
-    assert len(went_on) <= done + 3  # at most the epoch that was under way is done again
+    by_epoch = losses(log)
+    assert set(by_epoch) == set(range(done + 2))
+    assert len(log.read_text().splitlines()) <= done + 4  # one epoch at most is done again
+    best = min(by_epoch, key=lambda epoch: by_epoch[epoch])
+    assert f"from the end of the best epoch: {best + 1}." in run.stdout
+    assert not out.with_suffix(".checkpoint").exists()
+
+    run = tool("train", *args, "--resume")
+    assert run.returncode == 2
+    assert "model.csv is of a training that has ended" in run.stderr
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path: Path) -> None:
@@ -70,10 +87,8 @@ def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path
         "--rate", "1",
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    losses = json.loads(out.with_suffix(".training.json").read_text())["history"]["gender"][
-        "val_loss"
-    ]
-    assert len(losses) == losses.index(min(losses)) + 3 < 60
+    history = json.loads(out.with_suffix(".training.json").read_text())["history"]["gender"]
+    assert len(history["val_loss"]) == history["val_loss"].index(min(history["val_loss"])) + 3 < 60
     assert "Restoring model weights from the end of the best epoch" in run.stdout
 
 
@@ -105,16 +120,27 @@ def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
     assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
 
 
+def test_a_teacher_of_other_faces(few_faces: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "teacher.npz", files=["other.jpg"], male=[0.5])
+    args = ("--data", few_faces, *QUICK, "--out", tmp_path / "x.keras")
+    run = tool("train", *args, "--teacher", tmp_path / "teacher.npz")
+    assert run.returncode == 2
+    assert "knows none of the training faces; it has other.jpg, the data " in run.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
         (["--alpha", "0.4"], "--start imagenet: the weights cannot be had"),
         (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
-        (["--start", "README.md"], "--start README.md: does not fit"),
+        (["--start", "README.md"], "README.md: is not a Keras model"),
         (["--epochs", "0"], "--epochs must be 1 or more"),
         (["--size", "5"], "--size must be 32 or more"),
         (["--start", "none", "--batch", "100"], "80 faces do not fill a batch of 100"),
         (["--out", "README.md/x.keras"], "--out README.md/x.keras: cannot be made (File exists)"),
+        (["--out", "x.h5"], "--out x.h5: must be a file that ends in .keras"),
+        (["--rate", "nan"], "--rate must be more than 0"),
+        (["--smoothing", "3"], "--smoothing must be 0 to 1"),
         (["--teacher", "README.md"], "must be a .npz file with the arrays files and male"),
     ],
 )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from augment import augment
 from facedata import Sample
-from layouts import DataError
+from files import DataError
 from teacher import Teacher
 
 from edge.classify import Preprocessing

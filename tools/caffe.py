@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import keras
 import numpy as np
+from files import DataError
 from keras import layers
-from layouts import DataError
 from networks.lrn import pixels, response_norm
 
 Message = dict[str, list[Any]]

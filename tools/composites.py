@@ -11,7 +11,7 @@ import cv2
 import facedata
 import numpy as np
 from facedata import Sample
-from layouts import DataError
+from files import DataError
 
 from edge.records import LABELS, Image
 

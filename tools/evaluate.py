@@ -12,7 +12,8 @@ from typing import Any
 import facedata
 import metrics
 from facedata import Sample
-from layouts import SPLITS, DataError
+from files import DataError
+from layouts import SPLITS
 from metrics import Asked
 
 from edge.classify import Classifier

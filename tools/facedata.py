@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-from layouts import LAYOUTS, DataError, Pictures, recognise, with_splits
+from files import DataError, Pictures
+from layouts import LAYOUTS, Entry, recognise, with_splits
 from rich.console import Console
 from rich.progress import track
 
@@ -27,6 +28,8 @@ REPORTED_AGES = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
 FACE_MODEL = Path(__file__).parents[1] / "models/face.tflite"
 MAX_BROKEN = 0.05
 """Share of unreadable pictures above which a data set is refused rather than used in part."""
+NAMED = 10
+"""So many of them are named."""
 
 Detect = Literal["auto", "haar", "none"]
 T = TypeVar("T")
@@ -59,7 +62,10 @@ class Sample:
     def image(self) -> Image | None:
         """B G R uint8, or None where the picture is missing or broken."""
         data = np.frombuffer(self.pictures.read(self.member), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        try:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        except cv2.error:  # a header that speaks of gigabytes
+            image = None
         return None if image is None else np.asarray(image, np.uint8)
 
     def face(self, image: Image, preprocessing: Preprocessing) -> Box:
@@ -100,7 +106,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
         raise DataError(f"data {path}: does not exist")
     pictures = Pictures(path)
     name = recognise(pictures) if layout == "auto" else layout
-    entries = LAYOUTS[name].read(pictures)
+    entries = _each_once(LAYOUTS[name].read(pictures), path)
     if not entries:
         raise DataError(f"data {path}: has no labelled pictures (layout {name})")
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
@@ -121,6 +127,20 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
             )
         )
     return DataSet(path, name, samples, any(entry.split for entry in entries))
+
+
+def _each_once(entries: list[Entry], path: Path) -> list[Entry]:
+    kept: dict[str, Entry] = {}
+    for entry in entries:
+        first = kept.setdefault(entry.member, entry)
+        if first.label != entry.label:
+            raise DataError(
+                f"data {path}: {first.name} and {entry.name} are one picture, {entry.member}, "
+                "with two genders"
+            )
+    if more := len(entries) - len(kept):
+        print(f"{path.name}: listed more than once and taken once: {more}", file=sys.stderr)
+    return list(kept.values())
 
 
 def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list[Sample]]:
@@ -144,18 +164,28 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for sample, readable, box in bar(pool.map(look, samples), len(samples), what):
             if not readable:
-                broken.append(sample.name)
+                broken.append(sample)
             elif sample.aligned:
                 usable.append(sample)
             elif box is None:
                 unseen.append(sample)
             else:
                 usable.append(dataclasses.replace(sample, box=box))
-    for name in broken:
-        print(f"left out, cannot be read: {name}", file=sys.stderr)
+    for sample in broken[:NAMED]:
+        print(f"left out, cannot be read: {sample.name}", file=sys.stderr)
+    if len(broken) > NAMED:
+        print(f"left out, and {len(broken) - NAMED} more", file=sys.stderr)
     if len(broken) > MAX_BROKEN * len(samples):
-        raise DataError(f"{len(broken)} of {len(samples)} pictures cannot be read")
+        raise DataError(
+            f"data {broken[0].pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
+            f"read{_missing(broken)}"
+        )
     return usable, unseen
+
+
+def _missing(broken: Sequence[Sample]) -> str:
+    members = [sample.member for sample in broken if sample.member not in sample.pictures]
+    return f"; {len(members)} are not there, such as {members[0]}" if members else ""
 
 
 def bar(items: Iterator[T], number: int, what: str) -> Iterator[T]:

@@ -1,19 +1,20 @@
 """How labelled faces lie on disk: one reader for each layout that data sets come in."""
 
-import io
 import re
-import zipfile
+import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import pandas as pd
+from files import PICTURES, DataError, Pictures, read_table
 
 from edge.records import LABELS
 
 SPLITS = ("train", "val", "test")
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 GENDER_WORDS = {
     **dict.fromkeys(("female", "f", "woman", "women"), LABELS.index("female")),
@@ -24,12 +25,12 @@ SPLIT_WORDS = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+CELEBA_MALE = {"1": LABELS.index("male"), **dict.fromkeys(("-1", "0"), LABELS.index("female"))}
+CELEBA_SPLITS = {str(number): split for number, split in enumerate(SPLITS)}
 UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.\w+(\.chip)?(\.\w+)?$")
 UTKFACE_ETHNICITIES = ("white", "black", "asian", "indian", "other")
-
-
-class DataError(Exception):
-    """A data set that cannot be used; the text names it and says why."""
+ADIENCE_FOLD = re.compile(r"fold_(frontal_)?(\d)_data\.txt")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,63 +50,8 @@ class Entry:
     ethnicity: str | None = None
 
 
-class Pictures:
-    """The files of a data set, by their path inside a folder or a zip file."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises DataError."""
-        self.path = path
-        self._archive: zipfile.ZipFile | None = None
-        if path.is_dir():
-            files = (file for file in path.rglob("*") if file.is_file())
-            self.members = sorted(file.relative_to(path).as_posix() for file in files)
-        else:
-            try:
-                self._archive = zipfile.ZipFile(path)
-            except FileNotFoundError as error:
-                raise DataError(f"data {path}: does not exist") from error
-            except (OSError, zipfile.BadZipFile) as error:
-                raise DataError(
-                    f"data {path}: is neither a folder nor a zip file ({error})"
-                ) from error
-            self.members = sorted(n for n in self._archive.namelist() if not n.endswith("/"))
-        self._known = frozenset(self.members)
-        self.by_base = {_base(member): member for member in self.members}
-
-    def read(self, member: str) -> bytes:
-        """What lies there; b"" where nothing can be read."""
-        try:
-            if self._archive is not None:
-                return self._archive.read(member)
-            return (self.path / member).read_bytes()
-        except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
-            return b""
-
-    def __contains__(self, member: object) -> bool:
-        return member in self._known
-
-    def images(self) -> list[str]:
-        """The members that are pictures by their suffix."""
-        return [m for m in self.members if PurePosixPath(m).suffix.lower() in PICTURES]
-
-    def find(self, name: str) -> str:
-        """The member that a table calls `name`: by its path, else by its last part."""
-        return name if name in self else self.by_base.get(_base(name), name)
-
-    def table(self, member: str, **options: object) -> pd.DataFrame:
-        """A CSV or similar file as text cells. Raises DataError."""
-        return _table(io.BytesIO(self.read(member)), f"{self.path}: {member}", **options)
-
-
-def _base(name: str) -> str:
-    return PurePosixPath(name).name
-
-
-def _table(source: io.BytesIO | Path, name: str, **options: object) -> pd.DataFrame:
-    try:
-        return pd.read_csv(source, dtype=str, keep_default_na=False, **options)
-    except (OSError, ValueError) as error:
-        raise DataError(f"data {name}: cannot be read as a table ({error})") from error
+def _name(member: str) -> str:
+    return PurePosixPath(member).name
 
 
 def beside(path: Path) -> Path:
@@ -127,9 +73,11 @@ def _gender(word: str, where: str) -> int:
 
 
 def _years(text: str) -> int | None:
-    """`27`, `20-29`, `(25, 32)` or `more than 70` in years, the middle of a range."""
-    numbers = [int(number) for number in re.findall(r"\d+", text)]
-    return sum(numbers) // len(numbers) if numbers else None
+    """`27`, `27.0`, `20-29`, `(25, 32)` or `more than 70` in years, the middle of a range."""
+    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)]
+    if not numbers or text.strip().startswith("-"):  # some write -1 for what they do not know
+        return None
+    return int(sum(numbers) / len(numbers))
 
 
 def read_csv(pictures: Pictures) -> list[Entry]:
@@ -137,12 +85,12 @@ def read_csv(pictures: Pictures) -> list[Entry]:
     path = beside(pictures.path)
     if not path.is_file():
         raise DataError(f"data {pictures.path}: {path.name} is missing beside it")
-    table = _table(path, str(path))
+    table = read_table(path, str(path))
     _columns(table, {"file", "gender"}, str(path))
     entries = []
     for number, row in enumerate(table.to_dict("records"), start=2):
         where = f"data {path}: line {number}"
-        split = SPLIT_WORDS.get(row["split"].lower()) if "split" in row else None
+        split = SPLIT_WORDS.get(row["split"].strip().lower()) if "split" in row else None
         if "split" in row and split is None:
             raise DataError(f"{where}: split {row['split']!r} must be one of {', '.join(SPLITS)}")
         label = _gender(row["gender"], where)
@@ -161,7 +109,7 @@ def read_utkface(pictures: Pictures) -> list[Entry]:
         return read_csv(pictures)
     entries = []
     for member in pictures.images():
-        name = _base(member)
+        name = _name(member)
         match = UTKFACE_NAME.match(name)
         if match is None:  # a few of its files lack a part of their name
             continue
@@ -174,17 +122,26 @@ def read_utkface(pictures: Pictures) -> list[Entry]:
 
 def read_folders(pictures: Pictures) -> list[Entry]:
     """One folder for each class, `female` and `male`, perhaps under `train`, `val`, `test`."""
-    entries = []
-    for member in pictures.images():
+    entries, others = [], Counter[str]()
+    images = frozenset(pictures.images())
+    for member in pictures.members:
         folders = [part.lower() for part in PurePosixPath(member).parts[:-1]]
         labels = [GENDER_WORDS[part] for part in folders if part in GENDER_WORDS]
         splits = [SPLIT_WORDS[part] for part in folders if part in SPLIT_WORDS]
-        if labels:
+        if not labels:
+            continue
+        if member in images:
             entries.append(Entry(member, member, labels[-1], splits[-1] if splits else None))
+        else:
+            others[PurePosixPath(member).suffix or "no suffix"] += 1
     if {entry.label for entry in entries} != set(range(len(LABELS))):
         raise DataError(
-            f"data {pictures.path}: needs the folders {' and '.join(LABELS)} with pictures"
+            f"data {pictures.path}: needs the folders {' and '.join(LABELS)} with pictures "
+            f"({', '.join(sorted(PICTURES))})"
         )
+    if others:
+        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(others.items()))
+        print(f"{pictures.path.name}: files not looked at: {kinds}", file=sys.stderr)
     return entries
 
 
@@ -197,29 +154,43 @@ def read_celeba(pictures: Pictures) -> list[Entry]:
     if attributes is None or "Male" not in attributes:
         raise DataError(f"data {pictures.path}: has no list_attr_celeba with the column Male")
     partition = _celeba_table(pictures, "list_eval_partition")
-    splits = {} if partition is None else partition.iloc[:, 0].to_dict()
+    splits = {} if partition is None or partition.empty else partition.iloc[:, 0].to_dict()
+    where = f"data {pictures.path}: list_attr_celeba"
     return [
         Entry(
             name,
             pictures.find(name),
-            LABELS.index("male" if male == "1" else "female"),
-            SPLITS[int(splits[name])] if name in splits else None,
+            _chosen(CELEBA_MALE, male, f"{where}: {name}: Male"),
+            _chosen(CELEBA_SPLITS, splits[name], f"{where}: {name}: partition")
+            if name in splits
+            else None,
         )
         for name, male in attributes["Male"].items()
     ]
 
 
+def _chosen(known: dict[str, T], word: str, where: str) -> T:
+    try:
+        return known[word.strip()]
+    except KeyError:
+        raise DataError(f"{where} {word!r} must be one of {', '.join(known)}") from None
+
+
 def _celeba_table(pictures: Pictures, stem: str) -> pd.DataFrame | None:
-    if f"{stem}.csv" in pictures.by_base:
-        return pictures.table(pictures.by_base[f"{stem}.csv"], index_col=0)
-    if f"{stem}.txt" not in pictures.by_base:
+    if member := pictures.named(f"{stem}.csv"):
+        return pictures.table(member, index_col=0)
+    if not (member := pictures.named(f"{stem}.txt")):
         return None
-    member = pictures.by_base[f"{stem}.txt"]
     if stem == "list_eval_partition":
         return pictures.table(member, sep=r"\s+", header=None, index_col=0)
     # the first line counts the pictures, the second names the columns but for the file's
-    names = pictures.read(member).decode().splitlines()[1].split()
     table = pictures.table(member, sep=r"\s+", skiprows=2, header=None, index_col=0)
+    names = pictures.read(member).decode(errors="replace").splitlines()[1].split()
+    if len(names) != len(table.columns):
+        raise DataError(
+            f"data {pictures.path}: {member}: names {len(names)} columns but has "
+            f"{len(table.columns)}"
+        )
     table.columns = pd.Index(names)
     return table
 
@@ -232,9 +203,9 @@ def read_fairface(pictures: Pictures) -> list[Entry]:
     entries = []
     for part in ("train", "val"):
         table_name = f"fairface_label_{part}.csv"
-        if table_name not in pictures.by_base:
+        table_member = pictures.named(table_name)
+        if table_member is None:
             raise DataError(f"data {pictures.path}: has no {table_name}")
-        table_member = pictures.by_base[table_name]
         folder = table_member.removesuffix(table_name)
         table = pictures.table(table_member)
         _columns(table, {"file", "gender"}, f"{pictures.path}: {table_name}")
@@ -250,27 +221,31 @@ def read_fairface(pictures: Pictures) -> list[Entry]:
 
 
 def read_adience(pictures: Pictures) -> list[Entry]:
-    """Adience: `fold_0_data.txt` to `fold_4_data.txt` (or `fold_frontal_...`), no person in two.
+    """Adience: `fold_0_data.txt` to `fold_4_data.txt`, no person in two of them.
 
     E. Eidinger, R. Enbar, T. Hassner: Age and Gender Estimation of Unfiltered Faces, 2014. Fold 3
-    serves as val, fold 4 as test. Faces of unknown gender are left out.
+    serves as val, fold 4 as test. Faces of unknown gender are left out. The tables
+    `fold_frontal_0_data.txt` and so on, which list a part of these faces, serve where they are
+    alone.
     """
+    folds = [(m, ADIENCE_FOLD.fullmatch(_name(m))) for m in pictures.members]
+    all_faces = any(match and not match.group(1) for _, match in folds)
     entries = []
-    for member in pictures.members:
-        match = re.fullmatch(r"fold_(?:frontal_)?(\d)_data\.txt", _base(member))
-        if match is None:
+    for member, match in folds:
+        if match is None or (all_faces and match.group(1)):
             continue
         table = pictures.table(member, sep="\t")
         _columns(table, {"user_id", "original_image", "face_id", "gender"}, member)
-        split = {"3": "val", "4": "test"}.get(match.group(1), "train")
+        split = {"3": "val", "4": "test"}.get(match.group(2), "train")
         for row in table.to_dict("records"):
-            if row["gender"] not in ("f", "m"):
+            label = GENDER_WORDS.get(row["gender"].strip().lower())
+            if label is None:
                 continue
             tail = f"{row['face_id']}.{row['original_image']}"
             names = (f"landmark_aligned_face.{tail}", f"coarse_tilt_aligned_face.{tail}")
-            found = next((pictures.by_base[n] for n in names if n in pictures.by_base), names[0])
-            label, age = GENDER_WORDS[row["gender"]], _years(row.get("age", ""))
-            entries.append(Entry(_base(found), found, label, split, age))
+            found = pictures.named(names[0]) or pictures.named(names[1]) or names[0]
+            age = _years(row.get("age", ""))
+            entries.append(Entry(_name(found), found, label, split, age))
     return entries
 
 
@@ -293,15 +268,15 @@ LAYOUTS = {
 
 def recognise(pictures: Pictures) -> str:
     """The layout of a data set, from the names of its files. Raises DataError."""
-    bases = pictures.by_base
+    bases = pictures.bases()
     images = pictures.images()
     if any(name.startswith("list_attr_celeba") for name in bases):
         return "celeba"
     if "fairface_label_train.csv" in bases:
         return "fairface"
-    if any(re.fullmatch(r"fold_(frontal_)?\d_data\.txt", name) for name in bases):
+    if any(ADIENCE_FOLD.fullmatch(name) for name in bases):
         return "adience"
-    if images and sum(UTKFACE_NAME.match(_base(m)) is not None for m in images) > len(images) / 2:
+    if images and sum(UTKFACE_NAME.match(_name(m)) is not None for m in images) > len(images) / 2:
         return "utkface"
     if beside(pictures.path).is_file():
         return "csv"
@@ -317,9 +292,9 @@ def recognise(pictures: Pictures) -> str:
 
 def with_splits(entries: Sequence[Entry]) -> list[str]:
     """The split of each entry: its own, or a tenth val and a tenth test by its name."""
-    return [entry.split or _by_name(_base(entry.name), test=True) for entry in entries]
+    return [entry.split or _by_name(_name(entry.name), test=True) for entry in entries]
 
 
 def _by_name(name: str, *, test: bool) -> str:
-    tenth = zlib.crc32(name.encode()) % 10
+    tenth = zlib.crc32(name.encode(errors="surrogateescape")) % 10
     return "val" if tenth == 1 else "test" if tenth == 0 and test else "train"

@@ -21,8 +21,9 @@ import drawing
 import facedata
 import picture
 from drawing import Mistake
+from files import DataError, Pictures
 from guess import Guess
-from layouts import LAYOUTS, DataError, Pictures, beside, recognise
+from layouts import LAYOUTS, beside, recognise
 from look import Look, Looker
 from picture import PictureError
 

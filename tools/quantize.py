@@ -27,7 +27,7 @@ import numpy.typing as npt
 import sources
 import tensorflow as tf
 from facedata import Sample
-from layouts import DataError
+from files import DataError
 from metrics import Asked
 
 from edge.classify import Classifier, Looks, Preprocessing

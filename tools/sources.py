@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from layouts import DataError
+from files import DataError
 
 KINDS = "a .keras, .h5 or .onnx file, or a SavedModel folder"
 
@@ -29,6 +29,11 @@ def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
         return _from_onnx(path, folder / "saved"), None
     if path.suffix in (".keras", ".h5", ".hdf5"):
         model = load_keras(path)
+        if None in model.input_shape[1:]:
+            raise DataError(
+                f"{path}: takes pictures of any size, {list(model.input_shape)}; make its input "
+                "layer one of a fixed size"
+            )
         return export(model, folder / "saved"), model
     raise DataError(f"{path}: must be {KINDS}")
 
@@ -45,8 +50,12 @@ def load_keras(path: Path) -> keras.Model:
         raise DataError(f"{path}: does not exist")
     try:
         return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: is not a Keras model ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # Keras raises what it happens upon in a file that is not its own
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        # what Keras says of a .keras file that is no zip
+        if reason[0].startswith("File not found"):
+            reason = ["damaged, or something else"]
+        raise DataError(f"{path}: is not a Keras model ({reason[0]})") from error
 
 
 def export(model: keras.Model, out: Path) -> Path:

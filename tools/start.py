@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from layouts import DataError
+from files import DataError
 from networks import HEADS
 
 from edge.runtime import open_interpreter

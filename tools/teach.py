@@ -25,7 +25,7 @@ import sources
 import teacher
 import tensorflow as tf
 from facedata import Sample
-from layouts import DataError
+from files import DataError
 from metrics import Floats
 from networks import HEADS
 from scipy.optimize import minimize_scalar

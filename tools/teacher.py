@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from layouts import DataError
+from files import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -7,7 +7,7 @@ Then make the file that the daemon runs: tools/quantize.py.
 
 import argparse
 import json
-import shutil
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -24,11 +24,13 @@ import pandas as pd
 import plots
 import teacher
 from batches import Batches
+from checkpoint import Checkpoint
 from facedata import Sample
-from layouts import DataError
+from files import DataError
 from objective import CosineRate, objective
 from review import review
 from settle import settle
+from sources import load_keras
 from start import start_from_keras, start_from_tflite
 from teacher import Teacher
 
@@ -55,9 +57,10 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
     if args.start.endswith(".tflite"):
         start_from_tflite(model, Path(args.start), pictures)
         return
+    other = load_keras(Path(args.start))
     try:
-        known = start_from_keras(model, keras.models.load_model(args.start, compile=False))
-    except (OSError, ValueError) as error:
+        known = start_from_keras(model, other)
+    except (AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"--start {args.start}: does not fit this network ({reason})") from error
     missing = set(args.estimate) - {args.only, *known}
@@ -71,10 +74,8 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
 def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
     facedata.make_folder(args.out.parent, f"--out {args.out}")
-    checkpoint, log = args.out.with_suffix(".checkpoint"), args.out.with_suffix(".csv")
-    if not args.resume:
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        log.unlink(missing_ok=True)
+    shown = {name: _shown(value) for name, value in sorted(vars(args).items())}
+    checkpoint = Checkpoint(args.out, shown, resume=args.resume)
     settings = {
         "batch": args.batch,
         "seed": args.seed,
@@ -90,13 +91,10 @@ def train(args: argparse.Namespace) -> None:
     args.size, channels = model.input_shape[-2:]
     preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
     train_set = Batches(
-        read_data(args, "train"), preprocessing, training=True, epoch=len(read_log(log)), **settings
+        read_data(args, "train"), preprocessing, training=True, epoch=checkpoint.epochs, **settings
     )
     val_set = Batches(read_data(args, "val"), preprocessing, training=False, **settings)
-    if "age" in args.estimate and all(sample.age is None for sample in train_set.samples):
-        raise DataError(f"--data {args.data[0]}: has no ages to learn")
-    if not len(train_set):
-        raise DataError(f"{len(train_set.samples)} faces do not fill a batch of {args.batch}")
+    check(args, train_set)
 
     if args.start not in ("imagenet", "none"):
         load_weights(model, args, train_set[0][0])
@@ -109,12 +107,13 @@ def train(args: argparse.Namespace) -> None:
         weight_decay=args.weight_decay,
         steps=len(train_set) * args.epochs,
     )
+    checkpoint.begin()
     if args.only:
         for layer in model.layers:
             layer.trainable = layer.name == args.only
     elif args.start != "none" and args.arch in networks.FROZEN:
         networks.freeze(model, args.arch)
-        if not len(read_log(log)):
+        if not checkpoint.epochs:
             warm_up(model, args.warm_up, train_set, compiled)
     model, ends = compiled(model)
     model.fit(
@@ -124,30 +123,38 @@ def train(args: argparse.Namespace) -> None:
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             CosineRate(args.rate, len(train_set), args.epochs),
-            keras.callbacks.BackupAndRestore(str(checkpoint)),
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            # after the swap, so that the averaged weights are kept
-            keras.callbacks.EarlyStopping(
-                "val_loss",
-                mode="min",
-                patience=args.patience,
-                restore_best_weights=True,
-                verbose=1,
-            ),
-            keras.callbacks.CSVLogger(str(log), append=True),
+            *checkpoint.callbacks(args.patience),
         ],
     )
     if not args.only:
         train_set.mixup = 0.0  # the daemon's faces are not mixed
         settle(kept, train_set)
     kept.save(args.out)
-    answers = kept.predict(val_set, verbose=0)
-    by_head = dict(zip(args.estimate, answers if len(kept.outputs) > 1 else [answers], strict=True))
-    questions = metrics.asked(val_set.samples, looks_of(by_head))
-    review(questions, preprocessing, args.out)
-    right = {name: float(question.right.mean()) for name, question in questions.items()}
-    rows = read_log(log)
-    history = {
+    checkpoint.end()
+    history = figures(checkpoint.rows(), args.estimate, ends)
+    report(kept, args, train_set, val_set, history, shown | {"size": args.size})
+
+
+def check(args: argparse.Namespace, train_set: Batches) -> None:
+    """Raises DataError where these faces, or their teacher, cannot teach what is asked for."""
+    samples, taught = train_set.samples, train_set.taught
+    if "age" in args.estimate and all(sample.age is None for sample in samples):
+        raise DataError(f"--data {args.data[0]}: has no ages to learn")
+    if not len(train_set):
+        raise DataError(f"{len(samples)} faces do not fill a batch of {args.batch}")
+    if args.teacher:
+        known = sum(sample.name in taught.male for sample in samples)
+        if not known:
+            raise DataError(
+                f"--teacher {args.teacher}: knows none of the training faces; it has "
+                f"{next(iter(taught.male), 'no face')}, the data {samples[0].name}"
+            )
+        print(f"{args.teacher.name}: teaches {known} of {len(samples)} faces", file=sys.stderr)
+
+
+def figures(rows: pd.DataFrame, heads: list[str], ends: list[str]) -> dict[str, Any]:
+    """Loss and accuracy of each answer, by epoch."""
+    return {
         head: {
             part + figure: rows[
                 f"{part}{head}_{figure}" if len(ends) > 1 else part + figure
@@ -155,20 +162,37 @@ def train(args: argparse.Namespace) -> None:
             for part in ("", "val_")
             for figure in ("loss", "accuracy")
         }
-        for head in args.estimate
+        for head in heads
     }
+
+
+def report(
+    model: keras.Model,
+    args: argparse.Namespace,
+    train_set: Batches,
+    val_set: Batches,
+    history: dict[str, Any],
+    settings: dict[str, Any],
+) -> None:
+    """What the training gave, on screen and in files beside the weights."""
+    answers = model.predict(val_set, verbose=0)
+    several = answers if len(model.outputs) > 1 else [answers]
+    by_head = dict(zip(args.estimate, several, strict=True))
+    questions = metrics.asked(val_set.samples, looks_of(by_head))
+    review(questions, val_set.preprocessing, args.out)
+    right = {name: float(question.right.mean()) for name, question in questions.items()}
     plots.training(history, args.out.with_suffix(".png"))
-    report = {
-        "settings": {name: _shown(value) for name, value in sorted(vars(args).items())},
+    told = {
+        "settings": settings,
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "heads": args.estimate,
         "faces": {"train": len(train_set.samples), "val": len(val_set.samples)},
-        "preprocessing": asdict(preprocessing),
+        "preprocessing": asdict(val_set.preprocessing),
         "val_accuracy": {head: round(share, 4) for head, share in right.items()},
         "history": history,
     }
-    args.out.with_suffix(".training.json").write_text(json.dumps(report, indent=1) + "\n")
+    args.out.with_suffix(".training.json").write_text(json.dumps(told, indent=1) + "\n")
     said = ", ".join(f"{head} {share:.2%}" for head, share in right.items())
     print(
         f"saved {args.out}: {said} right on validation faces; "
@@ -198,11 +222,6 @@ def warm_up(
     whole.fit(train_set, epochs=epochs, verbose=1 if sys.stdout.isatty() else 2)
     for layer in trained:
         layer.trainable = True
-
-
-def read_log(path: Path) -> pd.DataFrame:
-    """The figures of the epochs that have ended; no rows where none has."""
-    return pd.read_csv(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
 def _shown(value: Any) -> Any:
@@ -285,8 +304,13 @@ def main() -> int:
         if getattr(args, name) < 0:
             parser.error(f"--{name.replace('_', '-')} must be 0 or more")
     for name in ("alpha", "rate"):
-        if getattr(args, name) <= 0:
+        if not 0 < getattr(args, name) < math.inf:
             parser.error(f"--{name} must be more than 0")
+    for name in ("smoothing", "infant_weight"):
+        if not 0 <= getattr(args, name) <= 1:
+            parser.error(f"--{name.replace('_', '-')} must be 0 to 1")
+    if args.out.suffix != ".keras" or args.out.is_dir():
+        parser.error(f"--out {args.out}: must be a file that ends in .keras")
     if args.start not in ("imagenet", "none") and not Path(args.start).is_file():
         parser.error(f"--start {args.start}: must be imagenet, none, or a .tflite or .keras file")
     if args.start.endswith(".tflite") and args.arch != "mobilenetv2":

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from layouts import DataError
+from files import DataError
 
 from edge.records import AGE_GROUPS
 from networks.googlenet import googlenet
