@@ -20,6 +20,9 @@ from edge.errors import ModelError
 from edge.records import AGE_GROUPS, LABELS, Box, Image
 from edge.runtime import Floats, Tensor, open_interpreter, read_model
 
+MODEL_NAME = r"^[A-Za-z0-9._-]{1,64}$"
+"""What a model may be called: it is part of every window."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -84,7 +87,7 @@ def _upright(image: Image, cx: float, cy: float, side: float, size: int, roll: f
 class ModelCard(pydantic.BaseModel, frozen=True):
     """The JSON beside a model; keys beyond these are for people and tools."""
 
-    name: str = pydantic.Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    name: str = pydantic.Field(pattern=MODEL_NAME)
     sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
     labels: tuple[str, ...] = ()
     """The genders; none where the model estimates age alone."""

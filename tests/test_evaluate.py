@@ -1,6 +1,7 @@
 """What is measured of a model, and how it is told."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -87,6 +88,30 @@ def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
     run = tool("evaluate", MODEL, "--data", data)
     assert run.returncode == 2
     assert "10 of 70 pictures cannot be read" in run.stderr
+    with (tmp_path / "own.csv").open("w") as table:
+        table.write("file,gender\n" + "".join(f"gone/{n}.jpg,male\n" for n in range(15)))
+    run = tool("evaluate", MODEL, "--data", data, "--layout", "csv")
+    assert run.returncode == 2
+    *named, more, last = run.stderr.splitlines()[-12:]
+    assert len(named) == 10
+    assert more == "left out, and 5 more"
+    assert f"data {data}: 15 of 15 pictures cannot be read; 15 are not there" in last
+
+
+def test_a_model_is_not_asked_about_the_faces_it_learnt(
+    few_faces: Path, small_model: Path, tmp_path: Path
+) -> None:
+    """The folder names no splits; the model was trained on one of this name."""
+    shutil.copytree(few_faces, tmp_path / "faces")
+    made = tool(
+        "quantize", small_model, "--calibrate", few_faces, "--out", tmp_path / "x.tflite",
+        "--type", "float32",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    for model, split in ((tmp_path / "x.tflite", "test"), (MODEL, "all")):
+        run = tool("evaluate", model, "--data", tmp_path / "faces", "--json")
+        assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)["split"] == split
 
 
 def test_no_face_at_all(tmp_path: Path) -> None:
@@ -106,6 +131,7 @@ def test_no_face_at_all(tmp_path: Path) -> None:
         (["--data", "models"], "is in no known layout"),
         (["--data", "models", "--layout", "folders"], "needs the folders female and male"),
         (["--data", "FACES", "--min-age", "130"], "nobody in split 'test' is 130 or over"),
+        (["--data", "FACES", "--min-accuracy", "95"], "--min-accuracy must be 0 to 1"),
         (["--data", "FACES", "--face-px", "0"], "--face-px must be 1 or more"),
     ],
 )

@@ -344,7 +344,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
         (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
         (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
-        (["GROUP", "--csv", "none/x.csv"], 1, "none/x.csv: cannot be written (No such file"),
+        (["GROUP", "--csv", "README.md/x"], 2, "--csv README.md/x: cannot be made (File exists)"),
     ],
 )
 def test_mistakes_of_use(

@@ -1,15 +1,19 @@
 """From models in all formats to the file that the daemon runs."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import facedata
 import numpy as np
 import pytest
 from conftest import tool
 
 from edge.classify import Classifier, Preprocessing
 from edge.runtime import open_interpreter
+
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
 def ends_of(model: Path) -> list[type]:
@@ -128,6 +132,7 @@ def test_onnx_with_softmax_and_labels_the_other_way_round(few_faces: Path, tmp_p
         ("model.keras", b"nothing", "is not a Keras model"),
         ("model.h5", b"nothing", "is not a Keras model"),
         ("model.onnx", b"nothing", "onnx2tf cannot convert it"),
+        ("zipped.keras", EMPTY_ZIP, "is not a Keras model"),
         ("model.pt", b"nothing", "must be a .keras, .h5 or .onnx file, or a SavedModel folder"),
     ],
 )
@@ -157,14 +162,74 @@ def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
     for model, expected in (
         (oblong, "takes [1, 32, 64, 3]; one square picture is needed"),
         (many, "gives [1, 5]; one sigmoid value or 2 softmax values for gender are needed"),
+        (
+            keras.Sequential(
+                [
+                    layers.Input((None, None, 3)),
+                    layers.Conv2D(1, 3),
+                    layers.GlobalAveragePooling2D(),
+                ]
+            ),
+            "takes pictures of any size, [None, None, None, 3]",
+        ),
         (logits, "which is no probability: it must end in sigmoid or softmax"),
     ):
-        model.layers[-1].kernel.assign(model.layers[-1].kernel * 10)
+        for layer in model.layers[-1:]:
+            layer.set_weights([weight * 10 for weight in layer.get_weights()])
         model.save(tmp_path / "x.keras")
         args = ("--calibrate", few_faces, "--out", tmp_path / "x.tflite")
         run = tool("quantize", tmp_path / "x.keras", *args)
         assert run.returncode == 2
         assert expected in run.stderr.splitlines()[-1]
+
+
+def test_a_model_with_its_labels_swapped_is_refused(few_faces: Path, tmp_path: Path) -> None:
+    """A network that knows the faces by heart, whose answers are taken for their contrary."""
+    import keras
+
+    size = Preprocessing(size=32)
+    samples = facedata.load(few_faces).samples
+    faces = size.normalise(np.stack(facedata.crops_of(samples, size))).reshape(len(samples), -1)
+    sides = np.array([2 * sample.label - 1 for sample in samples], np.float32)
+    model = keras.Sequential(
+        [keras.layers.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    )
+    kernel = np.linalg.pinv(faces) @ sides
+    model.layers[-1].set_weights([5 * kernel[:, None], np.zeros(1)])
+    model.save(tmp_path / "good.keras")
+    out = tmp_path / "x.tflite"
+    args = ("--calibrate", few_faces, "--out", out, "--type", "float32")
+    assert tool("quantize", tmp_path / "good.keras", *args).returncode == 0
+    good = out.read_bytes()
+    run = tool("quantize", tmp_path / "good.keras", *args, "--labels", "male,female")
+    assert run.returncode == 1
+    assert "is worse than chance: its --labels may be the other way round" in run.stderr
+    assert out.read_bytes() == good
+    assert {file.name for file in tmp_path.iterdir()} == {"good.keras", "x.tflite", "x.json"}
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--out", "models"], "--out models: must be a file that ends in .tflite"),
+        (["--out", "README.md/x.tflite"], "--out README.md/x.tflite: cannot be made (File exists)"),
+        (["--name", "my model"], "--name 'my model': letters, digits"),
+        (["--test-faces", "0"], "--test-faces must be 2 or more"),
+    ],
+)
+def test_mistakes_of_use(args: list[str], expected: str, few_faces: Path) -> None:
+    run = tool("quantize", "x.keras", "--calibrate", few_faces, *args)
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+
+
+def test_a_report_that_is_not_one(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"preprocessing": {"sized": 3}, "settings": {}}'):
+        (tmp_path / "x.training.json").write_text(text)
+        args = ("--calibrate", few_faces, "--out", tmp_path / "x.tflite")
+        run = tool("quantize", shutil.copy(small_model, tmp_path / "x.keras"), *args)
+        assert run.returncode == 2
+        assert "x.training.json: is not what tools/train.py writes" in run.stderr.splitlines()[-1]
 
 
 def test_biases_make_up_for_rounding(tmp_path: Path) -> None:

@@ -59,6 +59,18 @@ def test_two_networks_teach_another(small_model: Path, few_faces: Path, tmp_path
     assert run.returncode == 0, run.stderr
 
 
+def test_faces_of_two_data_sets_with_one_name(few_faces: Path, tmp_path: Path) -> None:
+    files = [file.name for file in few_faces.iterdir()]
+    np.savez(tmp_path / "f.npz", files=files, features=np.ones((len(files), 2)))
+    args = ("--data", few_faces, "--data", few_faces, "--out", tmp_path / "teacher.npz")
+    run = tool("teach", tmp_path / "f.npz", *args)
+    assert run.returncode == 2
+    assert "faces need names of their own" in run.stderr.splitlines()[-1]
+    np.savez(tmp_path / "f.npz", files=[files[0]] * 2, features=np.ones((2, 2)))
+    with pytest.raises(DataError, match=f"files has two called {files[0]}"):
+        teacher.read_features(tmp_path / "f.npz")
+
+
 def test_several_teachers_know_more_than_one(few_faces: Path, tmp_path: Path) -> None:
     """Each of three sees the truth through noise of its own."""
     files = [file.name for file in sorted(few_faces.rglob("*.jpg"))]

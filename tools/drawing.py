@@ -235,6 +235,13 @@ def _save_sheet(faces: Sequence[tuple[Image, str]], title: str, path: Path) -> N
     _save(figure, path)
 
 
+def need_format(path: Path) -> None:
+    """Raises EdgeError where a drawing cannot be written to a file of this suffix."""
+    kinds = Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in kinds:
+        raise EdgeError(f"{path}: cannot be written (not one of {', '.join(sorted(kinds))})")
+
+
 def _save(figure: Figure, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,15 @@ def ask(
     return questions, len(faces) / (len(faces) + len(unseen))
 
 
+def trained_on(model: Path) -> list[str]:
+    """The names of the data sets that tools/train.py was given for it, as its JSON tells."""
+    card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+    try:
+        return [str(name) for name in card["trained"]["settings"]["data"]]
+    except (KeyError, TypeError):  # made by somebody else
+        return []
+
+
 def show(result: dict[str, Any]) -> None:
     """One screen."""
     print(f"data      {result['data']}, split {result['split']}")
@@ -74,7 +83,7 @@ def main() -> int:
     parser.add_argument(
         "--split",
         choices=(*SPLITS, "all"),
-        help="default: test where the data set has splits, else all",
+        help="default: test where the data set has splits or the model was trained on it, else all",
     )
     parser.add_argument("--min-age", type=int, default=0, help="leave out younger faces")
     parser.add_argument(
@@ -89,12 +98,15 @@ def main() -> int:
     for name in ("face_px", "threads"):
         if (value := getattr(args, name)) is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} must be 1 or more")
+    if not 0 <= args.min_accuracy <= 1:
+        parser.error("--min-accuracy must be 0 to 1")
     try:
         if args.plots:
             facedata.make_folder(args.plots, f"--plots {args.plots}")
         classifier = Classifier(args.model, runtime=args.runtime, threads=args.threads)
         data = facedata.load(args.data, args.layout, args.detect)
-        split = args.split or ("test" if data.has_splits else "all")
+        held_back = data.has_splits or args.data.name in trained_on(args.model)
+        split = args.split or ("test" if held_back else "all")
         samples = [s for s in data.part(split) if s.age is None or s.age >= args.min_age]
         if not samples:
             raise DataError(

@@ -87,8 +87,13 @@ def items(source: str, timeout_s: float) -> list[Item]:
 def _truths(pictures: Pictures) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
-        entries = LAYOUTS[recognise(pictures)].read(pictures)
+        layout = LAYOUTS[recognise(pictures)]
     except DataError:
+        return {}
+    try:
+        entries = layout.read(pictures)
+    except DataError as error:
+        print(f"labels not used: {error}", file=sys.stderr)
         return {}
     return {entry.member: LABELS[entry.label] for entry in entries}
 
@@ -149,7 +154,7 @@ def write_csv(seen: Iterable[Seen], path: Path, *, ages: bool) -> None:
     names = ["file", "x", "y", "w", "h", "label", "confidence", "truth"]
     names += ["age", "age_confidence"] if ages else []
     try:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.DictWriter(file, names)
             table.writeheader()
             for one in seen:
@@ -222,6 +227,11 @@ def main() -> int:
             drawing.show_labelled(image, looks, name)
 
     try:
+        for option in ("csv", "mistakes", "save"):
+            if out := getattr(args, option):
+                facedata.make_folder(out.parent, f"--{option} {out}")
+                if option != "csv":
+                    drawing.need_format(out)
         if args.show:
             drawing.need_screen()
         wanted = [item for source in args.sources for item in items(source, args.timeout)]

@@ -4,14 +4,13 @@ python tools/quantize.py build/gender.keras --calibrate faces.zip
 """
 
 import argparse
-import hashlib
-import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,14 @@ import numpy as np
 import numpy.typing as npt
 import sources
 import tensorflow as tf
+from card import describe, training_of
 from facedata import Sample
 from files import DataError
-from metrics import Asked
+from metrics import Asked, wilson
 
-from edge.classify import Classifier, Looks, Preprocessing
+from edge.classify import MODEL_NAME, Classifier, Looks, Preprocessing
 from edge.errors import ModelError
-from edge.records import AGE_GROUPS, LABELS, Image
+from edge.records import LABELS, Image
 from edge.runtime import open_interpreter
 
 Floats = npt.NDArray[np.float32]
@@ -79,35 +79,6 @@ def by_class(samples: list[Sample], number: int, seed: int) -> list[Sample]:
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What the JSON beside a model says of it."""
-
-    name: str
-    labels: tuple[str, ...]
-    output: str
-    ages: tuple[str, ...]
-    input: Preprocessing
-    notes: dict[str, Any]
-
-    def write(self, data: bytes, path: Path) -> Path:
-        """The model and its JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        card = {
-            "schema": 1,
-            "name": self.name,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "labels": self.labels,
-            "output": self.output,
-            "ages": self.ages,
-            "input": asdict(self.input),
-            **self.notes,
-        }
-        path.write_bytes(data)
-        path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        return path
-
-
 def float_tensors(path: Path) -> list[str]:
     """Names of the model's tensors that are neither int8 (uint8 at the ends) nor int32 biases."""
     interpreter, _ = open_interpreter(path)
@@ -116,43 +87,6 @@ def float_tensors(path: Path) -> list[str]:
         for detail in interpreter.get_tensor_details()
         if detail["dtype"] not in (np.int8, np.uint8, np.int32)
     ]
-
-
-def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> Card:
-    """The card of a float TFLite file, from its shapes, the training report and the options."""
-    interpreter, _ = open_interpreter(path)
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    entry = [int(n) for n in inputs[0]["shape"]]
-    ends = sorted([int(n) for n in output["shape"]] for output in outputs)
-    if len(inputs) != 1 or len(entry) != 4 or entry[1] != entry[2] or entry[3] not in (1, 3):
-        raise DataError(f"{args.model}: takes {entry}; one square picture is needed, [1, n, n, 3]")
-    genders = [end for end in ends if end in ([1, 1], [1, len(LABELS)])]
-    ages = [end for end in ends if end == [1, len(AGE_GROUPS)]]
-    if len(genders) > 1 or len(ages) > 1 or not ends or len(genders) + len(ages) != len(ends):
-        raise DataError(
-            f"{args.model}: gives {' and '.join(map(str, ends))}; one sigmoid value or "
-            f"{len(LABELS)} softmax values for gender are needed, {len(AGE_GROUPS)} softmax values "
-            "for age, or both"
-        )
-    trained = training.get("preprocessing", {})
-    prepared = replace(
-        Preprocessing(**trained), size=entry[1], colour="rgb" if entry[3] == 3 else "grey"
-    )
-    if not args.prototxt:
-        mean = args.mean[0] if args.mean else prepared.mean
-        prepared = replace(prepared, mean=mean, std=args.std or prepared.std)
-    notes = {"trained": {key: training.get(key) for key in ("settings", "keras", "backend")}}
-    settings = training.get("settings", {})
-    heads = ["gender"] * len(genders) + ["age"] * len(ages)
-    arch = settings.get("arch", "caffe" if args.prototxt else "mobilenetv2")
-    return Card(
-        args.name or "-".join([*heads, arch]),
-        tuple(args.labels.split(",")) if genders else (),
-        "sigmoid" if genders == [[1, 1]] else "softmax",
-        AGE_GROUPS if ages else (),
-        prepared,
-        notes if training else {},
-    )
 
 
 def compare(
@@ -191,13 +125,31 @@ def look(model: Path, crops: list[Image], what: str) -> Looks:
     return said
 
 
+def refusal(args: argparse.Namespace, figures: dict[str, dict[str, Any]]) -> str | None:
+    """Why the new file shall not take the place of an old one; None where it may."""
+    if gender := figures.get("gender"):
+        right = round(gender["float_accuracy"] * gender["faces"])
+        if wilson(right, gender["faces"])[1] < 0.5:
+            return (
+                f"{args.model} is worse than chance: its --labels may be the other way round, or "
+                "--mean and --std not those it was trained with"
+            )
+    drop = 100 * max(head["float_accuracy"] - head["accuracy"] for head in figures.values())
+    if drop > args.max_drop:
+        return f"loses {drop:.2f} points, more than --max-drop {args.max_drop}"
+    return None
+
+
 def quantise(args: argparse.Namespace) -> int:
-    report = args.model.with_suffix(".training.json")
-    training = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    facedata.make_folder(args.out.parent, f"--out {args.out}")
+    training = training_of(args.model)
     data = facedata.load(args.calibrate, args.layout, args.detect)
 
     def faces(split: str, number: int) -> list[Sample]:
-        return facedata.find_faces(by_class(data.part(split), number, args.seed), split)[0]
+        found = facedata.find_faces(by_class(data.part(split), number, args.seed), split)[0]
+        if not found:
+            raise DataError(f"data {args.calibrate}: no face was found in split {split!r}")
+        return found
 
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
@@ -244,13 +196,8 @@ def quantise(args: argparse.Namespace) -> int:
         for line in done.stdout.splitlines():
             print(f"{'runs':<10} {line.replace(str(trial), trial.name)}")
 
-    drop = 100 * max(head["float_accuracy"] - head["accuracy"] for head in figures.values())
-    if drop > args.max_drop:
-        print(
-            f"quantize: loses {drop:.2f} points, more than --max-drop {args.max_drop}; "
-            f"{args.out} was left as it was",
-            file=sys.stderr,
-        )
+    if reason := refusal(args, figures):
+        print(f"quantize: {reason}; {args.out} was left as it was", file=sys.stderr)
         return 1
     replace(card, notes={**card.notes, "metrics": {"quantisation": figures}}).write(made, args.out)
     print(f"written    {args.out} and {args.out.with_suffix('.json').name}")
@@ -322,8 +269,13 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    if args.out.suffix != ".tflite":
-        parser.error(f"--out {args.out}: must end in .tflite")
+    if args.out.suffix != ".tflite" or args.out.is_dir():
+        parser.error(f"--out {args.out}: must be a file that ends in .tflite")
+    if args.name is not None and not re.fullmatch(MODEL_NAME, args.name):
+        parser.error(f"--name {args.name!r}: letters, digits, dots, dashes and _ alone, 64 at most")
+    for name in ("calibration_faces", "test_faces"):
+        if getattr(args, name) < len(LABELS):
+            parser.error(f"--{name.replace('_', '-')} must be {len(LABELS)} or more")
     if (args.model.suffix == ".caffemodel") != (args.prototxt is not None):
         parser.error(f"{args.model}: a .caffemodel and its --prototxt belong together")
     if len(args.mean) not in ((0, 1, 3) if args.prototxt else (0, 1)):

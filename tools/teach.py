@@ -174,6 +174,11 @@ def teach(args: argparse.Namespace) -> None:
     for path in args.data:
         part = facedata.load(path, args.layout, args.detect).part("train")
         samples += facedata.find_faces(part, path.name)[0]
+    names = [sample.name for sample in samples]
+    try:
+        teacher.need_names(names, "--data")
+    except ValueError as error:
+        raise DataError(f"{error}; faces need names of their own") from error
     labels = np.array([sample.label for sample in samples], np.float64)
     if min(np.sum(labels == label) for label in (0, 1)) < FOLDS:
         raise DataError(f"--data {args.data[0]}: has too few faces of one gender to learn from")
@@ -181,7 +186,6 @@ def teach(args: argparse.Namespace) -> None:
     said = log_odds(np.concatenate(parts, axis=1), labels, args.seed)
     features = condensed(parts)
     male = joined(said, labels, args.wrong)
-    names = [sample.name for sample in samples]
     try:
         np.savez_compressed(args.out, files=names, male=male, features=features.astype(np.float16))
     except OSError as error:

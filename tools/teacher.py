@@ -5,6 +5,8 @@ A. Romero et al.: FitNets: Hints for Thin Deep Nets, ICLR 2015.
 """
 
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +56,20 @@ def read_features(path: Path) -> dict[str, Floats]:
     return dict(zip(names, arrays["features"], strict=True))
 
 
+def need_names(names: Sequence[str], what: str) -> None:
+    """Faces are known by their names alone. Raises ValueError where two have the same."""
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise ValueError(f"{what} has two called {twice[0]}")
+
+
 def _arrays(path: Path, needed: str) -> tuple[list[str], dict[str, Floats]]:
     try:
         with np.load(path) as file:
             arrays = {name: file[name].astype(kind) for name, kind in KINDS.items() if name in file}
         names = [str(name) for name in arrays.pop("files")]
         _ = arrays[needed]
+        need_names(names, "files")
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: must be a .npz file with the arrays files and {needed} ({error})"
