@@ -24,7 +24,7 @@ from drawing import Mistake
 from files import DataError, Pictures
 from guess import Guess
 from layouts import LAYOUTS, beside, recognise
-from look import Look, Looker
+from look import Look, Looker, open_model
 from picture import PictureError
 
 from edge.cameras import silence_opencv
@@ -99,7 +99,9 @@ def _truths(pictures: Pictures) -> dict[str, str]:
 
 
 def look_at(
-    wanted: Sequence[Item], looker: Looker, on_picture: Callable[[str, Image, list[Look]], None]
+    wanted: Sequence[Item],
+    look: Callable[[Image], list[Look]],
+    on_picture: Callable[[str, Image, list[Look]], None],
 ) -> list[Seen]:
     """What is seen in those that can be read; the others are named on stderr."""
     shown = wanted if len(wanted) == 1 else facedata.bar(iter(wanted), len(wanted), "pictures")
@@ -110,7 +112,7 @@ def look_at(
         except PictureError as error:
             skipped.append(f"{item.name} {error}")
             continue
-        looks = looker(image)
+        looks = look(image)
         on_picture(item.name, image, looks)
         seen.append(Seen(item.name, looks, item.truth))
     for line in skipped:
@@ -121,7 +123,8 @@ def look_at(
 def show(seen: Iterable[Seen]) -> None:
     """A block per picture."""
     for one in seen:
-        print(f"{one.file}: {len(one.looks) or 'no'} face{'' if len(one.looks) == 1 else 's'}")
+        name = one.file.encode(errors="backslashreplace").decode()  # it may not be UTF-8
+        print(f"{name}: {len(one.looks) or 'no'} face{'' if len(one.looks) == 1 else 's'}")
         for look in one.looks:
             x, y, w, h = _box(look)
             gender, age = look.guesses.gender, look.guesses.age
@@ -242,11 +245,12 @@ def main() -> int:
             parser.error(f"--mistakes needs a folder with {' and '.join(LABELS)} in it")
         config = load_config(args.config)
         cv2.setNumThreads(config.detector.threads)
-        looker = Looker(config, args.model)
-        card = looker.classify.card
+        classify = open_model(config, args.model or config.classifier.model)
+        card = classify.card
         if args.mistakes and not card.labels:
             parser.error(f"--mistakes: {card.name} estimates age alone, the folders tell gender")
-        seen = look_at(wanted, looker, on_picture)
+        look = partial(Looker(config), classify=classify)
+        seen = look_at(wanted, look, on_picture)
         if args.csv:
             write_csv(seen, args.csv, ages=bool(card.ages))
         if args.json:

@@ -12,21 +12,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import gradio as gr
 import numpy as np
-from guess import Guesses, guess
+from look import Look, Looker, open_model
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from edge import build
-from edge.cameras import frame_of
 from edge.classify import Classifier
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError, ModelError
-from edge.records import UNKNOWN, Box, View
+from edge.records import UNKNOWN
 from edge.scene import PEOPLE, Scene
 
 MODELS = Path("models")
@@ -60,14 +57,6 @@ class PictureError(EdgeError):
     """A file that cannot be looked at; its text is shown on the page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One face of a picture, and what a model makes of it."""
-
-    box: Box
-    guesses: Guesses
-
-
 class Eye:
     """The daemon's detector with one or more models."""
 
@@ -76,34 +65,21 @@ class Eye:
 
         Raises ModelError where no model is left, EdgeError where the detector cannot be made.
         """
-        # one picture has nothing to do with the one before
-        detector = config.detector.model_copy(update={"idle": False})
-        self._detect = build.detector(config.model_copy(update={"detector": detector}))
-        self._view = View(gray_width=config.detector.width)
-        settings = config.classifier
-        self._min_confidence = settings.min_confidence
+        self._looker = Looker(config)
         self.models: dict[str, Classifier] = {}
         """By the path of the file."""
         for model in models:
             try:
-                self.models[str(model)] = Classifier(
-                    model, runtime=settings.runtime, threads=settings.threads
-                )
+                self.models[str(model)] = open_model(config, model)
             except ModelError as error:
                 print(f"web: left out: {error}", file=sys.stderr)
         if not self.models:
             raise ModelError("no model can be used; tools/quantize.py makes one")
 
-    def look(self, picture: Image.Image, model: str) -> list[Seen]:
+    def look(self, picture: Image.Image, model: str) -> list[Look]:
         """The faces of an R G B picture, left to right."""
-        classify = self.models[model]
         image = np.ascontiguousarray(np.asarray(picture, np.uint8)[:, :, ::-1])
-        frame = frame_of(0, 0.0, 0.0, image, self._view)
-        seen = []
-        for face in self._detect(frame, ()):
-            crop = classify.preprocessing.crop(image, face.box, face.roll)
-            seen.append(Seen(face.box, guess(classify, crop, self._min_confidence)))
-        return seen
+        return self._looker(image, self.models[model])
 
 
 def find_models(config: Config, folders: Sequence[Path]) -> list[Path]:
@@ -135,7 +111,7 @@ def read(path: Path) -> Image.Image:
         ) from error
 
 
-def annotated(picture: Image.Image, seen: Sequence[Seen]) -> Image.Image:
+def annotated(picture: Image.Image, seen: Sequence[Look]) -> Image.Image:
     """The picture with a numbered box around each face."""
     drawn = picture.copy()
     pen = ImageDraw.Draw(drawn)
