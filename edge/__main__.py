@@ -54,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
-    except KeyboardInterrupt:  # before there was anything to end
-        return 0
+    except KeyboardInterrupt:  # `run` had nothing to end yet; the others did not do their work
+        return 0 if args.command == "run" else EdgeError.exit_code
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -198,8 +198,8 @@ def check(config: Config, path: Path) -> int:
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
-        if config.paused:
-            return "paused: it is not opened"
+        if build.rests(config):
+            return f"{'paused' if config.paused else 'rests'}: it is not opened"
         with contextlib.closing(build.frames(config, heal=False)) as frames:
             first = next(frame for frame in frames if isinstance(frame, Frame))
             width, height = first.image.shape[1::-1]

@@ -54,13 +54,22 @@ def frames(
             return Rescue(config.state_dir).watch(frames)
         return frames
 
-    def rests() -> bool:
-        return config.paused or within(config.quiet_hours, time.time())
-
-    recorded = not is_live(config.source) and config.source != "demo"
-    if config.paused or (config.quiet_hours and not recorded):
-        return with_rests(opened, rests, stopped)
+    if config.paused or (config.quiet_hours and not _recorded(config.source)):
+        return with_rests(opened, lambda: rests(config), stopped)
     return opened()
+
+
+def rests(config: Config) -> bool:
+    """Whether the source is closed now: the daemon is paused, or these are its quiet hours.
+
+    A recording has none: its time is not the time on the wall.
+    """
+    quiet = not _recorded(config.source) and within(config.quiet_hours, time.time())
+    return config.paused or quiet
+
+
+def _recorded(source: str) -> bool:
+    return not is_live(source) and source != "demo"
 
 
 def detector(config: Config) -> Detect:

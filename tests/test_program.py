@@ -492,6 +492,39 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert edge("check", "--config", config.with_name("none.yaml")).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"quiet_hours": ["00:00-24:00"]}, "rests"),
+        ({"quiet_hours": ["00:00-24:00"], "paused": True}, "paused"),
+    ],
+)
+def test_check_opens_no_camera_that_rests(
+    configure: Configure, keys: dict[str, Any], told: str
+) -> None:
+    config = configure(source="v4l2:/dev/video99", **keys)
+    run = edge("check", "--config", config)
+    assert f"ok    camera  {told}: it is not opened" in run.stdout.splitlines()
+
+
+def test_a_recording_has_no_quiet_hours(configure: Configure, clips: Path) -> None:
+    config = configure(source=str(clips / "classroom.gif"), quiet_hours=["00:00-24:00"])
+    assert "classroom.gif: 480 x 270" in edge("check", "--config", config).stdout
+
+
+@pytest.mark.parametrize("command", ["check", "forget"])
+def test_a_command_that_is_interrupted_has_failed(
+    configure: Configure, start: Callable[..., subprocess.Popen[bytes]], command: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mqtt = {"host": "127.0.0.1", "port": mute.getsockname()[1]}
+        process = start(command, "--config", configure(source="demo", mqtt=mqtt))
+        mute.settimeout(20)
+        with mute.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 1
+
+
 def test_started_in_another_folder_it_says_what_it_misses(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
     run = subprocess.run(
