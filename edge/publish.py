@@ -127,6 +127,12 @@ class MqttPublisher:
         """How many messages with a key may be published now."""
         return self._link.room if self.connected else 0
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Topics that the broker refused not long ago."""
+        with self._lock:
+            return self._link.held
+
     def status(self) -> dict[str, Any]:
         """For `health`: MQTT's version, how often a connection was made, topics refused."""
         link = self._link
@@ -139,7 +145,8 @@ class MqttPublisher:
     def publish(self, message: Message) -> None:
         """Send; where the link is down, the newest of each retained topic is sent on connect.
 
-        Whoever publishes messages with a key does so in their order, when there is `room`.
+        Whoever publishes messages with a key does so in their order, when there is `room`, and
+        none of topics that are `held`.
         """
         with self._lock:
             if message.key is None:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,35 @@ def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
     for _ in range(5):
         append(outbox)
     assert [m.key for m in outbox.pending()] == [1, 2, 3, 4, 5]
-    assert [m.key for m in outbox.pending(after=2, limit=2)] == [3, 4]
+    assert [m.key for m in outbox.pending({1, 4}, limit=2)] == [2, 3]
     outbox.delete([1, 3])
     assert [m.key for m in outbox.pending()] == [2, 4, 5]
     assert len(outbox) == 3
     assert told(outbox.pending()[-1]) == {"seq": 5, "female": 5, "total": 5}
+    outbox.close()
+
+
+def test_windows_of_topics_that_are_held_stay_and_cost_no_time(tmp_path: Path) -> None:
+    def old(_epoch: str, _seq: int, _totals: Totals) -> Message:
+        return Message("old/window", "x" * 1000)
+
+    outbox = Outbox(None, max_windows=60_000)
+    for _ in range(50_000):
+        append(outbox, make=old)
+    for _ in range(5):
+        append(outbox)
+    held = frozenset({"old/window"})
+    assert [m.key for m in outbox.pending({50_002}, held, 3)] == [50_001, 50_003, 50_004]
+    assert [m.key for m in outbox.pending(set(), held)] == [50_001, 50_002, 50_003, 50_004, 50_005]
+    outbox.delete([50_001])
+    begin = time.process_time()
+    for _ in range(100):
+        assert [m.key for m in outbox.pending({50_002}, held, 1)] == [50_003]
+        assert [m.key for m in outbox.pending({1, 2}, limit=1)] == [3]
+    assert outbox.pending(held=held | {"t/window"}) == []
+    assert time.process_time() - begin < 0.5
+    append(outbox)
+    assert [m.key for m in outbox.pending({50_002}, held)][-1] == outbox.newest
     outbox.close()
 
 

@@ -46,9 +46,9 @@ def greeted(publisher: MqttPublisher) -> bool:
 DAY = "2026-11-21"
 
 
-def window(_epoch: str, seq: int, totals: Totals) -> Message:
+def window(_epoch: str, seq: int, totals: Totals, topic: str = "t/window") -> Message:
     payload = json.dumps({"seq": seq, "total": totals.ever.total, "replayed": False})
-    return Message("t/window", payload, 1, False, seq)
+    return Message(topic, payload, 1, False, seq)
 
 
 @pytest.fixture(params=BOTH)
@@ -76,9 +76,10 @@ def start_delivery(tmp_path: Path, mosquitto: Mosquitto, version: Version) -> It
         yield start
 
 
-def append(outbox: Outbox, courier: Courier, number: int) -> None:
+def append(outbox: Outbox, courier: Courier, number: int, topic: str = "t/window") -> None:
+    make = functools.partial(window, topic=topic)
     for _ in range(number):
-        courier.announce(outbox.append(People(female=1), day=DAY, seconds=60, make=window))
+        courier.announce(outbox.append(People(female=1), day=DAY, seconds=60, make=make))
 
 
 def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: Subscribe) -> None:
@@ -252,6 +253,39 @@ def test_a_refused_window_is_reported_and_kept(
     wait_for(lambda: len(outbox) == 0, "windows are not delivered once they are allowed")
     wait_for(lambda: seqs(dashboard) == list(range(1, 31)), "windows are missing")
     assert publisher.status()["refused"] == []
+
+
+def test_windows_refused_under_an_old_name_hold_up_no_others(
+    start_delivery: Delivery,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.connection.REFUSED_RETRY_S", 1.0)
+    monkeypatch.setattr("edge.connection.ECHO_S", 1.0)
+    mosquitto.allow("topic readwrite t/availability", "topic readwrite new/window")
+    mosquitto.start()
+    outbox, courier, _ = start_delivery()
+    dashboard = subscribe(mosquitto.port, "t/window", "new/window")
+    append(outbox, courier, 30)
+    append(outbox, courier, 30, "new/window")
+    wait_for(lambda: len(outbox) == 30, "windows under the new name wait", 30)
+    assert [m.topic for m in dashboard.messages] == ["new/window"] * 30
+    assert seqs(dashboard) == list(range(31, 61))
+
+    def refused() -> int:
+        return (mosquitto.folder / "mosquitto.log").read_text().count("Denied PUBLISH")
+
+    for _ in range(3):  # one by one, and those of the new name in between
+        before = refused()
+        append(outbox, courier, 10, "new/window")
+        wait_for(lambda: refused() > before, "not tried again", 30)  # noqa: B023
+        assert refused() == before + 1
+        wait_for(lambda: len(outbox) == 30, "windows under the new name wait", 30)
+    mosquitto.allow("topic readwrite t/#", "topic readwrite new/window")
+    later = subscribe(mosquitto.port, "t/window", client_id="later")
+    wait_for(lambda: len(outbox) == 0, "windows are not delivered once they are allowed")
+    wait_for(lambda: seqs(later) == list(range(1, 31)), "windows are missing")
 
 
 def test_a_refused_state_does_not_hold_up_windows(
