@@ -33,8 +33,9 @@ class Outbox:
         """Open or make the database; None keeps it in memory.
 
         Of more than `max_windows`, and of more than `max_days` of windows, the oldest are dropped.
-        A damaged file is moved aside, its new name logged, and a new epoch begins; the windows that
-        can still be read in it are kept. On a full disk the outbox is opened once there is room.
+        A damaged file is moved aside, its new name logged, and a new epoch begins; the windows and
+        counters that can still be read in it are kept. On a full disk the outbox is opened once
+        there is room.
 
         Raises OutboxError where the file cannot be opened or made, or another daemon uses it.
         """
@@ -52,7 +53,8 @@ class Outbox:
             with self._opened():
                 pass
         except OutboxError as error:
-            if path is None or shutil.disk_usage(path.parent).free > FULL_BYTES:
+            full = database.is_full(error.__cause__)
+            if path is None or not (full or shutil.disk_usage(path.parent).free <= FULL_BYTES):
                 self.close()
                 raise
             log.error("%s: the disk is full; windows wait in memory until there is room", error)
@@ -74,16 +76,18 @@ class Outbox:
 
     def _open(self) -> None:
         try:
-            self._db = database.connect(self._path)
-        except (sqlite3.Error, UnicodeError) as error:
-            if self._path is None or not database.is_damage(error):
-                raise
+            if self._path is not None:
+                database.finish_replacing(self._path)
             try:
+                self._db = database.connect(self._path, self.newest)
+            except (sqlite3.Error, UnicodeError) as error:
+                if self._path is None or not database.is_damage(error):
+                    raise
                 self._db = database.replace_damaged(self._path, error, self.newest)
-            except OSError as refused:
-                raise OutboxError(
-                    f"outbox {self._path}: is damaged and cannot be moved ({refused.strerror})"
-                ) from refused
+        except OSError as refused:
+            raise OutboxError(
+                f"outbox {self._path}: is damaged and cannot be moved ({refused.strerror})"
+            ) from refused
         row = self._db.execute("SELECT base + seq FROM counters").fetchone()
         self.newest = self.backlog = int(row[0])
 
