@@ -125,7 +125,8 @@ class MqttPublisher:
     @property
     def room(self) -> int:
         """How many messages with a key may be published now."""
-        return self._link.room if self.connected else 0
+        with self._lock:  # another thread may be publishing
+            return self._link.room if self.connected else 0
 
     @property
     def held(self) -> frozenset[str]:

@@ -7,9 +7,11 @@ import resource
 import signal
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from demo import broker as nats
 from proxy import Proxy
 
 from edge.broker import Broker, Version, tls_context
+from edge.connection import IN_FLIGHT
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
 from edge.outbox import Outbox
@@ -229,6 +232,29 @@ def in_order(numbers: list[int]) -> bool:
             return False
         newest = max(newest, number)
     return True
+
+
+def test_one_thread_may_ask_for_room_while_another_publishes(mosquitto: Mosquitto) -> None:
+    mosquitto.start()
+    publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
+    wait_for(lambda: greeted(publisher), "no connection")
+    interval, arrived, over = sys.getswitchinterval(), 0, threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            assert publisher.room <= IN_FLIGHT
+
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask)
+        while arrived < 2000 and not asked.done():
+            if publisher.room:
+                publisher.publish(Message("t/window", "{}", 1, key=1))
+            arrived += len(publisher.poll().delivered)
+        over.set()
+    sys.setswitchinterval(interval)
+    publisher.close(ONLINE)
+    asked.result()
 
 
 def test_a_refused_window_is_reported_and_kept(
