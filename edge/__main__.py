@@ -98,10 +98,7 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
 
     def reread() -> Config:
         fresh = load()
-        # all that can be proved while this configuration has the camera
-        build.models(fresh)
-        build.detector(fresh)
-        build.broker(fresh)
+        build.prove(fresh)
         return fresh
 
     config: Config | None = load()
@@ -209,14 +206,24 @@ def check(config: Config, path: Path) -> int:
         version = probe(build.broker(config), [build.messages(config).check()])
         return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
 
+    def state() -> None:  # nothing to tell where all is well
+        build.prove_state_dir(config.state_dir)
+
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
-    parts = [("model", model), ("faces", faces), ("camera", camera), ("broker", broker)]
+    parts: list[tuple[str, Callable[[], str | None]]] = [
+        ("model", model),
+        ("faces", faces),
+        ("state", state),
+        ("camera", camera),
+        ("broker", broker),
+    ]
     if settings.separate_ages:
         parts.insert(1, ("ages", ages))
     for name, prove in parts:
         try:
-            print(f"ok    {name:<6}  {prove()}")
+            if told := prove():
+                print(f"ok    {name:<6}  {told}")
         except EdgeError as error:
             failed = True
             print(f"FAIL  {name:<6}  {str(error).removeprefix(f'{name} ')}")

@@ -471,8 +471,19 @@ def test_nobody_reads_stdout_any_more(configure: Configure) -> None:
 def test_state_folder_that_cannot_be_made(configure: Configure, clips: Path) -> None:
     config = configure(state_dir="/proc/none")
     run = edge("run", "--config", config, "--source", clips / "classroom.gif")
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "state_dir /proc/none: cannot be made" in run.stderr
+
+
+@pytest.mark.parametrize("state_dir", ["/proc/none", "/dev/null/x", "README.md"])
+def test_check_proves_the_state_folder_and_leaves_nothing(
+    configure: Configure, tmp_path: Path, state_dir: str
+) -> None:
+    run = edge("check", "--config", configure(source="demo", state_dir=state_dir))
+    assert run.returncode == 2
+    assert f"FAIL  state   state_dir {state_dir}: cannot be written (" in run.stdout
+    edge("check", "--config", configure(source="demo", state_dir=str(tmp_path / "a" / "b")))
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
 
 
 def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> None:
