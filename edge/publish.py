@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
+HELD_S = 30.0
+"""A link that lasts for so long is a good one: if it breaks, that is a new trouble."""
+DROPS = 3
+"""After so many links in a row that were shorter, a question goes with the complaint."""
 CLOSE_S = 2.0
 """How long the end waits for the broker."""
 
@@ -55,7 +59,9 @@ class MqttPublisher:
         self._greeted: tuple[Connection, int] | None = None
         """Who was last sent all retained messages: the connection, and its births."""
         self._connects = 0
-        self._complained: str | None = None
+        self._told: set[str] = set()
+        """What was logged since a link last held: a broker that comes and goes is told of once."""
+        self._complained = False
         self._refused: dict[str, str] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._stay_connected, name="mqtt", daemon=True)
@@ -73,14 +79,23 @@ class MqttPublisher:
     # the thread that connects
 
     def _stay_connected(self) -> None:
-        failures = 0
+        failures = drops = 0
         while True:
-            link = self._link
+            link, begun = self._link, time.monotonic()
             link.run()
             if self._closing.is_set():
                 return
-            self._complain(link.reason)
-            failures = 0 if link.opened else failures + 1
+            if link.opened and time.monotonic() - begun >= HELD_S:
+                failures = drops = 0
+                self._told.clear()
+                self._complained = False
+            else:
+                failures += 1
+                drops += link.opened
+            another = (
+                "; is another device using the same site and device?" if drops >= DROPS else ""
+            )
+            self._complain(link.reason + another)
             self._closing.wait(retry_s(failures))
             following = self._following(link)
             if self._closing.is_set() or following is None:
@@ -105,15 +120,21 @@ class MqttPublisher:
         return None
 
     def _complain(self, what: str) -> None:
-        if self._complained is None:
+        if self._complained:
+            self._tell(what)
+        else:
             log.warning(
                 "broker %s: %s; windows stay on disk and go out when it is back",
                 self._broker.where,
                 what,
             )
-        elif self._complained != what:
+            self._told.add(what)
+        self._complained = True
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:
             log.info("broker %s: %s", self._broker.where, what)
-        self._complained = what
+        self._told.add(what)
 
     # everybody else
 
@@ -175,8 +196,7 @@ class MqttPublisher:
 
     def _greet(self, link: Connection) -> None:
         if self._greeted is None or self._greeted[0] is not link:
-            log.info("broker %s: connected by MQTT %s", self._broker.where, link.version)
-            self._complained = None
+            self._tell(f"connected by MQTT {link.version}")
             self._connects += 1
         for message in self._retained.values():
             link.send(message)

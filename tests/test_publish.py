@@ -197,8 +197,13 @@ def seqs(dashboard: Subscriber) -> list[int]:
     indirect=["version"],
 )
 def test_nothing_is_lost_on_a_bad_link(
-    start_delivery: Delivery, mosquitto: Mosquitto, subscribe: Subscribe, how: str
+    start_delivery: Delivery,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
 ) -> None:
+    monkeypatch.setattr("edge.publish.HELD_S", 0)
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
     link = Proxy(mosquitto.port, lost=0.3 if how == "lossy" else 0)
@@ -385,9 +390,54 @@ def test_retries_are_spread_and_never_end() -> None:
     assert min(waits[-1]) >= 30
 
 
-def test_many_connections_leave_no_sockets_behind(
-    mosquitto: Mosquitto, start_delivery: Delivery
+def test_two_devices_of_one_name_wait_longer_and_longer(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Each throws the other one out."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr("edge.publish.FIRST_RETRY_S", 0.05)
+    mosquitto.start()
+    with contextlib.ExitStack() as stack:
+        twins = [MqttPublisher(broker(mosquitto.port), will=WILL) for _ in range(2)]
+        for twin in twins:
+            stack.callback(twin.close, ONLINE)
+        asks = "; is another device using the same site and device?"
+        wait_for(
+            lambda: [*map(greeted, twins)] and caplog.text.count(asks) == 2,
+            "no word of the other",
+        )
+        end = time.monotonic() + 3
+        wait_for(lambda: [*map(greeted, twins)] and time.monotonic() > end, "no end")
+        assert all(3 < twin.status()["connects"] < 10 for twin in twins)
+    assert caplog.text.count("connected by MQTT") == 2
+    assert caplog.text.count("connection lost") == 4
+    assert caplog.text.count("windows stay on disk") == 2
+
+
+def test_a_link_that_held_is_missed_anew(
+    mosquitto: Mosquitto,
+    start_delivery: Delivery,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("edge.publish.HELD_S", 1)
+    mosquitto.start()
+    _, _, publisher = start_delivery()
+    for number in range(1, 3):
+        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023
+        time.sleep(1.1)
+        mosquitto.stop()
+        mosquitto.start()
+    wait_for(lambda: publisher.status()["connects"] == 3, "no connection")
+    assert caplog.text.count("connected by MQTT") == 3
+    assert caplog.text.count("windows stay on disk") == 2
+
+
+def test_many_connections_leave_no_sockets_behind(
+    mosquitto: Mosquitto, start_delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.publish.HELD_S", 0)
     mosquitto.start()
     link = Proxy(mosquitto.port)
     _, _, publisher = start_delivery(link.port)
