@@ -203,7 +203,13 @@ def check(config: Config, path: Path) -> int:
         return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
-        version = probe(build.broker(config), [build.messages(config).check()])
+        models = build.Models()
+        with contextlib.suppress(EdgeError):  # told above
+            models = build.models(config)
+        made = build.messages(config, models)
+        info = made.info(build.info(config, models))
+        empty, long = made.check(info, *made.discovery(edge.__version__))
+        version = probe(build.broker(config), [empty, long], will=empty)
         return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
 
     def state() -> None:  # nothing to tell where all is well

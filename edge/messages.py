@@ -109,9 +109,18 @@ class Messages:
         payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
         return Message(self._topic("info"), _json(payload), qos=1, retain=True)
 
-    def check(self) -> Message:
-        """Empty, on a topic that nobody needs: whether the broker takes what we write."""
-        return Message(self._topic("check"), "", qos=1)
+    def check(self, *longest: Message) -> list[Message]:
+        """On a topic that nobody needs: whether the broker takes what we write.
+
+        First an empty one to be retained, which leaves nothing behind and is fit for a will; then
+        one of blanks, as long as the longest of those given.
+        """
+        topic = self._topic("check")
+        sizes = [len((each.topic + each.payload).encode()) for each in longest]
+        return [
+            Message(topic, "", qos=1, retain=True),
+            Message(topic, " " * (max([len(topic), *sizes]) - len(topic)), qos=1),
+        ]
 
     def forgotten(self) -> list[Message]:
         """Takes everything that a broker retains of this device away again."""

@@ -229,16 +229,22 @@ def retry_s(failures: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311  # nothing secret
 
 
-def probe(broker: Broker, messages: Sequence[Message] = (), timeout_s: float = 10.0) -> Version:
-    """Connect once, publish `messages`, leave; the version of MQTT that was spoken.
+def probe(
+    broker: Broker,
+    messages: Sequence[Message] = (),
+    *,
+    will: Message | None = None,
+    timeout_s: float = 10.0,
+) -> Version:
+    """Connect once, with a `will`, publish `messages`, leave; the version of MQTT that was spoken.
 
-    Raises EdgeError with the reason it fails, or the topics that were refused.
+    Raises EdgeError with the reason it fails, or what was not taken.
     """
     # a name of its own: the broker would throw out a running daemon of the same name
     broker = replace(broker, client_id=f"{broker.client_id}-check")
     end = time.monotonic() + timeout_s
     for version in _versions(broker):
-        link = Connection(broker, version)
+        link = Connection(broker, version, will=will)
         threading.Thread(target=link.run, name="probe", daemon=True).start()
         _wait_until(lambda: link.opened or link.ended.is_set(), end)  # noqa: B023  # asked at once
         if not (link.ended.is_set() and link.speaks_other):
@@ -246,23 +252,27 @@ def probe(broker: Broker, messages: Sequence[Message] = (), timeout_s: float = 1
     if not link.open:
         link.drop()
         raise EdgeError(f"broker {broker.where}: {link.reason}")
-    numbered = [replace(message, key=number) for number, message in enumerate(messages)]
-    waiting = set(range(len(numbered)))
-    for message in numbered:
-        link.send(message)
+    missing, returned = dict(enumerate(messages)), set[int]()
+    for number, message in missing.items():
+        link.send(replace(message, key=number))
 
     def settled() -> bool:
         told = link.settle()
-        waiting.difference_update(told.delivered, told.returned)
-        return not waiting
+        for number in told.delivered:
+            del missing[number]
+        returned.update(told.returned)
+        return returned.issuperset(missing)
 
-    done = _wait_until(settled, end)
+    _wait_until(settled, end)
+    refuses = "refuses" if returned else "does not acknowledge"
+    why = f"{link.reason} at" if link.ended.is_set() else refuses
     link.leave()
     if link.refused:
         refused = "; ".join(f"{topic}: {why}" for topic, why in sorted(link.refused.items()))
         raise EdgeError(f"broker {broker.where}: refuses {refused}")
-    if not done:
-        raise EdgeError(f"broker {broker.where}: does not acknowledge what was sent")
+    for message in missing.values():
+        kind, size = "retained " * message.retain, len(message.payload.encode())
+        raise EdgeError(f"broker {broker.where}: {why} a {kind}message of {size} bytes")
     return link.version
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -501,6 +502,42 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert run.returncode == 0
     assert "FAIL" not in run.stdout
     assert edge("check", "--config", config.with_name("none.yaml")).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ("retain_available false\n", r"refuses the connection: Retain not supported"),
+        ("max_packet_size 4096\n", r"connection lost.* at a message of \d{4} bytes"),
+    ],
+)
+def test_check_finds_brokers_that_run_cannot_use(
+    configure: Configure, mosquitto: Mosquitto, rules: str, told: str
+) -> None:
+    mosquitto.rules = rules
+    mosquitto.start()
+    run = edge("check", "--config", configure(
+        source="demo", mqtt={"host": "127.0.0.1", "port": mosquitto.port}
+    ))  # fmt: skip
+    assert run.returncode == 2
+    assert re.search(rf"FAIL  broker  127\.0\.0\.1:{mosquitto.port}: {told}", run.stdout), (
+        run.stdout
+    )
+
+
+def test_check_leaves_nothing_at_the_broker(
+    configure: Configure, mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "#")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    assert edge("check", "--config", configure(source="demo", mqtt=mqtt)).returncode == 0
+    wait_for(lambda: len(dashboard.messages) == 2, "nothing is sent")
+    assert {m.topic for m in dashboard.messages} == {f"{TOPIC}/check"}
+    assert len(dashboard.payloads("check")[1]) > 4096
+    later = subscribe(mosquitto.port, "#", client_id="later")
+    time.sleep(0.5)
+    assert later.messages == []
 
 
 @pytest.mark.parametrize(
