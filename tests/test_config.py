@@ -102,6 +102,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("source: 'picamera2:left'", "picamera2:N"),
         ("source: 'v4l2:'", "v4l2:/dev/videoN"),
         ("source: ''", "no such file"),
+        ("source: /dev/null", "source: '/dev/null' is a device: write v4l2:/dev/null"),
         ("mqtt: {host: a..b}", "mqtt.host: 'a..b': must be a host name"),
         ("mqtt: {tls: {ca_file: config.yaml}}", "but enabled is false"),
         ('state_dir: "a\\0b"', "must not hold a NUL"),
