@@ -36,9 +36,6 @@ from edge.track import Tracker
 OUTBOX = "outbox.db"
 HOME_ASSISTANT_BIRTH = "status"
 """Below the discovery prefix, where Home Assistant says that it has come up."""
-BROKER_LATE_S = 4
-"""A broker waits for one and a half keep-alives, and mosquitto looks but every 5 s (its
-src/keepalive.c): asking for so much less has `offline` told within one and a half of ours."""
 
 
 def frames(
@@ -257,7 +254,7 @@ def broker(config: Config) -> Broker:
         client_id=f"edge-tally/{config.site}/{config.device}",
         username=settings.username,
         password_file=settings.password_file,
-        keepalive=settings.keepalive - BROKER_LATE_S,
+        keepalive=settings.keepalive,
         tls=context,
         version=None if settings.version == "auto" else settings.version,
     )

@@ -227,7 +227,7 @@ class Mqtt(Section):
     username: str | None = Field(None, min_length=1)
     password_file: ExistingFile | None = None
     allow_insecure: bool = False
-    keepalive: int = Field(30, ge=5, le=3600)
+    keepalive: int = Field(30, ge=10, le=3600)
     version: Literal["auto", "5", "3.1.1"] = "auto"
     tls: Tls = Tls()
     discovery_prefix: str | None = Field("homeassistant", pattern=r"^[^\s#+/$][^\s#+]{0,127}$")

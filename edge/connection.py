@@ -75,9 +75,9 @@ class Connection:
         self.births = 0
         self.refused: dict[str, str] = {}
         """Topics whose last message was refused, and why."""
-        self._address = broker.host, broker.port, broker.keepalive
+        self._address = broker.host, broker.port, broker.asked_keepalive
         self._birth_topic, self._wake = birth_topic, wake
-        # as long as the broker waits for us (MQTT 5, section 3.1.2.10)
+        # as long as a broker waits (MQTT 5, section 3.1.2.10)
         self._patience = 1.5 * broker.keepalive
         self._reached = False
         self._most = IN_FLIGHT

@@ -105,6 +105,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("source: /dev/null", "source: '/dev/null' is a device: write v4l2:/dev/null"),
         ("mqtt: {host: a..b}", "mqtt.host: 'a..b': must be a host name"),
         ("mqtt: {tls: {ca_file: config.yaml}}", "but enabled is false"),
+        ("mqtt: {keepalive: 9}", "mqtt.keepalive: 9: should be greater than or equal to 10"),
         ('state_dir: "a\\0b"', "must not hold a NUL"),
         ("camera: {fps: 0.05}", "camera.fps: 0.05: "),
         ("classifier: {gender: 'off'}", "classifier.gender: 'off': must be on or off"),

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from conftest import Mosquitto, Subscriber, wait_for
 from demo import broker as nats
-from proxy import Proxy
+from proxy import Proxy, packets
 
 from edge.broker import Broker, Version, tls_context
 from edge.connection import IN_FLIGHT
@@ -227,6 +227,25 @@ def test_nothing_is_lost_on_a_bad_link(
     # within a connection TCP keeps order; what loses single packets of it is worse than any link
     assert how == "lossy" or in_order(seqs(dashboard))
     assert (how == "lossy") == (link.dropped > 0)
+
+
+def test_a_broker_that_acknowledges_nothing_is_left_after_one_and_a_half_keep_alives() -> None:
+    answers = {0x10: b"\x20\x03\x00\x00\x00", 0xC0: b"\xd0\x00"}
+    """To a greeting and to a ping, by MQTT 5."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = replace(broker(server.getsockname()[1]), keepalive=5)
+        publisher = MqttPublisher(there, will=WILL)
+        publisher.publish(ONLINE)
+        with server.accept()[0] as link:
+            begin, told = time.monotonic(), b""
+            for packet in packets(link):
+                told += packet
+                link.sendall(answers.get(packet[0] & 0xF0, b""))
+                publisher.poll()
+            assert 7.5 < time.monotonic() - begin < 11
+        publisher.close(ONLINE)
+    # and mosquitto, which looks every 5 s, is asked for 4 s less
+    assert told[told.index(b"MQTT") :][6:8] == b"\x00\x01"
 
 
 def in_order(numbers: list[int]) -> bool:
