@@ -267,6 +267,7 @@ def probe(
     refuses = "refuses" if returned else "does not acknowledge"
     why = f"{link.reason} at" if link.ended.is_set() else refuses
     link.leave()
+    link.ended.wait(CLOSE_S)  # or the program might end before it has said so, and the will speak
     if link.refused:
         refused = "; ".join(f"{topic}: {why}" for topic, why in sorted(link.refused.items()))
         raise EdgeError(f"broker {broker.where}: refuses {refused}")
