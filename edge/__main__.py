@@ -54,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
-    except KeyboardInterrupt:  # before there was anything to end
-        return 0
+    except KeyboardInterrupt:  # `run` had nothing to end yet; the others did not do their work
+        return 0 if args.command == "run" else EdgeError.exit_code
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -98,10 +98,7 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
 
     def reread() -> Config:
         fresh = load()
-        # all that can be proved while this configuration has the camera
-        build.models(fresh)
-        build.detector(fresh)
-        build.broker(fresh)
+        build.prove(fresh)
         return fresh
 
     config: Config | None = load()
@@ -198,25 +195,41 @@ def check(config: Config, path: Path) -> int:
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
-        if config.paused:
-            return "paused: it is not opened"
+        if build.rests(config):
+            return f"{'paused' if config.paused else 'rests'}: it is not opened"
         with contextlib.closing(build.frames(config, heal=False)) as frames:
             first = next(frame for frame in frames if isinstance(frame, Frame))
             width, height = first.image.shape[1::-1]
         return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
-        version = probe(build.broker(config), [build.messages(config).check()])
+        models = build.Models()
+        with contextlib.suppress(EdgeError):  # told above
+            models = build.models(config)
+        made = build.messages(config, models)
+        info = made.info(build.info(config, models))
+        empty, long = made.check(info, *made.discovery(edge.__version__))
+        version = probe(build.broker(config), [empty, long], will=empty)
         return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
+
+    def state() -> None:  # nothing to tell where all is well
+        build.prove_state_dir(config.state_dir)
 
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
-    parts = [("model", model), ("faces", faces), ("camera", camera), ("broker", broker)]
+    parts: list[tuple[str, Callable[[], str | None]]] = [
+        ("model", model),
+        ("faces", faces),
+        ("state", state),
+        ("camera", camera),
+        ("broker", broker),
+    ]
     if settings.separate_ages:
         parts.insert(1, ("ages", ages))
     for name, prove in parts:
         try:
-            print(f"ok    {name:<6}  {prove()}")
+            if told := prove():
+                print(f"ok    {name:<6}  {told}")
         except EdgeError as error:
             failed = True
             print(f"FAIL  {name:<6}  {str(error).removeprefix(f'{name} ')}")

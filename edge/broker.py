@@ -15,6 +15,9 @@ VERSIONS: dict[Version, MQTTProtocolVersion] = {
     "5": MQTTProtocolVersion.MQTTv5,
     "3.1.1": MQTTProtocolVersion.MQTTv311,
 }
+BROKER_LATE_S = 4
+"""A broker waits for one and a half keep-alives, and mosquitto looks but every 5 s (its
+src/keepalive.c): asking for so much less has `offline` told within one and a half of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Broker:
     username: str | None = None
     password_file: Path | None = None
     keepalive: int = 30
-    """Seconds."""
+    """Seconds; a link on which nothing moves for one and a half times as long is dead."""
     tls: ssl.SSLContext | None = None
     version: Version | None = None
     """The only version of MQTT to speak; None: 5 where the broker does, else 3.1.1."""
@@ -35,6 +38,11 @@ class Broker:
     @property
     def where(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def asked_keepalive(self) -> int:
+        """Seconds that the broker is told."""
+        return max(1, self.keepalive - BROKER_LATE_S)
 
     def client(self, version: Version) -> mqtt.Client:
         """A client for one connection, not yet made.

@@ -1,6 +1,9 @@
 """The parts of the daemon, made from the configuration; the tools make theirs here too."""
 
+import contextlib
 import dataclasses
+import errno
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +13,14 @@ from typing import Any, Required, TypedDict, Unpack
 import edge
 from edge.blaze import BlazeFace
 from edge.broker import Broker, tls_context
-from edge.cameras import shown_source
+from edge.cameras import import_picamera2, shown_source
 from edge.classify import Classifier
 from edge.config import Config, OutboxLimits
 from edge.cool import Governor
 from edge.count import Counter
-from edge.errors import EdgeError, ModelError
+from edge.errors import ConfigError, ModelError
 from edge.faces import HaarDetector
-from edge.frames import is_live, open_frames
+from edge.frames import is_live, open_file, open_frames
 from edge.health import Health
 from edge.hours import within
 from edge.idle import Detect, Idle
@@ -33,9 +36,6 @@ from edge.track import Tracker
 OUTBOX = "outbox.db"
 HOME_ASSISTANT_BIRTH = "status"
 """Below the discovery prefix, where Home Assistant says that it has come up."""
-BROKER_LATE_S = 4
-"""A broker waits for one and a half keep-alives, and mosquitto looks but every 5 s (its
-src/keepalive.c): asking for so much less has `offline` told within one and a half of ours."""
 
 
 def frames(
@@ -54,13 +54,49 @@ def frames(
             return Rescue(config.state_dir).watch(frames)
         return frames
 
-    def rests() -> bool:
-        return config.paused or within(config.quiet_hours, time.time())
-
-    recorded = not is_live(config.source) and config.source != "demo"
-    if config.paused or (config.quiet_hours and not recorded):
-        return with_rests(opened, rests, stopped)
+    if config.paused or (config.quiet_hours and not _recorded(config.source)):
+        return with_rests(opened, lambda: rests(config), stopped)
     return opened()
+
+
+def rests(config: Config) -> bool:
+    """Whether the source is closed now: the daemon is paused, or these are its quiet hours.
+
+    A recording has none: its time is not the time on the wall.
+    """
+    quiet = not _recorded(config.source) and within(config.quiet_hours, time.time())
+    return config.paused or quiet
+
+
+def _recorded(source: str) -> bool:
+    return not is_live(source) and source != "demo"
+
+
+def prove(config: Config) -> None:
+    """Prove all that can be while another configuration has the camera. Raises EdgeError."""
+    models(config)
+    detector(config)
+    broker(config)
+    prove_state_dir(config.state_dir)
+    if config.source.startswith("picamera2:"):
+        import_picamera2()
+    path = Path(config.source)
+    if path.is_dir() or path.is_file():  # a pipe is read but once
+        with contextlib.closing(open_file(path)) as recording:
+            next(recording)
+
+
+def prove_state_dir(state_dir: Path) -> None:
+    """Raises ConfigError where the folder can be neither made nor written. Leaves nothing."""
+    try:
+        there = next(path for path in (state_dir, *state_dir.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(dir=there):
+            pass
+    except OSError as error:
+        if error.errno != errno.ENOSPC:  # a full disk is no mistake, and gets room again
+            raise ConfigError(
+                f"state_dir {state_dir}: cannot be written ({error.strerror})"
+            ) from error
 
 
 def detector(config: Config) -> Detect:
@@ -196,13 +232,13 @@ def messages(config: Config, models: Models = Models()) -> Messages:  # immutabl
 def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
     """The outbox in `state_dir`; None keeps it in memory.
 
-    Raises EdgeError where the folder cannot be made or written.
+    Raises ConfigError where the folder cannot be made, OutboxError where it cannot be used.
     """
     try:
         if state_dir is not None:
             state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EdgeError(f"state_dir {state_dir}: cannot be made ({error.strerror})") from error
+        raise ConfigError(f"state_dir {state_dir}: cannot be made ({error.strerror})") from error
     path = None if state_dir is None else state_dir / OUTBOX
     return Outbox(path, max_windows=limits.max_windows, max_days=limits.max_days)
 
@@ -218,7 +254,7 @@ def broker(config: Config) -> Broker:
         client_id=f"edge-tally/{config.site}/{config.device}",
         username=settings.username,
         password_file=settings.password_file,
-        keepalive=settings.keepalive - BROKER_LATE_S,
+        keepalive=settings.keepalive,
         tls=context,
         version=None if settings.version == "auto" else settings.version,
     )

@@ -165,6 +165,18 @@ class Capture:
         self._capture.release()
 
 
+def import_picamera2() -> None:
+    """Raises ConfigError where it is not installed, or built for another numpy."""
+    try:
+        import libcamera  # noqa: F401
+        import picamera2  # noqa: F401
+    except PICAMERA2_FAILS as error:
+        raise ConfigError(
+            f"camera: picamera2 is not installed or does not fit ({error}); on a Raspberry Pi: "
+            "sudo apt install python3-picamera2, then make clean setup"
+        ) from error
+
+
 class PiCamera:
     """A Raspberry Pi's camera: each picture in colour, and smaller in grey for the search."""
 
@@ -175,14 +187,10 @@ class PiCamera:
         """
         self._name, self._timeout = f"camera picamera2:{number}", view.timeout
         self._turn = view.rotate % 180
-        try:
-            from libcamera import Transform
-            from picamera2 import Picamera2
-        except PICAMERA2_FAILS as error:
-            raise ConfigError(
-                f"{self._name}: picamera2 is not installed or does not fit ({error}); on a "
-                "Raspberry Pi: sudo apt install python3-picamera2, then make clean setup"
-            ) from error
+        import_picamera2()
+        from libcamera import Transform
+        from picamera2 import Picamera2
+
         half_turn = view.rotate >= 180
         transform = Transform(
             hflip=view.flip_horizontal != half_turn, vflip=view.flip_vertical != half_turn

@@ -49,12 +49,17 @@ def _path(path: Path) -> Path:
 
 
 def _source(source: str) -> str:
-    try:
-        known = CAMERA.fullmatch(source) or (source and Path(source).exists())
-    except (OSError, ValueError):  # longer than a path may be, or with a NUL
-        known = False
-    if known:
+    if CAMERA.fullmatch(source):
         return source
+    path = Path(source)
+    try:
+        if source and (path.is_file() or path.is_dir() or path.is_fifo()):
+            return source
+        device = source and path.exists()
+    except (OSError, ValueError):  # longer than a path may be, or with a NUL
+        device = False
+    if device:
+        raise ValueError(f"{_shown(source)} is a device: write v4l2:{source}")
     raise ValueError(
         f"{_shown(source)}: no such file or folder; allowed are auto, demo, picamera2:N, "
         "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
@@ -222,7 +227,7 @@ class Mqtt(Section):
     username: str | None = Field(None, min_length=1)
     password_file: ExistingFile | None = None
     allow_insecure: bool = False
-    keepalive: int = Field(30, ge=5, le=3600)
+    keepalive: int = Field(30, ge=10, le=3600)
     version: Literal["auto", "5", "3.1.1"] = "auto"
     tls: Tls = Tls()
     discovery_prefix: str | None = Field("homeassistant", pattern=r"^[^\s#+/$][^\s#+]{0,127}$")

@@ -75,9 +75,9 @@ class Connection:
         self.births = 0
         self.refused: dict[str, str] = {}
         """Topics whose last message was refused, and why."""
-        self._address = broker.host, broker.port, broker.keepalive
+        self._address = broker.host, broker.port, broker.asked_keepalive
         self._birth_topic, self._wake = birth_topic, wake
-        # as long as the broker waits for us (MQTT 5, section 3.1.2.10)
+        # as long as a broker waits (MQTT 5, section 3.1.2.10)
         self._patience = 1.5 * broker.keepalive
         self._reached = False
         self._most = IN_FLIGHT
@@ -89,9 +89,10 @@ class Connection:
         self._asked: set[str] = set()
         """Topics on MQTT 3.1.1 whose echo was asked for."""
         self._proven: set[str] = set()
-        self._trusted = False
-        """Whether the newest window whose fate is known was taken."""
-        self._retry_at = 0.0
+        self._trusted: set[str] = set()
+        """Topics of which the newest window whose fate is known was taken."""
+        self._retry_at: dict[str, float] = {}
+        """When a topic of which a window was refused is to be tried again."""
         self._client = broker.client(version)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
@@ -193,15 +194,22 @@ class Connection:
 
     @property
     def room(self) -> int:
-        """How many windows may be sent now.
+        """How many windows may be sent now, of topics that are not `held`.
 
-        One at a time until one was taken: what is refused shall not be sent by the dozen.
+        The first of a topic goes alone, until it was taken: what is refused shall not be sent by
+        the dozen.
         """
-        if not self.open or time.monotonic() < self._retry_at:
-            return 0
         pending = [*self._waiting, *(sent.message for sent in self._sent.values())]
-        windows = sum(message.key is not None for message in pending)
-        return max(0, (self._most if self._trusted else 1) - windows)
+        windows = [message.topic for message in pending if message.key is not None]
+        if not self.open or not self._trusted.issuperset(windows):
+            return 0
+        return max(0, self._most - len(windows))
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Topics of which a window was refused, and which it is too early to try again."""
+        now = time.monotonic()
+        return frozenset(topic for topic, due in self._retry_at.items() if now < due)
 
     def send(self, message: Message) -> None:
         """Hand a message over; `settle` tells what became of it."""
@@ -265,14 +273,14 @@ class Connection:
         message = self._pop(mid, settled.delivered)
         self.refused.pop(message.topic, None)
         if message.key is not None:
-            self._trusted = True
+            self._trusted.add(message.topic)
 
     def _refuse(self, mid: int, why: str, settled: Settled) -> None:
         message = self._pop(mid, settled.returned)
         self.refused[message.topic] = why
         if message.key is not None:
-            self._trusted = False
-            self._retry_at = time.monotonic() + REFUSED_RETRY_S
+            self._trusted.discard(message.topic)
+            self._retry_at[message.topic] = time.monotonic() + REFUSED_RETRY_S
 
     def _pop(self, mid: int, keys: list[int]) -> Message:
         message = self._sent.pop(mid).message

@@ -5,8 +5,9 @@ import logging
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,14 +48,38 @@ COUNTERS = "epoch, seq, female, male, unknown, base, lived, dropped"
 
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """Codes of errors; the last is SQLite's for a format that it does not know."""
+ANOTHER_TIME = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+)
+"""Codes of errors with which what can be read may not be read now; a bad sector is damage."""
 
 
 class Damaged(sqlite3.DatabaseError):
     """The file is a database, but not as it was written."""
 
 
-def connect(path: Path | None) -> sqlite3.Connection:
-    """Open or make the database; None keeps it in memory. Raises sqlite3.Error."""
+@dataclass(slots=True)
+class Saved:
+    """What is as it was written in a damaged file."""
+
+    ever: tuple[int, int, int] = (0, 0, 0)
+    """Female, male, unknown; zeros where the counters are damaged."""
+    lived: int = 0
+    dropped: int = 0
+    days: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    windows: dict[int, Row] = field(default_factory=dict)
+    """By their keys."""
+
+
+def connect(path: Path | None, base: int = 0) -> sqlite3.Connection:
+    """Open or make the database; None keeps it in memory.
+
+    Keys of one that is made start after `base`. Raises sqlite3.Error.
+    """
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
     db.text_factory = _text
     try:
@@ -71,7 +96,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
             raise Damaged(verdict)
         row = db.execute(f"SELECT sum, {COUNTERS} FROM counters").fetchone()
         if row is None:
-            begin(db, base=0)
+            begin(db, base)
         elif row[0] != checksum(row[1:]):
             raise Damaged("its counters are not what was written")
     except (sqlite3.Error, UnicodeError):  # the latter where SQLite quotes what it cannot read
@@ -85,9 +110,10 @@ def _text(stored: bytes) -> str:
     return stored.decode(errors="replace")
 
 
-def begin(db: sqlite3.Connection, base: int) -> None:
-    """Begin a new epoch, whose keys start after `base`."""
-    values = (secrets.token_hex(4), 0, 0, 0, 0, base, 0, 0)
+def begin(db: sqlite3.Connection, base: int, saved: Saved | None = None) -> None:
+    """Begin a new epoch, whose keys start after `base`, with the counters that were saved."""
+    saved = saved or Saved()
+    values = (secrets.token_hex(4), 0, *saved.ever, base, saved.lived, saved.dropped)
     db.execute(
         f"INSERT OR REPLACE INTO counters (one, sum, {COUNTERS}) VALUES (1, ?,"
         " ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -107,35 +133,69 @@ def is_damage(error: Exception) -> bool:
     return code == sqlite3.SQLITE_IOERR_SHORT_READ or (code is not None and code & 0xFF in DAMAGE)
 
 
-def replace_damaged(path: Path, reason: object, base: int) -> sqlite3.Connection:
-    """Move a damaged file aside and begin anew with the windows that can still be read in it.
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error means that the disk has no room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
-    The new epoch's keys start after `base` and after those windows. Raises sqlite3.Error, OSError.
+
+def replace_damaged(path: Path, reason: object, base: int) -> sqlite3.Connection:
+    """Begin anew with what can still be read in a damaged file, and move that aside.
+
+    The new epoch's keys start after `base` and after those windows. What takes the file's place is
+    whole before the file is touched: a full disk or a power cut loses nothing, and the next opening
+    does it again or, by `finish_replacing`, to the end. Raises sqlite3.Error, OSError.
     """
-    aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}")
-    for suffix in ("", "-wal"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    rows = _readable(aside)
+    saved = _readable(path)
+    fresh = _beside(path, ".new")
+    try:
+        _build(fresh, saved, max([base, *saved.windows]))
+    except sqlite3.Error:
+        _discard(fresh)  # the room it takes may be what is missing
+        raise
+    aside = _beside(path, f".damaged-{secrets.token_hex(4)}")
+    path.rename(aside)
+    with suppress(FileNotFoundError):
+        _beside(path, "-wal").rename(_beside(aside, "-wal"))
+    finish_replacing(path)
     log.error(
         "outbox %s: is damaged (%s); moved to %s; a new epoch begins, windows saved: %d",
         path,
         reason,
         aside,
-        len(rows),
+        len(saved.windows),
     )
-    db = connect(path)
-    try:
+    return connect(path)
+
+
+def finish_replacing(path: Path) -> None:
+    """Put a replacement in its place where the damaged file is away already. Raises OSError."""
+    fresh = _beside(path, ".new")
+    if fresh.exists() and not path.exists():
+        _discard(path)  # what is left of the damaged file: SQLite would take its log for ours
+        fresh.rename(path)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _discard(path: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        _beside(path, suffix).unlink(missing_ok=True)
+
+
+def _build(path: Path, saved: Saved, base: int) -> None:
+    """Make a database of what was saved, all of it in one file. Raises sqlite3.Error, OSError."""
+    _discard(path)  # one that was not finished
+    with closing(connect(path)) as db:
+        db.execute("PRAGMA journal_mode=DELETE")  # no second copy of it all in a log
         db.execute("BEGIN IMMEDIATE")
-        begin(db, max([base, *(row[0] for row in rows)]))
-        for row in rows:
-            insert(db, *row[:4], 0, *row[5:7])
+        begin(db, base, saved)
+        for day, counted in saved.days.items():
+            db.execute("INSERT INTO days VALUES (?, ?, ?, ?)", (day, *counted))
+        for _, row in sorted(saved.windows.items()):
+            insert(db, *row[:4], min(row[4], saved.lived), *row[5:7])
         db.execute("COMMIT")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
 
 
 def insert(
@@ -152,17 +212,40 @@ def insert(
     db.execute("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(row)))
 
 
-def _readable(path: Path) -> list[Row]:
-    """Windows of a damaged file that are as they were written, in order."""
-    rows: dict[int, Row] = {}
-    with suppress(sqlite3.Error, UnicodeError), closing(sqlite3.connect(path)) as db:
+def _readable(path: Path) -> Saved:
+    """What can be read in a damaged file. Raises sqlite3.Error where it may be another time."""
+    saved = Saved()
+    with _as_far_as_possible(), closing(sqlite3.connect(path)) as db:
         db.text_factory = _text
         for order in ("ASC", "DESC"):  # from both ends up to the damage
-            with suppress(sqlite3.Error, UnicodeError):
+            with _as_far_as_possible():
                 for row in db.execute(f"SELECT * FROM windows ORDER BY key {order}"):
                     if row[-1] == checksum(row[:-1]):
-                        rows[row[0]] = row
-    return [rows[key] for key in sorted(rows)]
+                        saved.windows[row[0]] = row
+        with _as_far_as_possible():
+            sealed, *counters = db.execute(f"SELECT sum, {COUNTERS} FROM counters").fetchone()
+            if sealed == checksum(counters):
+                saved.ever = (counters[2], counters[3], counters[4])
+                saved.lived, saved.dropped = counters[6], counters[7]
+        with _as_far_as_possible():
+            for day, *counted in db.execute("SELECT day, female, male, unknown FROM days"):
+                # they have no checksum; but no day has more than all days
+                fits = (0 <= n <= most for n, most in zip(counted, saved.ever, strict=True))
+                if [type(value) for value in (day, *counted)] == [str, int, int, int] and all(fits):
+                    saved.days[day] = (counted[0], counted[1], counted[2])
+    return saved
+
+
+@contextmanager
+def _as_far_as_possible() -> Iterator[None]:
+    """Go on after what damage may cause; a disk that is full or busy is no damage."""
+    try:
+        yield
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        unreadable = is_damage(error) or code == sqlite3.SQLITE_IOERR_READ
+        if not unreadable and code & 0xFF in ANOTHER_TIME:
+            raise
 
 
 def claim(path: Path) -> IO[bytes]:

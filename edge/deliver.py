@@ -26,7 +26,11 @@ class Publisher(Protocol):
 
     @property
     def room(self) -> int:
-        """How many windows it takes now; 0 while any may still come back."""
+        """How many windows it takes now, one after the other; each may leave no more room."""
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Topics of which it takes none now."""
 
     def publish(self, message: Message) -> None: ...
     def poll(self) -> Settled: ...
@@ -35,14 +39,19 @@ class Publisher(Protocol):
 
 
 class Courier:
-    """Sends the outbox in order and deletes what was acknowledged."""
+    """Sends the outbox in order and deletes what was acknowledged.
+
+    In order within each topic: what a broker refuses under one (a device may have had another name)
+    does not hold up the others.
+    """
 
     def __init__(self, outbox: Outbox, publisher: Publisher, wake: threading.Event) -> None:
         """Start the thread; `wake` is set whenever there may be something to do."""
         self._outbox, self._publisher, self._wake = outbox, publisher, wake
         self._made: dict[int, float] = {}
         self._announced = 0
-        self._sent = 0
+        self._in_flight: set[int] = set()
+        """Keys of windows that were sent, and neither came back nor are deleted."""
         self._acknowledged: list[int] = []
         self._trouble: str | None = None
         self._stop = False
@@ -90,23 +99,26 @@ class Courier:
 
     def _step(self) -> None:
         settled = self._publisher.poll()
-        # what came back goes out again, and nothing newer before it
-        self._sent = min([self._sent, *(key - 1 for key in settled.returned)])
+        # what came back goes out again, and nothing newer of its topic before it
+        self._in_flight.difference_update(settled.returned)
         self._acknowledged += settled.delivered
         try:
             if self._acknowledged:
                 self._outbox.delete(self._acknowledged)
+                self._in_flight.difference_update(self._acknowledged)
                 self._acknowledged = []
         finally:  # a full disk may refuse to delete; what is on it can be read all the same
             self._send_pending()
 
     def _send_pending(self) -> None:
         while room := self._publisher.room:
-            messages = self._outbox.pending(self._sent, room)
+            messages = self._outbox.pending(self._in_flight, self._publisher.held, room)
             if not messages:
                 break
             for message in messages:
                 self._send(message)
+                if not self._publisher.room:
+                    break
 
     def _send(self, message: Message) -> None:
         assert message.key is not None
@@ -116,4 +128,4 @@ class Courier:
             message.key <= self._announced and time.monotonic() - made > LATE_S
         )
         self._publisher.publish(replayed(message) if late else message)
-        self._sent = message.key
+        self._in_flight.add(message.key)

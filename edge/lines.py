@@ -17,6 +17,8 @@ class JsonLinesPublisher:
 
     room = 20
     """A pipe takes what it is given; some at a time, so that what was written is soon deleted."""
+    held: frozenset[str] = frozenset()
+    """A pipe refuses nothing."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout

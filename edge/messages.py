@@ -1,11 +1,11 @@
-"""Windows, health and discovery to topics and versioned JSON. Pure."""
+"""What is published, as topics and versioned JSON. Pure."""
 
 import json
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from edge.discovery import discovery
 from edge.records import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
@@ -43,10 +43,8 @@ class Messages:
         self._model, self._age_model = model, age_model
         self._gender, self._ages = gender and model is not None, ages
         self._prefix = discovery_prefix
-        # from one state to the next: a window, max_hold, and the rest of the window in which that
-        # ends; one more window to spare
-        self._state_expires = math.ceil(max_hold + 3 * window_seconds)
-        self._health_expires = math.ceil(3 * health_seconds)
+        self._window_seconds, self._max_hold = window_seconds, max_hold
+        self._health_seconds = health_seconds
         self._base = f"tally/v{SCHEMA}/{site}/{device}"
 
     def _topic(self, name: str) -> str:
@@ -109,9 +107,18 @@ class Messages:
         payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
         return Message(self._topic("info"), _json(payload), qos=1, retain=True)
 
-    def check(self) -> Message:
-        """Empty, on a topic that nobody needs: whether the broker takes what we write."""
-        return Message(self._topic("check"), "", qos=1)
+    def check(self, *longest: Message) -> list[Message]:
+        """On a topic that nobody needs: whether the broker takes what we write.
+
+        First an empty one to be retained, which leaves nothing behind and is fit for a will; then
+        one of blanks, as long as the longest of those given.
+        """
+        topic = self._topic("check")
+        sizes = [len((each.topic + each.payload).encode()) for each in longest]
+        return [
+            Message(topic, "", qos=1, retain=True),
+            Message(topic, " " * (max([len(topic), *sizes]) - len(topic)), qos=1),
+        ]
 
     def forgotten(self) -> list[Message]:
         """Takes everything that a broker retains of this device away again."""
@@ -128,105 +135,17 @@ class Messages:
         """Home Assistant's device discovery, or nothing where it is switched off."""
         if self._prefix is None:
             return []
-        genders = ("female", "male", "unknown") if self._gender else ()
-        # A total stays true until the next one comes. All else is about a time that passes:
-        # where nothing new comes in time, an old value must not pass for a present one.
-        ever = {"state_topic": self._topic("state")}
-        state = ever | {"expire_after": self._state_expires}
-        health = {"state_topic": self._topic("health"), "expire_after": self._health_expires}
-        components = {
-            f"{key}_{name}": _sensor(
-                f"{name.capitalize()} {words}",
-                f"value_json.{path}.{name}",
-                source,
-                # one that falls, as today's do at midnight, begins a new sum
-                state_class="total_increasing",
-                unit_of_measurement="people",
-                icon="mdi:account-multiple-plus",
-            )
-            for key, words, path, source in (
-                ("total", "total", "totals", ever),
-                ("today", "today", "today", state),
-            )
-            for name in ("total", *genders)
-        }
-        components |= {
-            f"present_{name}": _sensor(
-                f"People present, {name}",
-                f"value_json.presence.{name}",
-                state,
-                unit_of_measurement="people",
-                icon="mdi:account-group",
-            )
-            for name in ("peak", "mean")
-        }
-        components |= {
-            f"age_{group.rstrip('+').replace('-', '_')}": _sensor(
-                f"People, age {group}",
-                # too few people are not shown by age
-                f"none if value_json.ages is not defined else value_json.ages['{group}']",
-                state,
-                unit_of_measurement="people",
-                icon="mdi:account-clock",
-            )
-            for group in (AGES if self._ages else ())
-        }
-        diagnostics = {
-            "coverage": _sensor(
-                "Coverage",
-                "(100 * value_json.coverage) | round(1)",
-                state,
-                unit_of_measurement="%",
-            ),
-            "fps": _sensor("Frames per second", "value_json.fps", health),
-            "temperature": _sensor(
-                "Temperature",
-                "value_json.temperature_c",
-                health,
-                device_class="temperature",
-                unit_of_measurement="°C",
-            ),
-            "outbox": _sensor("Windows waiting", "value_json.outbox", health),
-            "dropped": _sensor(
-                "Windows dropped", "value_json.dropped", health, state_class="total_increasing"
-            ),
-            "camera": _problem(
-                "Camera lost", "'ON' if value_json.camera == 'lost' else 'OFF'", health
-            ),
-            "refused": _problem(
-                "Topics refused by the broker",
-                "'ON' if value_json.mqtt.refused else 'OFF'",
-                health,
-            ),
-            # the lowest four bits are what is now, the others what has been since boot:
-            # https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
-            "throttled": _problem(
-                "Power or heat",
-                "none if value_json.throttled is none"
-                " else 'ON' if value_json.throttled % 16 else 'OFF'",
-                health,
-            ),
-        }
-        for component in diagnostics.values():
-            component["entity_category"] = "diagnostic"
-        components |= diagnostics
-        for name, component in components.items():
-            component["unique_id"] = f"edge-tally-{self._site}-{self._device}-{name}"
-        payload = {
-            "device": {
-                "identifiers": [f"edge-tally-{self._site}-{self._device}"],
-                "name": self._device,
-                "manufacturer": "Edge Tally",
-                "model": "Audience counter",
-                "sw_version": version,
-                "suggested_area": self._site,
-            },
-            "origin": {"name": "edge-tally", "sw_version": version},
-            "availability_topic": self._topic("availability"),
-            "payload_available": "online",
-            "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
-            "components": components,
-        }
+        payload = discovery(
+            self._site,
+            self._device,
+            version,
+            topic=self._topic,
+            gender=self._gender,
+            ages=self._ages,
+            window_seconds=self._window_seconds,
+            max_hold=self._max_hold,
+            health_seconds=self._health_seconds,
+        )
         return [Message(self._discovery_topic, _json(payload), qos=1, retain=True)]
 
 
@@ -255,31 +174,6 @@ def iso(utc: float) -> str:
 def local_day(utc: float) -> str:
     """The date of a moment in the device's own time zone: 2026-11-21."""
     return datetime.fromtimestamp(utc, UTC).astimezone().date().isoformat()
-
-
-def _sensor(
-    name: str, value: str, source: Mapping[str, Any], state_class: str = "measurement", **more: str
-) -> dict[str, Any]:
-    """A number in Home Assistant; `value` is an expression of its templates."""
-    return {
-        "platform": "sensor",
-        "name": name,
-        "value_template": f"{{{{ {value} }}}}",
-        "state_class": state_class,
-        **source,
-        **more,
-    }
-
-
-def _problem(name: str, value: str, source: Mapping[str, Any]) -> dict[str, Any]:
-    """A warning light; the expression `value` is `ON`, `OFF`, or none where nothing is known."""
-    return {
-        "platform": "binary_sensor",
-        "name": name,
-        "device_class": "problem",
-        "value_template": f"{{{{ {value} }}}}",
-        **source,
-    }
 
 
 def _people(people: People) -> dict[str, int]:

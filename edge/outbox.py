@@ -1,10 +1,11 @@
 """Windows on disk until the broker has acknowledged them: one SQLite file."""
 
+import json
 import logging
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ class Outbox:
         """Open or make the database; None keeps it in memory.
 
         Of more than `max_windows`, and of more than `max_days` of windows, the oldest are dropped.
-        A damaged file is moved aside, its new name logged, and a new epoch begins; the windows that
-        can still be read in it are kept. On a full disk the outbox is opened once there is room.
+        A damaged file is moved aside, its new name logged, and a new epoch begins; the windows and
+        counters that can still be read in it are kept. On a full disk the outbox is opened once
+        there is room.
 
         Raises OutboxError where the file cannot be opened or made, or another daemon uses it.
         """
@@ -44,12 +46,15 @@ class Outbox:
         """Key of the newest window; 0 before the first."""
         self.backlog = 0
         """Windows up to this key were made before the outbox was opened."""
+        self._passed: dict[frozenset[str], int] = {}
+        """Up to which key all windows are of these topics: they need not be looked at again."""
         self._claim = None if path is None else database.claim(path)
         try:
             with self._opened():
                 pass
         except OutboxError as error:
-            if path is None or shutil.disk_usage(path.parent).free > FULL_BYTES:
+            full = database.is_full(error.__cause__)
+            if path is None or not (full or shutil.disk_usage(path.parent).free <= FULL_BYTES):
                 self.close()
                 raise
             log.error("%s: the disk is full; windows wait in memory until there is room", error)
@@ -71,16 +76,18 @@ class Outbox:
 
     def _open(self) -> None:
         try:
-            self._db = database.connect(self._path)
-        except (sqlite3.Error, UnicodeError) as error:
-            if self._path is None or not database.is_damage(error):
-                raise
+            if self._path is not None:
+                database.finish_replacing(self._path)
             try:
+                self._db = database.connect(self._path, self.newest)
+            except (sqlite3.Error, UnicodeError) as error:
+                if self._path is None or not database.is_damage(error):
+                    raise
                 self._db = database.replace_damaged(self._path, error, self.newest)
-            except OSError as refused:
-                raise OutboxError(
-                    f"outbox {self._path}: is damaged and cannot be moved ({refused.strerror})"
-                ) from refused
+        except OSError as refused:
+            raise OutboxError(
+                f"outbox {self._path}: is damaged and cannot be moved ({refused.strerror})"
+            ) from refused
         row = self._db.execute("SELECT base + seq FROM counters").fetchone()
         self.newest = self.backlog = int(row[0])
 
@@ -97,7 +104,7 @@ class Outbox:
                     with suppress(sqlite3.Error):
                         db.execute("ROLLBACK")
 
-    def _read(self, query: str, *values: int) -> list[Any]:
+    def _read(self, query: str, *values: int | str) -> list[Any]:
         with self._opened() as db:
             return db.execute(query, values).fetchall()
 
@@ -151,9 +158,19 @@ class Outbox:
             log.warning("outbox: full; the oldest windows were dropped: %d", dropped)
         return message
 
-    def pending(self, after: int = 0, limit: int = 20) -> list[Message]:
-        """The oldest messages with a key greater than `after`, in order. Raises OutboxError."""
-        rows = self._read("SELECT * FROM windows WHERE key > ? ORDER BY key LIMIT ?", after, limit)
+    def pending(
+        self, in_flight: Set[int] = frozenset(), held: frozenset[str] = frozenset(), limit: int = 20
+    ) -> list[Message]:
+        """The oldest messages, in order, but those with keys `in_flight` and of topics `held`.
+
+        Raises OutboxError.
+        """
+        newest, passed = self.newest, self._passed.get(held, 0)
+        rows = self._read(
+            "SELECT * FROM windows WHERE key > ? AND key NOT IN (SELECT value FROM json_each(?))"
+            " AND topic NOT IN (SELECT value FROM json_each(?)) ORDER BY key LIMIT ?",
+            passed, json.dumps([*in_flight]), json.dumps([*held]), limit,
+        )  # fmt: skip
         good = [row for row in rows if row[-1] == database.checksum(row[:-1])]
         if len(good) < len(rows):
             with self._transaction() as db:
@@ -161,7 +178,9 @@ class Outbox:
                 db.executemany("DELETE FROM windows WHERE key = ?", bad)
                 _count_dropped(db, len(bad))
             log.error("outbox %s: windows damaged on disk and dropped: %d", self._path, len(bad))
-            return self.pending(after, limit)
+            return self.pending(in_flight, held, limit)
+        first = good[0][0] if good else newest + 1
+        self._passed[held] = min([first, *in_flight]) - 1  # what is in flight may come back
         return [Message(topic, payload, qos, False, key) for key, topic, payload, qos, *_ in good]
 
     def restamp(self, boot: str, ahead: float, change: Callable[[str, float], str]) -> int:

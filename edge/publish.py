@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
+HELD_S = 30.0
+"""A link that lasts for so long is a good one: if it breaks, that is a new trouble."""
+DROPS = 3
+"""After so many links in a row that were shorter, a question goes with the complaint."""
 CLOSE_S = 2.0
 """How long the end waits for the broker."""
 
@@ -55,7 +59,9 @@ class MqttPublisher:
         self._greeted: tuple[Connection, int] | None = None
         """Who was last sent all retained messages: the connection, and its births."""
         self._connects = 0
-        self._complained: str | None = None
+        self._told: set[str] = set()
+        """What was logged since a link last held: a broker that comes and goes is told of once."""
+        self._complained = False
         self._refused: dict[str, str] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._stay_connected, name="mqtt", daemon=True)
@@ -73,14 +79,23 @@ class MqttPublisher:
     # the thread that connects
 
     def _stay_connected(self) -> None:
-        failures = 0
+        failures = drops = 0
         while True:
-            link = self._link
+            link, begun = self._link, time.monotonic()
             link.run()
             if self._closing.is_set():
                 return
-            self._complain(link.reason)
-            failures = 0 if link.opened else failures + 1
+            if link.opened and time.monotonic() - begun >= HELD_S:
+                failures = drops = 0
+                self._told.clear()
+                self._complained = False
+            else:
+                failures += 1
+                drops += link.opened
+            another = (
+                "; is another device using the same site and device?" if drops >= DROPS else ""
+            )
+            self._complain(link.reason + another)
             self._closing.wait(retry_s(failures))
             following = self._following(link)
             if self._closing.is_set() or following is None:
@@ -105,15 +120,21 @@ class MqttPublisher:
         return None
 
     def _complain(self, what: str) -> None:
-        if self._complained is None:
+        if self._complained:
+            self._tell(what)
+        else:
             log.warning(
                 "broker %s: %s; windows stay on disk and go out when it is back",
                 self._broker.where,
                 what,
             )
-        elif self._complained != what:
+            self._told.add(what)
+        self._complained = True
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:
             log.info("broker %s: %s", self._broker.where, what)
-        self._complained = what
+        self._told.add(what)
 
     # everybody else
 
@@ -125,7 +146,14 @@ class MqttPublisher:
     @property
     def room(self) -> int:
         """How many messages with a key may be published now."""
-        return self._link.room if self.connected else 0
+        with self._lock:  # another thread may be publishing
+            return self._link.room if self.connected else 0
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Topics that the broker refused not long ago."""
+        with self._lock:
+            return self._link.held
 
     def status(self) -> dict[str, Any]:
         """For `health`: MQTT's version, how often a connection was made, topics refused."""
@@ -139,7 +167,8 @@ class MqttPublisher:
     def publish(self, message: Message) -> None:
         """Send; where the link is down, the newest of each retained topic is sent on connect.
 
-        Whoever publishes messages with a key does so in their order, when there is `room`.
+        Whoever publishes messages with a key does so in their order, when there is `room`, and
+        none of topics that are `held`.
         """
         with self._lock:
             if message.key is None:
@@ -167,8 +196,7 @@ class MqttPublisher:
 
     def _greet(self, link: Connection) -> None:
         if self._greeted is None or self._greeted[0] is not link:
-            log.info("broker %s: connected by MQTT %s", self._broker.where, link.version)
-            self._complained = None
+            self._tell(f"connected by MQTT {link.version}")
             self._connects += 1
         for message in self._retained.values():
             link.send(message)
@@ -201,16 +229,22 @@ def retry_s(failures: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311  # nothing secret
 
 
-def probe(broker: Broker, messages: Sequence[Message] = (), timeout_s: float = 10.0) -> Version:
-    """Connect once, publish `messages`, leave; the version of MQTT that was spoken.
+def probe(
+    broker: Broker,
+    messages: Sequence[Message] = (),
+    *,
+    will: Message | None = None,
+    timeout_s: float = 10.0,
+) -> Version:
+    """Connect once, with a `will`, publish `messages`, leave; the version of MQTT that was spoken.
 
-    Raises EdgeError with the reason it fails, or the topics that were refused.
+    Raises EdgeError with the reason it fails, or what was not taken.
     """
     # a name of its own: the broker would throw out a running daemon of the same name
     broker = replace(broker, client_id=f"{broker.client_id}-check")
     end = time.monotonic() + timeout_s
     for version in _versions(broker):
-        link = Connection(broker, version)
+        link = Connection(broker, version, will=will)
         threading.Thread(target=link.run, name="probe", daemon=True).start()
         _wait_until(lambda: link.opened or link.ended.is_set(), end)  # noqa: B023  # asked at once
         if not (link.ended.is_set() and link.speaks_other):
@@ -218,23 +252,28 @@ def probe(broker: Broker, messages: Sequence[Message] = (), timeout_s: float = 1
     if not link.open:
         link.drop()
         raise EdgeError(f"broker {broker.where}: {link.reason}")
-    numbered = [replace(message, key=number) for number, message in enumerate(messages)]
-    waiting = set(range(len(numbered)))
-    for message in numbered:
-        link.send(message)
+    missing, returned = dict(enumerate(messages)), set[int]()
+    for number, message in missing.items():
+        link.send(replace(message, key=number))
 
     def settled() -> bool:
         told = link.settle()
-        waiting.difference_update(told.delivered, told.returned)
-        return not waiting
+        for number in told.delivered:
+            del missing[number]
+        returned.update(told.returned)
+        return returned.issuperset(missing)
 
-    done = _wait_until(settled, end)
+    _wait_until(settled, end)
+    refuses = "refuses" if returned else "does not acknowledge"
+    why = f"{link.reason} at" if link.ended.is_set() else refuses
     link.leave()
+    link.ended.wait(CLOSE_S)  # or the program might end before it has said so, and the will speak
     if link.refused:
         refused = "; ".join(f"{topic}: {why}" for topic, why in sorted(link.refused.items()))
         raise EdgeError(f"broker {broker.where}: refuses {refused}")
-    if not done:
-        raise EdgeError(f"broker {broker.where}: does not acknowledge what was sent")
+    for message in missing.values():
+        kind, size = "retained " * message.retain, len(message.payload.encode())
+        raise EdgeError(f"broker {broker.where}: {why} a {kind}message of {size} bytes")
     return link.version
 
 

@@ -132,7 +132,7 @@ class Site:
 
     def connect(self, port: int) -> None:
         """Let the daemon's next run go to another port, be it a bad way to the broker."""
-        self._settings["mqtt"] = {"host": "127.0.0.1", "port": port, "keepalive": 5}
+        self._settings["mqtt"] = {"host": "127.0.0.1", "port": port, "keepalive": 10}
         self._config.write_text(yaml.safe_dump(self._settings))
 
     def start(self, source: Path | str) -> subprocess.Popen[bytes]:
@@ -248,7 +248,7 @@ def bad_link(folder: Path, how: str, seconds: float, seed: int = 1) -> Outcome:
             time.sleep(chance.uniform(1, 5))
             if how == "stalled":
                 link.stalled = True
-                time.sleep(chance.uniform(1, 12))
+                time.sleep(chance.uniform(1, 24))
                 link.stalled = False
             elif how == "cut":
                 link.cut()

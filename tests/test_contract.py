@@ -29,7 +29,7 @@ def made() -> dict[str, Message]:
         maker.state(window),
         maker.health(Health().report() | QUEUE | {"mqtt": LINK}),
         maker.info(build.info(config, build.models(config))),
-        maker.check(),
+        *maker.check(),
     ]
     return {message.topic.rsplit("/", 1)[1]: message for message in every}
 

@@ -21,7 +21,7 @@ from conftest import ROOT, Mosquitto, wait_for
 from paho.mqtt.enums import CallbackAPIVersion
 from test_messages import WINDOW, window_message
 
-from edge.messages import Messages, iso, replayed
+from edge.messages import Messages, iso, replayed, restamped
 from edge.records import Message, People, Totals
 
 DOCS = ROOT / "docs" / "dashboards"
@@ -140,6 +140,24 @@ def test_each_window_is_there_once(mosquitto: Mosquitto, known: Path) -> None:
         ("store-7", "lobby", "6f0c2a7e", 13, iso(START + 720), iso(START + 780), 60.0, 1, 0, 6,
          3, 2, 13, 0.83, 0.998, 66),
     ]  # fmt: skip
+
+
+def test_the_newest_copy_of_a_window_has_the_right_times(mosquitto: Mosquitto, known: Path) -> None:
+    def unset(payload: str) -> str:  # as a clock stamps that is a year behind
+        early = restamped(payload, -365 * 86_400)
+        return early.replace('"time_synced":true', '"time_synced":false')
+
+    right = windows(count=3)
+    wrong = [dataclasses.replace(message, payload=unset(message.payload)) for message in right]
+    shown = "SELECT seq, started, ended, time_synced FROM windows ORDER BY seq"
+    with collector(mosquitto, known):
+        publish(mosquitto, wrong)
+        wait_for(lambda: [row[3] for row in rows(known, shown)] == [0, 0, 0], "not collected")
+        publish(mosquitto, right)
+        wait_for(lambda: [row[3] for row in rows(known, shown)] == [1, 1, 1], "stays as it was")
+    assert rows(known, shown) == [
+        (seq, iso(START + 60 * seq - 60), iso(START + 60 * seq), 1) for seq in (1, 2, 3)
+    ]
 
 
 def test_a_collector_that_is_killed_loses_nothing(mosquitto: Mosquitto, known: Path) -> None:

@@ -11,7 +11,7 @@ FLOORS = (
     {"records", "errors"},
     {
         "scene", "cameras", "live", "places", "runtime", "crop", "motion", "broker", "hours",
-        "database", "machine",
+        "database", "machine", "discovery",
     },
     {
         "frames", "rescue", "rest", "idle", "cool", "faces", "blaze", "track", "classify", "count",

@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,11 +99,35 @@ def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
     for _ in range(5):
         append(outbox)
     assert [m.key for m in outbox.pending()] == [1, 2, 3, 4, 5]
-    assert [m.key for m in outbox.pending(after=2, limit=2)] == [3, 4]
+    assert [m.key for m in outbox.pending({1, 4}, limit=2)] == [2, 3]
     outbox.delete([1, 3])
     assert [m.key for m in outbox.pending()] == [2, 4, 5]
     assert len(outbox) == 3
     assert told(outbox.pending()[-1]) == {"seq": 5, "female": 5, "total": 5}
+    outbox.close()
+
+
+def test_windows_of_topics_that_are_held_stay_and_cost_no_time(tmp_path: Path) -> None:
+    def old(_epoch: str, _seq: int, _totals: Totals) -> Message:
+        return Message("old/window", "x" * 1000)
+
+    outbox = Outbox(None, max_windows=60_000)
+    for _ in range(50_000):
+        append(outbox, make=old)
+    for _ in range(5):
+        append(outbox)
+    held = frozenset({"old/window"})
+    assert [m.key for m in outbox.pending({50_002}, held, 3)] == [50_001, 50_003, 50_004]
+    assert [m.key for m in outbox.pending(set(), held)] == [50_001, 50_002, 50_003, 50_004, 50_005]
+    outbox.delete([50_001])
+    begin = time.process_time()
+    for _ in range(100):
+        assert [m.key for m in outbox.pending({50_002}, held, 1)] == [50_003]
+        assert [m.key for m in outbox.pending({1, 2}, limit=1)] == [3]
+    assert outbox.pending(held=held | {"t/window"}) == []
+    assert time.process_time() - begin < 0.5
+    append(outbox)
+    assert [m.key for m in outbox.pending({50_002}, held)][-1] == outbox.newest
     outbox.close()
 
 
@@ -191,15 +217,64 @@ def test_what_can_be_read_in_a_damaged_file_is_kept(
     assert keys == sorted(keys, key=lambda key: key or 0)
     assert all(told(message)["seq"] == message.key for message in saved)
     assert f"windows saved: {len(saved)}" in caplog.text
-    # the new epoch starts at 1, behind what was saved
+    # the new epoch starts at 1, behind what was saved; the totals go on
     newest = append(outbox)
-    assert told(newest) == {"seq": 1, "female": 1, "total": 1}
+    assert told(newest) == {"seq": 1, "female": 301, "total": 301}
     assert epoch_of(newest) != epoch_of(saved[0])
     assert outbox.pending(limit=1000)[-1] == newest
     assert newest.key == 301
     assert outbox.backlog == 300
     outbox.close()
     assert len(list(tmp_path.glob("outbox.db.damaged-*"))) == 1
+
+
+def break_a_page(path: Path) -> None:
+    """One in the middle, of windows."""
+    data = bytearray(path.read_bytes())
+    page = len(data) // 2048
+    data[1024 * page : 1024 * (page + 1)] = os.urandom(1024)
+    path.write_bytes(data)
+
+
+def test_totals_outlive_a_damaged_file(tmp_path: Path) -> None:
+    def today(_epoch: str, _seq: int, totals: Totals) -> Message:
+        return Message("t", f"{totals.ever} {totals.today}")
+
+    path = tmp_path / "outbox.db"
+    filled(path, 300)
+    outbox = Outbox(path, max_windows=280)
+    append(outbox, People(1, 2, 3), day="2026-11-22", seconds=86_400)
+    outbox.close()
+    break_a_page(path)
+    outbox = Outbox(path, max_days=2)
+    assert 200 < len(outbox) < 280
+    assert append(outbox, make=today).payload == f"{People(302, 2, 3)} {People(301)}"
+    other_day = append(outbox, make=today, day="2026-11-22")
+    assert other_day.payload == f"{People(303, 2, 3)} {People(2, 2, 3)}"
+    assert outbox.dropped() == 21
+    # and windows keep their age: a day later the first ones are too old
+    for seconds in (86_400, 60, 60):  # a hundred are dropped at a time
+        append(outbox, seconds=seconds)
+    assert [m.key for m in outbox.pending()] == [301, 302, 303, 304, 305, 306]
+    outbox.close()
+
+
+def test_a_replacement_that_a_power_cut_stopped_is_finished(tmp_path: Path) -> None:
+    path, log = tmp_path / "outbox.db", tmp_path / "outbox.db-wal"
+    outbox = Outbox(path)
+    for _ in range(5):
+        append(outbox, make=lambda _epoch, seq, _totals: Message("t", f"damaged {seq}"))
+    stale = log.read_bytes()
+    outbox.close()
+    path.unlink()
+    filled(path, 80)
+    path.rename(tmp_path / "outbox.db.new")
+    log.write_bytes(stale)  # the damaged file is away, its log is not yet
+    outbox = Outbox(path)
+    assert [told(message)["seq"] for message in outbox.pending(limit=100)] == list(range(1, 81))
+    assert told(append(outbox))["total"] == 81
+    outbox.close()
+    assert {file.name for file in tmp_path.iterdir()} == {"outbox.db", "outbox.db.lock"}
 
 
 @pytest.mark.parametrize("byte", [b"9", b"\xff"], ids=["text", "no text"])
@@ -261,7 +336,8 @@ def retried(use: Callable[[], Any]) -> Any:
     return use()
 
 
-def test_damage_while_it_is_open_is_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken_away", [False, True])
+def test_damage_while_it_is_open_is_mended(tmp_path: Path, taken_away: bool) -> None:
     def long(_epoch: str, _seq: int, _totals: Totals) -> Message:
         return Message("t", "x" * 3000)
 
@@ -274,7 +350,10 @@ def test_damage_while_it_is_open_is_mended(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(OutboxError, match="malformed"):
         outbox.pending(limit=2000)
+    if taken_away:
+        path.unlink()
     message = append(outbox)
+    # a key is never given twice: the courier knows windows by it
     assert (told(message)["seq"], message.key) == (1, 1001)
     outbox.close()
 
@@ -290,10 +369,10 @@ def test_windows_of_more_than_so_many_days_are_dropped(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of two megabytes."""
+    """A real file system of four megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
         without = pytest.fail if os.environ.get("CI") else pytest.skip
         without("only root can make a small disk")
@@ -339,6 +418,25 @@ def test_a_disk_that_is_full_at_the_start(
         append(outbox)
     rest.unlink()
     assert append(outbox).key == 1
+    outbox.close()
+
+
+def test_a_damaged_file_on_a_full_disk_waits_for_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, rest = small_disk / "outbox.db", small_disk / "rest"
+    assert len(filled(path, 15_000)) > 1_400_000
+    break_a_page(path)
+    # there is some room, but not for a second outbox
+    rest.write_bytes(bytes(shutil.disk_usage(small_disk).free - 1_200_000))
+    outbox = Outbox(path)
+    assert "the disk is full; windows wait in memory" in caplog.text
+    with pytest.raises(OutboxError, match="full"):
+        append(outbox)
+    assert not [*small_disk.glob("*.damaged-*"), *small_disk.glob("*.new*")]
+    rest.unlink()
+    assert append(outbox).key == 15_001
+    assert len(outbox) > 14_900
     outbox.close()
 
 

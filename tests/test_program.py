@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -354,13 +355,13 @@ def test_a_frozen_daemon_is_offline_within_one_and_a_half_keep_alives(
 ) -> None:
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "tally/#")
-    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "keepalive": 5}
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "keepalive": 10}
     daemon = start("run", "--config", configure(source="demo", mqtt=mqtt))
     wait_for(lambda: dashboard.payloads("availability") == ["online"], "no birth")
     daemon.send_signal(signal.SIGSTOP)
     frozen = time.monotonic()
     wait_for(lambda: dashboard.payloads("availability") == ["online", "offline"], "no will")
-    assert time.monotonic() - frozen < 1.5 * 5
+    assert time.monotonic() - frozen < 1.5 * 10
     daemon.send_signal(signal.SIGCONT)
     wait_for(lambda: dashboard.payloads("availability")[-1] == "online", "does not come back")
 
@@ -471,8 +472,19 @@ def test_nobody_reads_stdout_any_more(configure: Configure) -> None:
 def test_state_folder_that_cannot_be_made(configure: Configure, clips: Path) -> None:
     config = configure(state_dir="/proc/none")
     run = edge("run", "--config", config, "--source", clips / "classroom.gif")
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "state_dir /proc/none: cannot be made" in run.stderr
+
+
+@pytest.mark.parametrize("state_dir", ["/proc/none", "/dev/null/x", "README.md"])
+def test_check_proves_the_state_folder_and_leaves_nothing(
+    configure: Configure, tmp_path: Path, state_dir: str
+) -> None:
+    run = edge("check", "--config", configure(source="demo", state_dir=state_dir))
+    assert run.returncode == 2
+    assert f"FAIL  state   state_dir {state_dir}: cannot be written (" in run.stdout
+    edge("check", "--config", configure(source="demo", state_dir=str(tmp_path / "a" / "b")))
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
 
 
 def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> None:
@@ -490,6 +502,75 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert run.returncode == 0
     assert "FAIL" not in run.stdout
     assert edge("check", "--config", config.with_name("none.yaml")).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ("retain_available false\n", r"refuses the connection: Retain not supported"),
+        ("max_packet_size 4096\n", r"connection lost.* at a message of \d{4} bytes"),
+    ],
+)
+def test_check_finds_brokers_that_run_cannot_use(
+    configure: Configure, mosquitto: Mosquitto, rules: str, told: str
+) -> None:
+    mosquitto.rules = rules
+    mosquitto.start()
+    run = edge("check", "--config", configure(
+        source="demo", mqtt={"host": "127.0.0.1", "port": mosquitto.port}
+    ))  # fmt: skip
+    assert run.returncode == 2
+    assert re.search(rf"FAIL  broker  127\.0\.0\.1:{mosquitto.port}: {told}", run.stdout), (
+        run.stdout
+    )
+
+
+def test_check_leaves_nothing_at_the_broker(
+    configure: Configure, mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "#")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+    assert edge("check", "--config", configure(source="demo", mqtt=mqtt)).returncode == 0
+    wait_for(lambda: len(dashboard.messages) == 2, "nothing is sent")
+    assert {m.topic for m in dashboard.messages} == {f"{TOPIC}/check"}
+    assert len(dashboard.payloads("check")[1]) > 4096
+    later = subscribe(mosquitto.port, "#", client_id="later")
+    time.sleep(0.5)
+    assert later.messages == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"quiet_hours": ["00:00-24:00"]}, "rests"),
+        ({"quiet_hours": ["00:00-24:00"], "paused": True}, "paused"),
+    ],
+)
+def test_check_opens_no_camera_that_rests(
+    configure: Configure, keys: dict[str, Any], told: str
+) -> None:
+    config = configure(source="v4l2:/dev/video99", **keys)
+    run = edge("check", "--config", config)
+    assert f"ok    camera  {told}: it is not opened" in run.stdout.splitlines()
+
+
+def test_a_recording_has_no_quiet_hours(configure: Configure, clips: Path) -> None:
+    config = configure(source=str(clips / "classroom.gif"), quiet_hours=["00:00-24:00"])
+    assert "classroom.gif: 480 x 270" in edge("check", "--config", config).stdout
+
+
+@pytest.mark.parametrize("command", ["check", "forget"])
+def test_a_command_that_is_interrupted_has_failed(
+    configure: Configure, start: Callable[..., subprocess.Popen[bytes]], command: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mqtt = {"host": "127.0.0.1", "port": mute.getsockname()[1]}
+        process = start(command, "--config", configure(source="demo", mqtt=mqtt))
+        mute.settimeout(20)
+        with mute.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 1
 
 
 def test_started_in_another_folder_it_says_what_it_misses(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import resource
 import signal
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from typing import Any
 import pytest
 from conftest import Mosquitto, Subscriber, wait_for
 from demo import broker as nats
-from proxy import Proxy
+from proxy import Proxy, packets
 
 from edge.broker import Broker, Version, tls_context
+from edge.connection import IN_FLIGHT
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
 from edge.outbox import Outbox
@@ -46,9 +49,9 @@ def greeted(publisher: MqttPublisher) -> bool:
 DAY = "2026-11-21"
 
 
-def window(_epoch: str, seq: int, totals: Totals) -> Message:
+def window(_epoch: str, seq: int, totals: Totals, topic: str = "t/window") -> Message:
     payload = json.dumps({"seq": seq, "total": totals.ever.total, "replayed": False})
-    return Message("t/window", payload, 1, False, seq)
+    return Message(topic, payload, 1, False, seq)
 
 
 @pytest.fixture(params=BOTH)
@@ -76,9 +79,10 @@ def start_delivery(tmp_path: Path, mosquitto: Mosquitto, version: Version) -> It
         yield start
 
 
-def append(outbox: Outbox, courier: Courier, number: int) -> None:
+def append(outbox: Outbox, courier: Courier, number: int, topic: str = "t/window") -> None:
+    make = functools.partial(window, topic=topic)
     for _ in range(number):
-        courier.announce(outbox.append(People(female=1), day=DAY, seconds=60, make=window))
+        courier.announce(outbox.append(People(female=1), day=DAY, seconds=60, make=make))
 
 
 def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: Subscribe) -> None:
@@ -193,8 +197,13 @@ def seqs(dashboard: Subscriber) -> list[int]:
     indirect=["version"],
 )
 def test_nothing_is_lost_on_a_bad_link(
-    start_delivery: Delivery, mosquitto: Mosquitto, subscribe: Subscribe, how: str
+    start_delivery: Delivery,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
 ) -> None:
+    monkeypatch.setattr("edge.publish.HELD_S", 0)
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
     link = Proxy(mosquitto.port, lost=0.3 if how == "lossy" else 0)
@@ -220,6 +229,25 @@ def test_nothing_is_lost_on_a_bad_link(
     assert (how == "lossy") == (link.dropped > 0)
 
 
+def test_a_broker_that_acknowledges_nothing_is_left_after_one_and_a_half_keep_alives() -> None:
+    answers = {0x10: b"\x20\x03\x00\x00\x00", 0xC0: b"\xd0\x00"}
+    """To a greeting and to a ping, by MQTT 5."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = replace(broker(server.getsockname()[1]), keepalive=5)
+        publisher = MqttPublisher(there, will=WILL)
+        publisher.publish(ONLINE)
+        with server.accept()[0] as link:
+            begin, told = time.monotonic(), b""
+            for packet in packets(link):
+                told += packet
+                link.sendall(answers.get(packet[0] & 0xF0, b""))
+                publisher.poll()
+            assert 7.5 < time.monotonic() - begin < 11
+        publisher.close(ONLINE)
+    # and mosquitto, which looks every 5 s, is asked for 4 s less
+    assert told[told.index(b"MQTT") :][6:8] == b"\x00\x01"
+
+
 def in_order(numbers: list[int]) -> bool:
     """Whether nothing that is new comes before something that is missing."""
     newest = 0
@@ -228,6 +256,29 @@ def in_order(numbers: list[int]) -> bool:
             return False
         newest = max(newest, number)
     return True
+
+
+def test_one_thread_may_ask_for_room_while_another_publishes(mosquitto: Mosquitto) -> None:
+    mosquitto.start()
+    publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
+    wait_for(lambda: greeted(publisher), "no connection")
+    interval, arrived, over = sys.getswitchinterval(), 0, threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            assert publisher.room <= IN_FLIGHT
+
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask)
+        while arrived < 2000 and not asked.done():
+            if publisher.room:
+                publisher.publish(Message("t/window", "{}", 1, key=1))
+            arrived += len(publisher.poll().delivered)
+        over.set()
+    sys.setswitchinterval(interval)
+    publisher.close(ONLINE)
+    asked.result()
 
 
 def test_a_refused_window_is_reported_and_kept(
@@ -252,6 +303,39 @@ def test_a_refused_window_is_reported_and_kept(
     wait_for(lambda: len(outbox) == 0, "windows are not delivered once they are allowed")
     wait_for(lambda: seqs(dashboard) == list(range(1, 31)), "windows are missing")
     assert publisher.status()["refused"] == []
+
+
+def test_windows_refused_under_an_old_name_hold_up_no_others(
+    start_delivery: Delivery,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.connection.REFUSED_RETRY_S", 1.0)
+    monkeypatch.setattr("edge.connection.ECHO_S", 1.0)
+    mosquitto.allow("topic readwrite t/availability", "topic readwrite new/window")
+    mosquitto.start()
+    outbox, courier, _ = start_delivery()
+    dashboard = subscribe(mosquitto.port, "t/window", "new/window")
+    append(outbox, courier, 30)
+    append(outbox, courier, 30, "new/window")
+    wait_for(lambda: len(outbox) == 30, "windows under the new name wait", 30)
+    assert [m.topic for m in dashboard.messages] == ["new/window"] * 30
+    assert seqs(dashboard) == list(range(31, 61))
+
+    def refused() -> int:
+        return (mosquitto.folder / "mosquitto.log").read_text().count("Denied PUBLISH")
+
+    for _ in range(3):  # one by one, and those of the new name in between
+        before = refused()
+        append(outbox, courier, 10, "new/window")
+        wait_for(lambda: refused() > before, "not tried again", 30)  # noqa: B023
+        assert refused() == before + 1
+        wait_for(lambda: len(outbox) == 30, "windows under the new name wait", 30)
+    mosquitto.allow("topic readwrite t/#", "topic readwrite new/window")
+    later = subscribe(mosquitto.port, "t/window", client_id="later")
+    wait_for(lambda: len(outbox) == 0, "windows are not delivered once they are allowed")
+    wait_for(lambda: seqs(later) == list(range(1, 31)), "windows are missing")
 
 
 def test_a_refused_state_does_not_hold_up_windows(
@@ -325,9 +409,54 @@ def test_retries_are_spread_and_never_end() -> None:
     assert min(waits[-1]) >= 30
 
 
-def test_many_connections_leave_no_sockets_behind(
-    mosquitto: Mosquitto, start_delivery: Delivery
+def test_two_devices_of_one_name_wait_longer_and_longer(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Each throws the other one out."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr("edge.publish.FIRST_RETRY_S", 0.05)
+    mosquitto.start()
+    with contextlib.ExitStack() as stack:
+        twins = [MqttPublisher(broker(mosquitto.port), will=WILL) for _ in range(2)]
+        for twin in twins:
+            stack.callback(twin.close, ONLINE)
+        asks = "; is another device using the same site and device?"
+        wait_for(
+            lambda: [*map(greeted, twins)] and caplog.text.count(asks) == 2,
+            "no word of the other",
+        )
+        end = time.monotonic() + 3
+        wait_for(lambda: [*map(greeted, twins)] and time.monotonic() > end, "no end")
+        assert all(3 < twin.status()["connects"] < 10 for twin in twins)
+    assert caplog.text.count("connected by MQTT") == 2
+    assert caplog.text.count("connection lost") == 4
+    assert caplog.text.count("windows stay on disk") == 2
+
+
+def test_a_link_that_held_is_missed_anew(
+    mosquitto: Mosquitto,
+    start_delivery: Delivery,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("edge.publish.HELD_S", 1)
+    mosquitto.start()
+    _, _, publisher = start_delivery()
+    for number in range(1, 3):
+        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023
+        time.sleep(1.1)
+        mosquitto.stop()
+        mosquitto.start()
+    wait_for(lambda: publisher.status()["connects"] == 3, "no connection")
+    assert caplog.text.count("connected by MQTT") == 3
+    assert caplog.text.count("windows stay on disk") == 2
+
+
+def test_many_connections_leave_no_sockets_behind(
+    mosquitto: Mosquitto, start_delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.publish.HELD_S", 0)
     mosquitto.start()
     link = Proxy(mosquitto.port)
     _, _, publisher = start_delivery(link.port)

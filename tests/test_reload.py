@@ -150,6 +150,10 @@ def test_ages_are_switched_on_and_off(
             {"classifier": {"model": str(MODEL), "age": True, "age_model": "README.md"}},
             "is not a TFLite file",
         ),
+        ({"state_dir": "/dev/null/x"}, "state_dir /dev/null/x: cannot be written"),
+        ({"source": "README.md"}, "source README.md: is not a video or picture"),
+        ({"source": "docs"}, "source docs: holds no pictures"),
+        ({"source": "picamera2:0"}, "picamera2 is not installed"),
     ],
 )
 def test_a_mistake_changes_nothing(

@@ -37,7 +37,9 @@ INSERT INTO windows SELECT
     w ->> 'replayed', w ->> '$.people.total', w ->> '$.people.female', w ->> '$.people.male',
     w ->> '$.presence.peak', w ->> '$.presence.mean', w ->> 'coverage', w ->> '$.totals.total'
 FROM (SELECT ? AS w) WHERE true
-ON CONFLICT (device, epoch, seq) DO UPDATE SET replayed = excluded.replayed
+ON CONFLICT (device, epoch, seq) DO UPDATE SET replayed = excluded.replayed,
+    -- it may come again because the clock was set meanwhile
+    started = excluded.started, ended = excluded.ended, time_synced = excluded.time_synced
 """
 KEEP_AGES = """
 INSERT OR REPLACE INTO ages
