@@ -28,8 +28,7 @@ TWO_PEOPLE_S = 33.0
 """A moment of the demo's scene with a man and a woman in view, from left to right."""
 UNSURE_S = 2.5
 """Another with two women; of the left one the model is less sure than SURE."""
-SURE = 0.95
-BARS = ["male\n100%", "female\n0%", "female\n100%", "male\n0%"]
+SURE = 0.9
 OFFERED = "#model [role=option], ul[role=listbox] li"
 """The models to choose among."""
 CONNECT = re.compile(r"sa_family=AF_INET6?\b.*")
@@ -174,7 +173,11 @@ def page(browser: Browser) -> Browser:
 
 
 def bars(shown: str) -> bool:
-    return re.findall(r"(?:fe)?male\n\d+%", shown) == BARS
+    """Whether the bars of a man and a woman are shown, of each face the likelier label first."""
+    told = re.findall(r"((?:fe)?male)\n(\d+)%", shown)
+    large = [int(share) > 100 * SURE for _, share in told]
+    labels = [label for label, _ in told]
+    return labels == ["male", "female", "female", "male"] and large == [True, False, True, False]
 
 
 def test_several_faces_get_boxes_and_bars(page: Browser, server: Server, files: Path) -> None:
@@ -184,9 +187,9 @@ def test_several_faces_get_boxes_and_bars(page: Browser, server: Server, files: 
     assert re.findall(r"^\d \w+$", page.result, re.MULTILINE) == ["1 male", "2 female"]
     # the bars are as long as they say
     lengths = [bar.size["width"] for bar in page.all("#result meter")]
-    assert lengths[0] > 50 * lengths[1]
+    assert lengths[0] > 9 * lengths[1]
     second = 2 + len(AGE_GROUPS)
-    assert lengths[second] > 50 * lengths[second + 1]
+    assert lengths[second] > 9 * lengths[second + 1]
     wait_for(lambda: page.all("#result img"), "the picture is not shown")
     picture = page.all("#result img")[0]
     wait_for(lambda: picture.get_property("naturalWidth") == 640, "the picture is not loaded")
