@@ -6,35 +6,29 @@ Then make the file that the daemon runs: tools/quantize.py.
 """
 
 import argparse
-import json
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import facedata
 import keras
-import metrics
 import networks
-import numpy as np
-import pandas as pd
-import plots
 import teacher
+import trained
 from batches import Batches
 from checkpoint import Checkpoint
 from facedata import Sample
 from files import DataError
 from objective import CosineRate, objective
-from review import review
 from settle import settle
 from sources import load_keras
 from start import start_from_keras, start_from_tflite
 from teacher import Teacher
 
-from edge.classify import Looks, Preprocessing
+from edge.classify import Preprocessing
 from edge.errors import EdgeError
 
 WARM_UP_RATE = 1e-3
@@ -131,8 +125,8 @@ def train(args: argparse.Namespace) -> None:
         settle(kept, train_set)
     kept.save(args.out)
     checkpoint.end()
-    history = figures(checkpoint.rows(), args.estimate, ends)
-    report(kept, args, train_set, val_set, history, shown | {"size": args.size})
+    history = trained.figures(checkpoint.rows(), args.estimate, ends)
+    trained.tell(kept, args.out, train_set, val_set, history, shown | {"size": args.size})
 
 
 def check(args: argparse.Namespace, train_set: Batches) -> None:
@@ -152,75 +146,19 @@ def check(args: argparse.Namespace, train_set: Batches) -> None:
         print(f"{args.teacher.name}: teaches {known} of {len(samples)} faces", file=sys.stderr)
 
 
-def figures(rows: pd.DataFrame, heads: list[str], ends: list[str]) -> dict[str, Any]:
-    """Loss and accuracy of each answer, by epoch."""
-    return {
-        head: {
-            part + figure: rows[
-                f"{part}{head}_{figure}" if len(ends) > 1 else part + figure
-            ].to_list()
-            for part in ("", "val_")
-            for figure in ("loss", "accuracy")
-        }
-        for head in heads
-    }
-
-
-def report(
-    model: keras.Model,
-    args: argparse.Namespace,
-    train_set: Batches,
-    val_set: Batches,
-    history: dict[str, Any],
-    settings: dict[str, Any],
-) -> None:
-    """What the training gave, on screen and in files beside the weights."""
-    answers = model.predict(val_set, verbose=0)
-    several = answers if len(model.outputs) > 1 else [answers]
-    by_head = dict(zip(args.estimate, several, strict=True))
-    questions = metrics.asked(val_set.samples, looks_of(by_head))
-    review(questions, val_set.preprocessing, args.out)
-    right = {name: float(question.right.mean()) for name, question in questions.items()}
-    plots.training(history, args.out.with_suffix(".png"))
-    told = {
-        "settings": settings,
-        "backend": keras.backend.backend(),
-        "keras": keras.__version__,
-        "heads": args.estimate,
-        "faces": {"train": len(train_set.samples), "val": len(val_set.samples)},
-        "preprocessing": asdict(val_set.preprocessing),
-        "val_accuracy": {head: round(share, 4) for head, share in right.items()},
-        "history": history,
-    }
-    args.out.with_suffix(".training.json").write_text(json.dumps(told, indent=1) + "\n")
-    said = ", ".join(f"{head} {share:.2%}" for head, share in right.items())
-    print(
-        f"saved {args.out}: {said} right on validation faces; "
-        f"seed {args.seed}, backend {keras.backend.backend()}"
-    )
-
-
-def looks_of(answers: Mapping[str, Any]) -> Looks:
-    """The answers of a network's heads as the daemon's classifier would give them."""
-    gender = answers.get("gender")
-    if gender is not None and gender.shape[1] == 1:
-        gender = np.hstack([1 - gender, gender])
-    return Looks(gender, answers.get("age"))
-
-
 def warm_up(
     model: keras.Model, epochs: int, train_set: Batches, compiled: Callable[..., Any]
 ) -> None:
     """Train the heads alone, so that their first guesses do not spoil what the others know."""
-    trained = [
+    others = [
         layer for layer in model.layers if layer.trainable and layer.name not in networks.HEADS
     ]
-    for layer in trained:
+    for layer in others:
         layer.trainable = False
     whole, _ = compiled(model)
     whole.optimizer.learning_rate = WARM_UP_RATE
     whole.fit(train_set, epochs=epochs, verbose=1 if sys.stdout.isatty() else 2)
-    for layer in trained:
+    for layer in others:
         layer.trainable = True
 
 
