@@ -172,11 +172,15 @@ def page(browser: Browser) -> Browser:
     return browser
 
 
+def told(shown: str) -> list[tuple[str, str]]:
+    """Label and percentage of each bar of a gender."""
+    return re.findall(r"((?:fe)?male)\n(\d+)%", shown)
+
+
 def bars(shown: str) -> bool:
     """Whether the bars of a man and a woman are shown, of each face the likelier label first."""
-    told = re.findall(r"((?:fe)?male)\n(\d+)%", shown)
-    large = [int(share) > 100 * SURE for _, share in told]
-    labels = [label for label, _ in told]
+    large = [int(share) > 100 * SURE for _, share in told(shown)]
+    labels = [label for label, _ in told(shown)]
     return labels == ["male", "female", "female", "male"] and large == [True, False, True, False]
 
 
@@ -187,9 +191,11 @@ def test_several_faces_get_boxes_and_bars(page: Browser, server: Server, files: 
     assert re.findall(r"^\d \w+$", page.result, re.MULTILINE) == ["1 male", "2 female"]
     # the bars are as long as they say
     lengths = [bar.size["width"] for bar in page.all("#result meter")]
-    assert lengths[0] > 9 * lengths[1]
     second = 2 + len(AGE_GROUPS)
-    assert lengths[second] > 9 * lengths[second + 1]
+    drawn = [*lengths[:2], *lengths[second : second + 2]]
+    shares = [int(share) / 100 for _, share in told(page.result)]
+    whole = drawn[0] + drawn[1]
+    assert [length / whole for length in drawn] == pytest.approx(shares, abs=0.02)
     wait_for(lambda: page.all("#result img"), "the picture is not shown")
     picture = page.all("#result img")[0]
     wait_for(lambda: picture.get_property("naturalWidth") == 640, "the picture is not loaded")
