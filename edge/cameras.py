@@ -168,8 +168,8 @@ class Capture:
 def import_picamera2() -> None:
     """Raises ConfigError where it is not installed, or built for another numpy."""
     try:
-        import libcamera  # noqa: F401
-        import picamera2  # noqa: F401
+        import libcamera  # noqa: F401  # whether it can be imported is all that is asked
+        import picamera2  # noqa: F401  # likewise
     except PICAMERA2_FAILS as error:
         raise ConfigError(
             f"camera: picamera2 is not installed or does not fit ({error}); on a Raspberry Pi: "

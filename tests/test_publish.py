@@ -329,7 +329,7 @@ def test_windows_refused_under_an_old_name_hold_up_no_others(
     for _ in range(3):  # one by one, and those of the new name in between
         before = refused()
         append(outbox, courier, 10, "new/window")
-        wait_for(lambda: refused() > before, "not tried again", 30)  # noqa: B023
+        wait_for(lambda: refused() > before, "not tried again", 30)  # noqa: B023  # asked at once
         assert refused() == before + 1
         wait_for(lambda: len(outbox) == 30, "windows under the new name wait", 30)
     mosquitto.allow("topic readwrite t/#", "topic readwrite new/window")
@@ -365,7 +365,7 @@ def test_without_the_right_to_read_delivery_cannot_be_proven(
             publisher = MqttPublisher(there, will=WILL, wake=wake.set)
             courier = Courier(outbox, publisher, wake)
             append(outbox, courier, 5 - len(outbox))
-            wait_for(lambda: publisher.status()["refused"] or not len(outbox), "no end")  # noqa: B023
+            wait_for(lambda: publisher.status()["refused"] or not len(outbox), "no end")  # noqa: B023  # asked at once
             assert courier.close(1) == left
             publisher.close(ONLINE)
     assert "may not both write and read it" in caplog.text
@@ -444,7 +444,7 @@ def test_a_link_that_held_is_missed_anew(
     mosquitto.start()
     _, _, publisher = start_delivery()
     for number in range(1, 3):
-        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023
+        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023  # asked at once
         time.sleep(1.1)
         mosquitto.stop()
         mosquitto.start()
@@ -462,7 +462,7 @@ def test_many_connections_leave_no_sockets_behind(
     _, _, publisher = start_delivery(link.port)
     files = []
     for number in range(1, 9):
-        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023
+        wait_for(lambda: publisher.status()["connects"] == number, "no connection")  # noqa: B023  # asked at once
         files.append(len(list(Path("/proc/self/fd").iterdir())))
         link.cut()
     link.close()

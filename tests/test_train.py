@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, tool, wait_for
+from files import DataError
 
 from edge.classify import Preprocessing
 from edge.scene import PEOPLE
@@ -78,6 +79,17 @@ def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path)
     run = tool("train", *args, "--resume")
     assert run.returncode == 2
     assert "model.csv is of a training that has ended" in run.stderr
+
+
+def test_a_checkpoint_whose_settings_are_lost(tmp_path: Path) -> None:
+    from checkpoint import Checkpoint
+
+    folder = tmp_path / "model.checkpoint"
+    folder.mkdir()
+    (folder / "training_metadata.json").write_text('{"epoch": 3}')
+    (folder / "settings.json").write_text("")  # as a power cut leaves it
+    with pytest.raises(DataError, match=r"settings\.json: cannot be read .* delete .*checkpoint"):
+        Checkpoint(tmp_path / "model.keras", {"arch": "ann48"}, resume=True)
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path: Path) -> None:

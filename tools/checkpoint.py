@@ -54,7 +54,14 @@ class Checkpoint:
             ) from error
 
     def _compare(self) -> None:
-        before = json.loads(self._first.read_text()) if self._first.exists() else {}
+        try:
+            before = dict(json.loads(self._first.read_text()))
+        except FileNotFoundError:  # of a training from before there was this file
+            return
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(
+                f"{self._first}: cannot be read ({error}); delete {self._folder} to begin anew"
+            ) from error
         for name, value in self._settings.items():
             if name not in FREE and before.get(name, value) != value:
                 raise DataError(
