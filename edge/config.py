@@ -14,7 +14,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FilePath,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -28,18 +27,46 @@ from edge.hours import Hours
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""
 
+TYPES = {
+    "bool_type": "must be on or off (true or false), without quotes",
+    "float_type": "must be a number, without quotes and with a point for fractions",
+    "int_type": "must be a whole number, without quotes",
+    "model_type": "must hold keys, each indented below it",
+    "path_type": "must be the path of a file or folder",
+    "string_type": "must be text; in quotes, where it looks like a number, a date, yes or no",
+    "tuple_type": "must be a list, in [ ]",
+}
+"""What a value must be, by the name that pydantic has for one of another type."""
+
+HABITS = "indent with spaces, the keys of a section alike; put odd characters in quotes"
+"""What most mistakes in YAML come down to."""
+
 CAMERA = re.compile(r"auto|demo|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
 """Sources that are not files."""
 
 
 def _host(host: str) -> str:
     try:
+        if ":" in host:
+            ipaddress.IPv6Address(host)
         host.encode("idna")
         if re.fullmatch(r"[^\s/@\\]{1,253}", host):
             return host
-    except UnicodeError:
+    except ValueError:
         pass
-    raise ValueError(f"{_shown(host)}: must be a host name or an address, without mqtt:// or user")
+    raise ValueError(
+        f"{_shown(host)}: must be a host name or an address, without mqtt://, user, port, brackets"
+    )
+
+
+def _file(path: Path) -> Path:
+    try:
+        if path.is_file():
+            path.open("rb").close()
+            return path
+    except OSError as error:
+        raise ValueError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
+    raise PydanticCustomError("path_not_file", "no such file")
 
 
 def _path(path: Path) -> Path:
@@ -53,10 +80,15 @@ def _source(source: str) -> str:
         return source
     path = Path(source)
     try:
-        if source and (path.is_file() or path.is_dir() or path.is_fifo()):
+        if source and path.is_file():
+            path.open("rb").close()
+            return source
+        if source and (path.is_dir() or path.is_fifo()):
             return source
         device = source and path.exists()
-    except (OSError, ValueError):  # longer than a path may be, or with a NUL
+    except OSError as error:
+        raise ValueError(f"{_shown(source)}: cannot be read ({error.strerror})") from error
+    except ValueError:  # with a NUL
         device = False
     if device:
         raise ValueError(f"{_shown(source)} is a device: write v4l2:{source}")
@@ -74,7 +106,7 @@ def _shown(value: Any) -> str:
 
 
 QuietHours = Annotated[Hours, BeforeValidator(lambda text: Hours.parse(str(text)))]
-ExistingFile = Annotated[FilePath, Field(strict=False)]
+ExistingFile = Annotated[Path, Field(strict=False), AfterValidator(_file)]
 
 
 class Section(BaseModel):
@@ -179,9 +211,7 @@ class Classifier(Section):
             used = gender or (age and age_model in (None, model))
         else:
             used = age
-        if model is not None and used and not model.is_file():
-            raise PydanticCustomError("path_not_file", "no such file")
-        return model
+        return _file(model) if model is not None and used else model
 
     @property
     def separate_ages(self) -> Path | None:
@@ -301,14 +331,19 @@ def load_config(path: Path, **overrides: str) -> Config:
     Raises ConfigError that lists all mistakes, a line each: key path, value, what is allowed.
     """
     try:
-        data = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+        text = path.read_bytes()
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(f"{path}: {_unreadable(text, error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # not the error's own text: it quotes the line, which may hold a secret
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         reason = getattr(error, "problem", None) or type(error).__name__
+        if isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
+            reason += f"\n  {HABITS}"
         raise ConfigError(f"{path}: is not valid YAML{where}: {reason}") from error
     if data is None:
         data = {}
@@ -322,6 +357,17 @@ def load_config(path: Path, **overrides: str) -> Config:
         lines = [_line(mistake) for mistake in error.errors(include_url=False)]
         count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
         raise ConfigError("\n  ".join([f"{path}: {count}", *sorted(lines)])) from error
+
+
+def _unreadable(text: bytes, error: yaml.reader.ReaderError) -> str:
+    """Where and why YAML takes bytes for no text, such as what Windows or a power cut left."""
+    if error.encoding == "unicode":  # these could be decoded: it is a character, and so counted
+        before = text.decode(errors="replace")[: error.position]
+        why = f"the character U+{error.character:04X} is no text"
+    else:
+        before = text[: error.position].decode(errors="replace")
+        why = "is not UTF-8; save it in that encoding"
+    return f"line {before.count(chr(10)) + 1}: {why}"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -348,8 +394,7 @@ def _line(mistake: Any) -> str:
     reason = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if mistake["type"] == "string_pattern_mismatch" and mistake["ctx"]["pattern"] == NAME:
         reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
-    if mistake["type"] == "bool_type":
-        reason = "must be on or off (true or false), without quotes"
+    reason = TYPES.get(mistake["type"], reason)
     if mistake["type"] == "path_not_file":
         reason = f"no such file; relative paths start at {Path.cwd()}"
     if isinstance(mistake["input"], dict) or mistake["type"] == "value_error":

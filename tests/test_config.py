@@ -69,7 +69,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert "unknown key" in told["windw"]
     assert "camera, classifier" in told["windw"]
     assert "greater than or equal to 1" in told["window.seconds"]
-    assert "valid integer" in told["detector.min_face_px"]
+    assert "'24': must be a whole number, without quotes" in told["detector.min_face_px"]
     assert "models/none.tflite" in told["classifier.model"]
     assert "'tflite-runtime'" in told["classifier.runtime"]
     assert "greater than or equal to 1" in told["privacy.min_people"]
@@ -104,6 +104,17 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("source: ''", "no such file"),
         ("source: /dev/null", "source: '/dev/null' is a device: write v4l2:/dev/null"),
         ("mqtt: {host: a..b}", "mqtt.host: 'a..b': must be a host name"),
+        ("mqtt: {host: 'broker:1883'}", "'broker:1883': must be a host name or an address"),
+        ("mqtt: {host: '[::1]'}", "'[::1]': must be a host name or an address, without mqtt://"),
+        ("mqtt:\nhost: broker", "mqtt: None: must hold keys, each indented below it"),
+        ("mqtt:\n\thost: broker", "line 2: found character '\\t' that cannot start any token\n"),
+        ("mqtt:\n  host: a\n   port: 1", "line 3: mapping values are not allowed here\n  indent"),
+        ("site: 7", "site: 7: must be text; in quotes, where it looks like a number"),
+        ("site: yes", "site: True: must be text; in quotes"),
+        ("camera: {fps: '7,5'}", "camera.fps: '7,5': must be a number, without quotes"),
+        ("quiet_hours: 22:00-07:00", "quiet_hours: '22:00-07:00': must be a list, in [ ]"),
+        ("state_dir:", "state_dir: None: must be the path of a file or folder"),
+        ("site: a\n#\0", "config.yaml: line 2: the character U+0000 is no text"),
         ("mqtt: {tls: {ca_file: config.yaml}}", "but enabled is false"),
         ("mqtt: {keepalive: 9}", "mqtt.keepalive: 9: should be greater than or equal to 10"),
         ('state_dir: "a\\0b"', "must not hold a NUL"),
@@ -119,6 +130,43 @@ def test_each_mistake_gets_a_clear_line(
     with pytest.raises(ConfigError, match=r"config\.yaml: ") as caught:
         load(tmp_path, text)
     assert expected in str(caught.value)
+
+
+def test_what_windows_leaves_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    path = tmp_path / "config.yaml"
+    lines = "site: a\r\nmqtt:\r\n  host: broker  # caf\u00e9\r\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path.write_bytes(lines.encode(encoding))
+        assert load_config(path).mqtt.host == "broker"
+    path.write_bytes(lines.encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"config\.yaml: line 3: is not UTF-8; save it"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("host", ["::1", "2001:db8::1", "fe80::1%eth0", "192.0.2.1", "b.example"])
+def test_a_broker_by_name_or_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert load(tmp_path, f"mqtt:\n  host: {host}").mqtt.host == host
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["source", "mqtt.password_file", "mqtt.tls.ca_file", "detector.judge", "classifier.model"],
+)
+def test_a_file_that_cannot_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    # a name that is too long stands for a closed folder, which root would see into
+    text = f"{'a' * 300}"
+    for part in reversed(key.split(".")):
+        text = f"{{{part}: {text}}}"
+    told = rf"{key}: 'a+\.\.\.: cannot be read \(File name too long"
+    with pytest.raises(ConfigError, match=told):
+        load(tmp_path, text)
 
 
 @pytest.mark.parametrize(
