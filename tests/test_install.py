@@ -62,8 +62,21 @@ def test_the_installed_daemon_works(installed: Path) -> None:
         assert not mode & 0o022, path
 
 
+def test_a_failed_installation_leaves_nothing(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "paho_mqtt-2.2.0-py3-none-any.whl").write_bytes(b"not one")
+    run = install("--root", tmp_path, "--python", sys.executable, "--offline", wheels)
+    assert run.returncode == 1
+    assert not (tmp_path / "opt/edge-tally").exists()
+    assert files(tmp_path) == {"wheels/paho_mqtt-2.2.0-py3-none-any.whl"}
+
+
 def test_a_failed_upgrade_changes_nothing(installed: Path, tmp_path: Path) -> None:
     before, current = files(installed), (installed / "opt/edge-tally/current").readlink()
+    half = installed / "opt/edge-tally/releases/half"  # which a power cut left
+    half.mkdir()
+    (half / "LICENSE").touch()
     (tmp_path / "paho_mqtt-2.2.0-py3-none-any.whl").write_bytes(b"not one")
     run = install("--root", installed, "--python", sys.executable, "--offline", tmp_path)
     assert run.returncode == 1
@@ -85,18 +98,22 @@ def test_an_upgrade_keeps_the_configuration_and_uninstalling_leaves_nothing(
     # as if an older release had brought other settings
     (current / "config.yaml").write_text("site: older\n")
     old = current.resolve()
-    run = install("--root", installed, "--python", sys.executable)
+    run = install("--root", os.path.relpath(installed), "--python", sys.executable)
     assert run.returncode == 0, run.stderr
     assert current.resolve() != old
+    assert (current / "cage").exists()
     assert not old.exists()
     assert config.read_text() == "site: mine\n"
     assert "max_windows" in config.with_name("config.yaml.new").read_text()
 
+    override = installed / "etc/systemd/system/edge-tally.service.d/override.conf"
+    override.parent.mkdir(exist_ok=True)  # systemctl edit edge-tally
+    override.touch()
     run = install("--root", installed, "--uninstall")
     assert run.returncode == 1
     assert "--keep-data or --purge" in run.stderr
     assert install("--root", installed, "--uninstall", "--keep-data").returncode == 0
-    kept = {str(path.relative_to(installed)) for path in (config, state)}
+    kept = {str(path.relative_to(installed)) for path in (config, state, override)}
     assert files(installed) == kept | {"etc/edge-tally/config.yaml.new"}
     assert install("--root", installed, "--uninstall", "--purge").returncode == 0
     assert files(installed) == set()
