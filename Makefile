@@ -38,22 +38,23 @@ programs:
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(BIN)/python:
+# the last that comes: a half-made environment is made again
+$(BIN)/pip:
 	@tools/make-venv $(PYTHON) $(VENV)
 
-$(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[broker]'
 	@touch $@
 
-$(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[broker,tools]'
 	@touch $@ $(VENV)/.setup
 
-$(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[broker,web]'
 	@touch $@ $(VENV)/.setup
 
-$(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[broker,tools,onnx,web,tests]'
 	$(ONNX2TF)
 	@touch $@ $(VENV)/.setup $(VENV)/.tools $(VENV)/.web

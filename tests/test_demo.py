@@ -74,3 +74,16 @@ def test_demo_may_be_ended_before_it_has_begun(tmp_path: Path, number: signal.Si
         process.send_signal(number)
         assert process.wait(20) == 0, log.read_text()
     assert log.read_text().splitlines()[-1] == "stopped"
+
+
+def test_an_environment_that_was_not_finished_is_made_again(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "python"  # the first that comes, before a power cut
+    program.parent.mkdir()
+    program.symlink_to(sys.executable)
+    run = subprocess.run(
+        ["make", "--dry-run", "setup", f"VENV={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert f"tools/make-venv python3 {tmp_path}" in run.stdout, run.stderr
