@@ -271,7 +271,10 @@ class Mqtt(Section):
         username, password = _credential("mqtt-username"), _credential("mqtt-password")
         found: dict[str, Any] = {}
         if username is not None:
-            found["username"] = username.read_text(encoding="utf-8").strip()
+            try:
+                found["username"] = username.read_text(encoding="utf-8").strip()
+            except UnicodeError as error:
+                raise ValueError("the credential mqtt-username is not UTF-8") from error
         if password is not None:
             found["password_file"] = password
         return values | {key: value for key, value in found.items() if values.get(key) is None}
@@ -281,7 +284,9 @@ class Mqtt(Section):
         if self.password_file is None:
             return self
         if self.username is None:
-            raise ValueError("username must be given with password_file")
+            raise ValueError(
+                "username must be given with a password: here, or as the credential mqtt-username"
+            )
         if not (self.tls.enabled or self.allow_insecure or _is_loopback(self.host)):
             raise ValueError(
                 f"the password would go to {self.host} in clear text: "

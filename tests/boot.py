@@ -207,6 +207,7 @@ def mistreat(machine: Machine) -> None:
     machine.run("mkdir", "-p", "/etc/credstore")
     before = machine.files()
     dashboard = Dashboard(machine)
+    refused(machine)
     first_installation(machine, dashboard)
     rights(machine)
     kill(machine, dashboard)
@@ -221,12 +222,26 @@ def mistreat(machine: Machine) -> None:
     uninstall(machine, dashboard, before)
 
 
+def refused(machine: Machine) -> None:
+    """An outbox that cannot be opened: what was installed is taken away again."""
+    state = machine.folder / "var" / "lib" / "private"
+    (state / "edge-tally" / "outbox.db").mkdir(parents=True)
+    state.chmod(0o700)
+    machine.run("mkdir", "/etc/edge-tally")
+    configure(machine, seconds=3)
+    done = install(machine, check=False)
+    shutil.rmtree(state / "edge-tally" / "outbox.db")
+    expect("the new release does not start" in done.stderr, done.stderr)
+    expect(machine.show("LoadState") == "not-found", "the unit is still there")
+    expect(not (machine.folder / "opt" / "edge-tally").exists(), "the release is still there")
+    tell("refused", "an installation that does not start is taken away again")
+
+
 def first_installation(machine: Machine, dashboard: Dashboard) -> None:
     for name, text in (("username", "door"), ("password", SECRET)):
         file = machine.folder / "etc" / "credstore" / f"edge-tally.mqtt-{name}"
         file.write_text(text)
         file.chmod(0o600)
-    machine.run("mkdir", "/etc/edge-tally")
     configure(machine, seconds=3)
     began = time.time()
     told = install(machine).stdout

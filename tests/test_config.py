@@ -244,6 +244,23 @@ def test_password_may_go_to_this_machine_or_by_tls(
     load(tmp_path, f"mqtt: {{host: broker.example, allow_insecure: true, {keys}}}")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("mqtt-password", b"secret", "mqtt: username must be given with a password"),
+        ("mqtt-username", b"caf\xe9", "mqtt: the credential mqtt-username is not UTF-8"),
+    ],
+)
+def test_a_mistake_in_what_systemd_hands_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, expected: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=expected):
+        load(tmp_path, "")
+
+
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
