@@ -82,13 +82,19 @@ def tls_context(
 
     Raises ConfigError where a file is not what it should be.
     """
+
+    def no_phrase() -> str:  # OpenSSL would ask for it on the terminal, if there is one
+        raise ConfigError(f"mqtt.tls.key_file: {key_file}: must not be locked by a pass phrase")
+
+    used = f"ca_file: {ca_file}"
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # from Python 3.13 on an authority must name its key's usage, which few home-made ones do
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if cert_file is not None:
-            context.load_cert_chain(cert_file, key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"mqtt.tls: certificate or key cannot be used: {error}") from error
+            used = f"cert_file: {cert_file} with key_file {key_file}"
+            context.load_cert_chain(cert_file, key_file, no_phrase)
+    except OSError as error:  # SSLError is one
+        raise ConfigError(f"mqtt.tls.{used}: cannot be used ({error})") from error
     return context

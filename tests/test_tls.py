@@ -10,7 +10,7 @@ import pytest
 from conftest import Mosquitto
 
 from edge.broker import Broker, tls_context
-from edge.errors import EdgeError
+from edge.errors import ConfigError, EdgeError
 from edge.publish import probe
 
 # a handshake that fails leaves paho's socket to the garbage collector
@@ -45,6 +45,12 @@ class Authority:
             "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
             "-CAcreateserial", "-extfile", "names", "-out", f"{name}.pem",
         )  # fmt: skip
+
+    def lock(self, name: str) -> None:
+        """Make `locked.key`, which is the other with a pass phrase."""
+        self._openssl(
+            "pkey", "-in", f"{name}.key", "-aes128", "-passout", "pass:phrase", "-out", "locked.key"
+        )
 
     def _openssl(self, *args: str) -> None:
         subprocess.run(["openssl", *args], cwd=self.folder, check=True, capture_output=True)
@@ -101,3 +107,26 @@ def test_a_broker_that_asks_for_our_certificate(mosquitto: Mosquitto, authority:
 def test_a_broker_without_tls(mosquitto: Mosquitto, authority: Authority) -> None:
     mosquitto.start()
     assert "broker localhost" in answer(mosquitto, authority)
+
+
+@pytest.mark.parametrize(
+    ("ca", "cert", "key", "told"),
+    [
+        ("server.csr", "device.pem", "device.key", r"tls\.ca_file: .*/server\.csr: cannot be used"),
+        ("ca.pem", "device.csr", "device.key", r"tls\.cert_file: .*/device\.csr with key_file"),
+        ("ca.pem", "device.pem", "server.key", r"with key_file .*/server\.key: cannot .*mismatch"),
+        (
+            "ca.pem",
+            "device.pem",
+            "locked.key",
+            r"tls\.key_file: .*/locked\.key: must not be",
+        ),
+    ],
+)
+def test_the_file_that_is_no_good_is_named(
+    authority: Authority, ca: str, cert: str, key: str, told: str
+) -> None:
+    authority.lock("device")
+    files = [authority.folder / name for name in (ca, cert, key)]
+    with pytest.raises(ConfigError, match=told):
+        tls_context(*files)
