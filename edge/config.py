@@ -397,8 +397,10 @@ def _line(mistake: Any) -> str:
         allowed = ", ".join(_fields_at(mistake["loc"][:-1]))
         return f"{where}: unknown key; allowed here: {allowed}"
     reason = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if mistake["type"] == "string_pattern_mismatch" and mistake["ctx"]["pattern"] == NAME:
-        reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
+    if mistake["type"] == "string_pattern_mismatch":
+        reason = "must be the beginning of a topic, without spaces, # and +; null switches it off"
+        if mistake["ctx"]["pattern"] == NAME:
+            reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
     reason = TYPES.get(mistake["type"], reason)
     if mistake["type"] == "path_not_file":
         reason = f"no such file; relative paths start at {Path.cwd()}"

@@ -88,7 +88,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("- site", "must hold keys and values"),
         ("site: a\nsite: b", "is not valid YAML, line 2: key 'site' stands here again"),
         ("source: nowhere.mp4", "no such file"),
-        ("mqtt: {discovery_prefix: home/#}", "mqtt.discovery_prefix"),
+        ("mqtt: {discovery_prefix: home/#}", "mqtt.discovery_prefix: 'home/#': must be"),
         ("mqtt: {tls: {cert_file: config.yaml}}", "cert_file and key_file"),
         ("mqtt: {password_file: config.yaml}", "username must be given"),
         (
