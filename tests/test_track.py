@@ -40,6 +40,13 @@ def test_one_walk_is_one_visit_at_any_frame_rate(fps: float) -> None:
     assert tracker.finish() == []
 
 
+@pytest.mark.parametrize("fps", [0.6, 0.9, 0.99])
+def test_who_stands_is_one_visit_on_a_board_that_takes_longer_than_a_second(fps: float) -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 10, fps, speed=0, x=300)
+    assert [(visit.start, visit.end) for visit in tracker.finish()] == [(0.0, end)]
+
+
 def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=300)
