@@ -206,6 +206,14 @@ def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
     assert tracker.finish() == []
 
 
+def test_many_who_look_up_at_one_spot_are_no_poster() -> None:
+    tracker, visits = Tracker(), 0
+    for number in range(360):  # for a day, one each four minutes
+        end = walk(tracker, 2, 4, start=240 * number, speed=0, x=300)
+        visits += len(tracker.update([], end + 3, SIZE)[1])
+    assert (visits, tracker.static) == (360, 0)
+
+
 def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
     tracker = Tracker(static_after=30)
     poster(tracker, 0, 60, 0.9, seed=4)
