@@ -1,6 +1,7 @@
 """Hours of the day in the device's own time zone, such as 22:00-07:00. Pure."""
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,12 +40,18 @@ class Hours:
         return minute >= self.start or minute < self.end
 
 
+def on_the_wall(utc: float) -> datetime:
+    """A moment, in seconds since 1970, in the time zone that the device is set to by now."""
+    time.tzset()  # else the zone would be that of the program's start, for months perhaps
+    return datetime.fromtimestamp(utc, UTC).astimezone()
+
+
 def within(hours: Iterable[Hours], utc: float) -> bool:
     """Whether a moment, in seconds since 1970, lies in any of `hours` by the clock on the wall.
 
     Where the clock is put back, an hour comes twice and is treated alike both times; an hour that
     is skipped does not happen.
     """
-    wall = datetime.fromtimestamp(utc, UTC).astimezone()
+    wall = on_the_wall(utc)
     minute = 60 * wall.hour + wall.minute
     return any(part.holds(minute) for part in hours)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from edge.discovery import discovery
+from edge.hours import on_the_wall
 from edge.records import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
@@ -173,7 +174,7 @@ def iso(utc: float) -> str:
 
 def local_day(utc: float) -> str:
     """The date of a moment in the device's own time zone: 2026-11-21."""
-    return datetime.fromtimestamp(utc, UTC).astimezone().date().isoformat()
+    return on_the_wall(utc).date().isoformat()
 
 
 def _people(people: People) -> dict[str, int]:

@@ -21,6 +21,11 @@ MAX_GAP_S = 1.0
 """A sighting vouches for the time since the one before, but for no longer than this."""
 FORGET_S = 3600.0
 """A place without a face for so long is forgotten: the poster was taken down."""
+FADE_S = 4 * 3600.0
+"""What was seen so long ago tells a third of what is seen now.
+
+Else in a day or two the many who each look up for a moment at one busy spot would make it a poster.
+"""
 
 
 @dataclass(slots=True)
@@ -68,7 +73,8 @@ class Places:
     """Remembers where faces stand still, so that one that flickers adds up."""
 
     def __init__(self, static_after: float) -> None:
-        """A place is static once faces were still there for `static_after` seconds in sum."""
+        """A place is static once faces were still there for `static_after` seconds in sum, of which
+        the older ones fade."""
         self._static_after = static_after
         self._places: list[Place] = []
 
@@ -76,6 +82,7 @@ class Places:
         """A face that never moved has gone, or has been still for long enough."""
         for place in self._places:
             if near(still.box, place.box, NEAR_SHIFT, NEAR_GROWTH):
+                place.seen_s *= math.exp((place.last - mono) / FADE_S)
                 place.seen_s += still.still_s
                 place.last = mono
                 return

@@ -61,6 +61,8 @@ class Tracker:
         self._motion: dict[int, Motion] = {}
         self._still: dict[int, Stillness] = {}
         self._places = Places(static_after)
+        self._before = float("-inf")
+        """When `update` was last called."""
 
     def update(
         self, faces: Sequence[Face], mono: float, size: tuple[int, int]
@@ -70,6 +72,7 @@ class Tracker:
         `size` is the width and height of the picture in pixels.
         """
         visits = self._end(lambda track: mono - track.last > self._patience_of(track, size))
+        self._before = mono
         boxes = [face.box for face in faces]
         free = set(range(len(faces)))
         for _, track, index in self._matches(boxes, free, lambda m, box: m.cost(box, mono)):
@@ -159,7 +162,9 @@ class Tracker:
         return self._end(lambda track: True)
 
     def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
-        share = 1.0 if track.confirmed else UNCONFIRMED_PATIENCE
+        # however few frames there are, one without it must have come
+        missed = track.last < self._before
+        share = UNCONFIRMED_PATIENCE if missed and not track.confirmed else 1.0
         if _leaves(track.box, self._motion[track.id].velocity, size):
             share = min(share, LEFT_PATIENCE)
         return self._patience * share

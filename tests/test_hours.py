@@ -15,8 +15,8 @@ NIGHT, NOON = Hours.parse("22:00-07:00"), Hours.parse("12:30-13:00")
 
 @pytest.fixture
 def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The device is moved there while the program runs."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
     yield
     monkeypatch.undo()
     time.tzset()

@@ -40,6 +40,13 @@ def test_one_walk_is_one_visit_at_any_frame_rate(fps: float) -> None:
     assert tracker.finish() == []
 
 
+@pytest.mark.parametrize("fps", [0.6, 0.9, 0.99])
+def test_who_stands_is_one_visit_on_a_board_that_takes_longer_than_a_second(fps: float) -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 10, fps, speed=0, x=300)
+    assert [(visit.start, visit.end) for visit in tracker.finish()] == [(0.0, end)]
+
+
 def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=300)
@@ -197,6 +204,14 @@ def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
     assert poster(tracker, 600, 600, 0.25, seed=3) == []
     assert before < 20
     assert tracker.finish() == []
+
+
+def test_many_who_look_up_at_one_spot_are_no_poster() -> None:
+    tracker, visits = Tracker(), 0
+    for number in range(360):  # for a day, one each four minutes
+        end = walk(tracker, 2, 4, start=240 * number, speed=0, x=300)
+        visits += len(tracker.update([], end + 3, SIZE)[1])
+    assert (visits, tracker.static) == (360, 0)
 
 
 def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
