@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -105,7 +104,6 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
     config: Config | None = load()
     orders = Orders(reread)
     while config is not None:
-        time.tzset()  # the machine may be in another zone than when Python looked
         count(config, orders, to_stdout)
         config = orders.successor()
     return 0

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -216,34 +215,3 @@ def test_a_recording_is_counted_once(
     assert daemon.process.wait(60) == 0
     assert not daemon.said("first frame analysed", times=2)()
     assert not daemon.said("configuration read again")()
-
-
-def test_another_time_zone(configure: Configure, tmp_path: Path) -> None:
-    apart = ["unshare", "--map-root-user", "--mount", "sh", "-c"]  # /etc/localtime of its own
-    if subprocess.run([*apart, "true"], capture_output=True).returncode != 0:
-        pytest.skip("this machine makes no namespaces")
-    zones, zone, log = Path("/usr/share/zoneinfo/Etc"), tmp_path / "zone", tmp_path / "log"
-    zone.write_bytes((zones / "UTC").read_bytes())
-    os.utime(zone, (0, 0))  # older than what comes in its place
-    hour = time.gmtime().tm_hour + 12
-    quiet = f"{(hour - 1) % 24:02}:00-{(hour + 2) % 24:02}:00"
-    config = configure(**SETTINGS | {"source": "v4l2:/dev/video99"}, quiet_hours=[quiet])
-    run = f"{sys.executable} -m edge run --stdout --config {config}"
-    environment = {name: value for name, value in os.environ.items() if name != "TZ"}
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*apart, f"mount --bind {zone} /etc/localtime && exec {run}"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=file,
-            start_new_session=True,
-            env=environment,
-        )
-    try:
-        wait_for(lambda: "next try" in log.read_text(), "no camera is looked for")
-        zone.write_bytes((zones / "GMT-12").read_bytes())  # 12 hours ahead, whatever its name
-        process.send_signal(signal.SIGHUP)
-        wait_for(lambda: "it rests" in log.read_text(), "it is not noon")
-    finally:
-        process.terminate()
-        process.wait(10)
