@@ -81,7 +81,7 @@ def test_a_failed_upgrade_changes_nothing(installed: Path, tmp_path: Path) -> No
     run = install("--root", installed, "--python", sys.executable, "--offline", tmp_path)
     assert run.returncode == 1
     assert "edge-tally: pip could not install what is needed" in run.stderr
-    assert f"nothing was changed: {current.name} goes on" in run.stderr
+    assert f"nothing was changed: {current.name} stays" in run.stderr
     assert files(installed) == before
     assert (installed / "opt/edge-tally/current").readlink() == current
 
