@@ -6,7 +6,6 @@ python tools/demo.py [--source SOURCE]
 import argparse
 import contextlib
 import json
-import os
 import queue
 import shutil
 import signal
@@ -24,6 +23,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import yaml
+from ends import leave
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.cameras import find_camera
@@ -204,10 +204,8 @@ def main() -> int:
     except EdgeError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -21,6 +21,7 @@ import drawing
 import facedata
 import picture
 from drawing import Mistake
+from ends import leave
 from files import DataError, Pictures
 from guess import Guess
 from layouts import LAYOUTS, beside, recognise
@@ -272,4 +273,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -15,11 +15,14 @@ from pathlib import Path
 import cv2
 import visits
 from drawing import Film, Screen, annotated
+from ends import leave
 from visits import Figures, Seen
 
 from edge import build
+from edge.cameras import shown_source
 from edge.config import Config, load_config
-from edge.errors import EdgeError
+from edge.errors import ConfigError, EdgeError
+from edge.frames import is_live
 from edge.health import STAGES, Health
 from edge.records import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
 
@@ -50,15 +53,24 @@ class Replay:
 
 
 def configured(path: Path, clip: str) -> Config:
-    """The configuration at `path` for one clip, with everybody shown. Raises ConfigError."""
+    """The configuration at `path` for one clip, with everybody shown. Raises ConfigError.
+
+    Whoever starts a tool by hand wants to see something, so nothing rests.
+    """
     config = load_config(path, source=clip)
     cv2.setNumThreads(config.detector.threads)
     everybody = config.privacy.model_copy(update={"min_people": 1})
-    return config.model_copy(update={"privacy": everybody})
+    return config.model_copy(update={"privacy": everybody, "paused": False, "quiet_hours": ()})
 
 
 def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> Replay:
-    """Run the configured source, a file, to its end, with each `every`th of its frames."""
+    """Run the configured source, a file, to its end, with each `every`th of its frames.
+
+    Raises EdgeError, also for a source that has no end.
+    """
+    if is_live(config.source) or config.source == "demo":
+        shown = shown_source(config.source)
+        raise ConfigError(f"source {shown}: has no end; name a file, or watch it by tools/live.py")
     ended: list[Visit] = []
     windows: list[Window] = []
     sizes: dict[int, list[float]] = {}
@@ -159,4 +171,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)
