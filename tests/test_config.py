@@ -1,5 +1,7 @@
 """config.yaml: the shipped file is the defaults, and every mistake is reported at once."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +201,13 @@ def test_password_may_go_to_this_machine_or_by_tls(
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
+
+
+def test_a_source_with_a_name_that_opencv_crashes_on(tmp_path: Path) -> None:
+    named = os.fsencode(tmp_path / "clip") + b"\xfc.mp4"
+    shutil.copy(ROOT / "README.md", named)
+    with pytest.raises(ConfigError, match=r"  source: .*: its name must be UTF-8"):
+        load(tmp_path, "", source=os.fsdecode(named))
 
 
 def test_an_exposure_longer_than_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
