@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, wait_for
+from conftest import ROOT, tool, wait_for
 
 
 def processes() -> set[str]:
@@ -74,3 +74,12 @@ def test_demo_may_be_ended_before_it_has_begun(tmp_path: Path, number: signal.Si
         process.send_signal(number)
         assert process.wait(20) == 0, log.read_text()
     assert log.read_text().splitlines()[-1] == "stopped"
+
+
+def test_demo_says_at_once_that_there_is_no_such_camera() -> None:
+    run = tool("demo", "--source", "v4l2:/dev/video99", timeout_s=30)
+    assert run.returncode == 1
+    told = run.stderr.splitlines()
+    assert told[0] == "demo: the daemon ended with 1:"
+    assert told[-1].startswith("ERROR camera /dev/video99: does not exist")
+    assert "WARNING" not in run.stderr

@@ -167,9 +167,11 @@ def show(source: str, windows: int | None) -> None:
             "site": SITE,
             "device": DEVICE,
             "source": source,
+            # who looks on is told at once that a camera is lost
+            "camera": {"give_up": 0},
             "window": {"seconds": CYCLE_S},
             "privacy": {"min_people": 1},
-            "mqtt": {"host": "127.0.0.1", "port": port},
+            "mqtt": {"host": "127.0.0.1", "port": port, "version": "3.1.1"},  # NATS knows no other
             "state_dir": str(folder / "state"),
         }
         config.write_text(yaml.safe_dump(settings))
