@@ -49,6 +49,20 @@ def test_latency_names_what_is_missing(args: list[str | Path]) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("live", "--save"), ("replay", "--save"), ("predict", "--save"), ("predict", "--csv")],
+)
+def test_what_is_looked_at_is_not_written_over(tmp_path: Path, name: str, option: str) -> None:
+    file = tmp_path / "person.jpg"
+    file.write_bytes(min(PEOPLE.glob("*.jpg")).read_bytes())
+    before = file.read_bytes()
+    run = tool(name, file, option, tmp_path / "." / "person.jpg")
+    assert run.returncode == 2
+    assert "person.jpg: is to be looked at; name another file" in run.stderr.splitlines()[-1]
+    assert file.read_bytes() == before
+
+
 def start(*args: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *args],

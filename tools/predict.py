@@ -233,6 +233,7 @@ def main() -> int:
     try:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
+                drawing.need_other(out, args.sources)
                 facedata.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)

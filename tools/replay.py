@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import visits
-from drawing import Film, Screen, annotated
+from drawing import Film, Screen, annotated, need_other
 from ends import leave
 from visits import Figures, Seen
 
@@ -153,6 +153,8 @@ def main() -> int:
     print("privacy.min_people is 1 here: every person is shown")
     view: Film | Screen | None = None
     try:
+        if args.save:
+            need_other(args.save, args.clips)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
         draw = partial(_draw, view) if view else None
