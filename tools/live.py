@@ -78,7 +78,7 @@ def main() -> int:
     )
     args = parser.parse_args()
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     try:
         if args.save:
