@@ -208,7 +208,7 @@ def test_the_collector_of_the_docs_trusts_this_broker(
 ) -> None:
     log, collector = tmp_path / "log", ROOT / "docs" / "dashboards" / "collect.py"
     url = f"mqtts://dashboard:dashboard's%20password@127.0.0.1:{broker.port}"
-    command = [sys.executable, collector, tmp_path / "windows.db", url]
+    command = [sys.executable, str(collector), str(tmp_path / "windows.db"), url]
 
     def collect(expected: str, **environment: str) -> None:
         with log.open("w") as output:

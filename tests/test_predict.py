@@ -342,6 +342,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),
         (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),
         (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
+        (["a.jpg", "--timeout", "inf"], 2, "--timeout must be more than 0, and an hour at most"),
         (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
         (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
         (["GROUP", "--csv", "README.md/x"], 2, "--csv README.md/x: cannot be made (File exists)"),

@@ -218,8 +218,8 @@ def main() -> int:
     )
     parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
     args = parser.parse_args()
-    if args.timeout <= 0:
-        parser.error("--timeout must be more than 0")
+    if not 0 < args.timeout <= 3600:
+        parser.error("--timeout must be more than 0, and an hour at most")
     if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in args.sources]:
         parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
     silence_opencv()
