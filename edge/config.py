@@ -76,6 +76,10 @@ def _path(path: Path) -> Path:
 
 
 def _source(source: str) -> str:
+    try:
+        source.encode()
+    except UnicodeError:  # OpenCV crashes on such a name
+        raise ValueError(f"{_shown(source)}: its name must be UTF-8; rename it") from None
     if CAMERA.fullmatch(source):
         return source
     path = Path(source)

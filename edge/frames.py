@@ -120,8 +120,9 @@ def _picture(path: Path, view: View) -> Recorded:
 def _read(file: Path) -> Image:
     _modified(file)
     try:
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    except cv2.error:  # a header that speaks of gigabytes
+        # not imread, which crashes on a name that is not UTF-8
+        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # empty, or a header that speaks of gigabytes
         image = None
     if image is None:
         raise ConfigError(f"source {file}: is not a picture that OpenCV can read")

@@ -1,7 +1,11 @@
 """docs/mosquitto lets a device write its own topics and nothing else."""
 
+import os
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -197,6 +201,29 @@ def test_a_device_reads_nothing_of_others(connect: Connect) -> None:
     assert lobby.publish("tally/v1/store-7/lobby/info") in GRANTED
     wait_for(lambda: lobby.received, "not even its own")
     assert lobby.received == ["tally/v1/store-7/lobby/info"]
+
+
+def test_the_collector_of_the_docs_trusts_this_broker(
+    broker: Sample, connect: Connect, tmp_path: Path
+) -> None:
+    log, collector = tmp_path / "log", ROOT / "docs" / "dashboards" / "collect.py"
+    url = f"mqtts://dashboard:dashboard's%20password@127.0.0.1:{broker.port}"
+    command = [sys.executable, str(collector), str(tmp_path / "windows.db"), url]
+
+    def collect(expected: str, **environment: str) -> None:
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stderr=output, env=os.environ | environment)
+        try:
+            wait_for(lambda: expected in log.read_text(), "it does not say how it fares")
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()
+        assert "Traceback" not in log.read_text()
+
+    collect("certificate verify failed")
+    collect("127.0.0.1: Success", SSL_CERT_FILE=str(broker.folder / "broker.crt"))
 
 
 @pytest.mark.parametrize(("name", "password"), [("lobby", "guess"), ("nobody", "guess")])

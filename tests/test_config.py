@@ -1,5 +1,6 @@
 """config.yaml: the shipped file is the defaults, and every mistake is reported at once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,13 @@ def test_a_mistake_in_what_systemd_hands_over(
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
+
+
+def test_a_source_with_a_name_that_opencv_crashes_on(tmp_path: Path) -> None:
+    named = os.fsdecode(os.fsencode(tmp_path / "clip") + b"\xfc.mp4")
+    Path(named).touch()
+    with pytest.raises(ConfigError, match=r"  source: .*: its name must be UTF-8"):
+        load(tmp_path, "", source=named)
 
 
 def test_an_exposure_longer_than_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,11 @@ def test_each_window_is_there_once(mosquitto: Mosquitto, known: Path) -> None:
     late = [replayed(message) for message in lobby[4:12]]
     nonsense = [
         Message(lobby[0].topic, payload)
-        for payload in ("", "{", "[]", "7", '{"device": "lobby"}', "\x00\xff")
-    ]
+        for payload in (
+            "", "{", "[]", "7", '{"device": "lobby"}', "\x00\xff", '{"seq": NaN}', "\ufeff{}",
+            "[" * 9999 + "]" * 9999,
+        )
+    ]  # fmt: skip
     sent = [*lobby[12:], *nonsense, *late, *lobby[4:6], *late[::-1], *door, *door[::-1], *anew]
     publish(mosquitto, sent)  # while the collector is away
     mosquitto.stop()

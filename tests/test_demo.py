@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, wait_for
+from conftest import ROOT, tool, wait_for
 
 
 def processes() -> set[str]:
@@ -87,3 +87,12 @@ def test_an_environment_that_was_not_finished_is_made_again(tmp_path: Path) -> N
         text=True,
     )
     assert f"tools/make-venv python3 {tmp_path}" in run.stdout, run.stderr
+
+
+def test_demo_says_at_once_that_there_is_no_such_camera() -> None:
+    run = tool("demo", "--source", "v4l2:/dev/video99", timeout_s=30)
+    assert run.returncode == 1
+    told = run.stderr.splitlines()
+    assert told[0] == "demo: the daemon ended with 1:"
+    assert told[-1].startswith("ERROR camera /dev/video99: does not exist")
+    assert "WARNING" not in run.stderr

@@ -91,6 +91,18 @@ def test_folder_in_order_of_names(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    first, second = write_pictures(tmp_path / "day", 2)
+    second.rename(os.fsdecode(os.fsencode(second.with_name("l")) + b"\xfc.png"))
+    first.with_name("empty.png").touch()
+    frames = open_file(tmp_path / "day")
+    assert next(frames).image[0, 0, 0] == 0
+    with pytest.raises(ConfigError, match=r"empty\.png: is not a picture"):
+        next(frames)
+    first.with_name("empty.png").unlink()
+    assert [frame.image[0, 0, 0] for frame in open_file(tmp_path / "day")] == [0, 10]
+
+
 def test_a_picture_is_looked_at_for_a_while(tmp_path: Path) -> None:
     (file,) = write_pictures(tmp_path / "one", 1)
     frames = list(open_file(file, View(fps=5)))

@@ -56,7 +56,7 @@ class Web(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.strip("/")
-        if path == "good.png":
+        if path in ("good.png", "g%C3%BCt%20%3F.png"):
             self.answer("image/png", self.picture)
         elif path == "moved":
             self.send_response(302)
@@ -249,7 +249,7 @@ def test_a_labelled_folder(webfaces: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "none.png").exists()
 
 
-@pytest.mark.parametrize("path", ["good.png", "moved"])
+@pytest.mark.parametrize("path", ["good.png", "moved", "güt %3F.png"])
 def test_a_picture_from_the_web(web: str, path: str) -> None:
     image = picture.decode(picture.fetch(f"{web}/{path}", 5))
     assert image.shape == (360, 640, 3)
@@ -342,6 +342,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),
         (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),
         (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
+        (["a.jpg", "--timeout", "inf"], 2, "--timeout must be more than 0, and an hour at most"),
         (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
         (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
         (["GROUP", "--csv", "README.md/x"], 2, "--csv README.md/x: cannot be made (File exists)"),

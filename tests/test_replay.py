@@ -115,6 +115,49 @@ def test_truth_of_a_folder_or_a_file(clips: Path) -> None:
         read_truth(clips, "other.mp4")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "female: x\nmale: 1",
+        "female: 1\nvisits: 3",
+        "female: 1\nvisits: [{gender: female, first_s: 1}]",
+        "female: 1\nvisits: [{gender: woman, first_s: 1, last_s: 2}]",
+        "female: 1\nvisits: [{gender: female, first_s: 2, last_s: 2}]",
+        "female: 1\nvisits: [{gender: female, first_s: 1, last_s: 2, face_px: big}]",
+    ],
+)
+def test_a_truth_that_is_not_one(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "clip.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"clip\.yaml: must hold numbers of female, male and"):
+        read_truth(file, "clip.mp4")
+
+
+def test_a_truth_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "clip.yaml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_truth(file, "clip.mp4")
+
+
+def test_nothing_rests_while_a_clip_is_compared(
+    clips: Path, configure: Callable[..., Path]
+) -> None:
+    config = configure(paused=True, quiet_hours=["00:00-23:59"])
+    run = tool("replay", clips / "people-detection.gif", "--config", config, timeout_s=60)
+    assert run.returncode == 0, run.stderr
+    assert "counted   0 " in run.stdout
+
+
+@pytest.mark.parametrize("source", ["demo", "v4l2:/dev/video99", "rtsp://user:secret@host/live"])
+def test_a_source_without_end_is_refused(source: str) -> None:
+    for name in ("replay", "bench"):
+        run = tool(name, source, timeout_s=30)
+        assert run.returncode == 2
+        assert "has no end; name a file" in run.stderr.splitlines()[-1]
+        assert "secret" not in run.stderr
+
+
 def test_an_annotated_clip_is_saved(clips: Path, tmp_path: Path) -> None:
     clip = clips / "face-demographics-walking.gif"
     run = tool("replay", clip, "--truth", clips, "--save", tmp_path / "out.mp4")

@@ -55,8 +55,16 @@ def test_what_is_guessed_stands_on_it(tmp_path: Path, args: list[str], said: str
     assert shown.count("An AI guesses") == 1
 
 
+def test_a_long_address_takes_two_lines(tmp_path: Path) -> None:
+    address = "https://www.bakery.example/privacy/people-counting"
+    run = tool("sign", "--more", address, "--out", tmp_path / "sign.svg")
+    assert run.returncode == 0, run.stderr
+    shown = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
+    assert address in shown.replace(" ", "")
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    for long in ("so many reasons " * 6, "w" * 60):
+    for long in ("so many reasons " * 6, "w" * 70):
         run = tool("sign", "--purpose", long, "--out", tmp_path / "sign.svg")
         assert run.returncode == 2
         assert "'Why' is too long for the sign" in run.stderr
@@ -70,7 +78,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gender", [True, False])
 @pytest.mark.parametrize("age", [True, False])
 def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool, age: bool) -> None:
-    longest = ("word " * 13).strip()
+    longest = "w" * 2 * 34
     svg = sign.sign(sign.LANGUAGES[language], (longest,) * 4, gender=gender, age=age)
     (panel,) = (r for r in ElementTree.fromstring(svg).iter() if r.get("fill") == sign.PALE)
     lines = []

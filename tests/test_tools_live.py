@@ -39,12 +39,13 @@ def test_a_clip_with_what_was_counted(clips: Path, tmp_path: Path) -> None:
     assert (blue - red > 120).sum() > 50  # and a man's
 
 
-def test_a_source_without_end_is_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_source_without_end_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out.mp4"
     command = [sys.executable, "tools/live.py", "demo", "--save", str(out)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
         wait_for(out.exists, "nothing is written")
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         told, _ = run.communicate(timeout=10)
     assert run.returncode == 0
     assert told.startswith("counted   ")

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import cv2
 import latency
+from ends import leave
 from replay import configured, replay
 
-from edge.config import Config, load_config
+from edge.config import Config
 from edge.errors import EdgeError
 
 
@@ -65,10 +66,14 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--memory", type=int, metavar="SECONDS", help="also run a daemon so long")
     args = parser.parse_args()
+    if args.memory is not None and args.memory < 1:
+        parser.error("--memory must be 1 or more")
     try:
         print(f"machine   {machine()}")
-        clip_speed(configured(args.config, args.clip))
-        model_speed(load_config(args.config, source="demo").classifier.model)
+        config = configured(args.config, args.clip)
+        clip_speed(config)
+        if config.classifier.model.is_file():  # it may be asked for nothing
+            model_speed(config.classifier.model)
         if args.memory:
             daemon_memory(args.config, args.memory)
     except EdgeError as error:
@@ -78,4 +83,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

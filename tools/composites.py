@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import facedata
 import numpy as np
+from ends import leave
 from facedata import Sample
 from files import DataError
 
@@ -39,7 +40,7 @@ def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
         raise DataError(f"{source}: only aligned pictures can be averaged, as UTKFace's")
     rng = np.random.default_rng(seed)
     written = []
-    out.mkdir(parents=True, exist_ok=True)
+    facedata.make_folder(out, f"--out {out}")
     for label, gender in enumerate(LABELS):
         for ethnicity in sorted({s.ethnicity for s in samples if s.ethnicity}):
             for low, high in AGES:
@@ -58,7 +59,8 @@ def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
                     )
                 chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
                 path = out / f"{gender}-{ethnicity}-{low}.jpg"
-                cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90])
+                if not cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90]):
+                    raise DataError(f"{path}: cannot be written")
                 written.append(path)
     return written
 
@@ -83,4 +85,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -6,7 +6,6 @@ python tools/demo.py [--source SOURCE]
 import argparse
 import contextlib
 import json
-import os
 import queue
 import shutil
 import signal
@@ -24,6 +23,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import yaml
+from ends import leave
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.cameras import find_camera
@@ -167,9 +167,11 @@ def show(source: str, windows: int | None) -> None:
             "site": SITE,
             "device": DEVICE,
             "source": source,
+            # who looks on is told at once that a camera is lost
+            "camera": {"give_up": 0},
             "window": {"seconds": CYCLE_S},
             "privacy": {"min_people": 1},
-            "mqtt": {"host": "127.0.0.1", "port": port},
+            "mqtt": {"host": "127.0.0.1", "port": port, "version": "3.1.1"},  # NATS knows no other
             "state_dir": str(folder / "state"),
         }
         config.write_text(yaml.safe_dump(settings))
@@ -204,10 +206,8 @@ def main() -> int:
     except EdgeError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -1,7 +1,8 @@
 """Faces drawn: on the frames of a clip, on a picture, on a sheet of many."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from edge.errors import EdgeError
+from edge.errors import ConfigError, EdgeError
 from edge.records import LABELS, UNKNOWN, Frame, Image, Track
 
 COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 180)}
@@ -133,6 +134,14 @@ class Screen:
 
     def close(self) -> None:
         plt.close(self._title)
+
+
+def need_other(path: Path, sources: Iterable[str]) -> None:
+    """Raises ConfigError where writing `path` would destroy one of `sources`."""
+    for source in sources:
+        with contextlib.suppress(OSError, ValueError):  # one of the two is not there
+            if path.samefile(source):
+                raise ConfigError(f"{path}: is to be looked at; name another file to write")
 
 
 def need_screen() -> None:

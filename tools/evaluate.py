@@ -11,6 +11,7 @@ from typing import Any
 
 import facedata
 import metrics
+from ends import leave
 from facedata import Sample
 from files import DataError
 from layouts import SPLITS
@@ -146,4 +147,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

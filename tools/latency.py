@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from ends import leave
 
 from edge.classify import Classifier
 from edge.errors import ModelError
@@ -26,6 +27,8 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
 
     The runtimes take turns at each of `crops` (uint8 n x size x size x channels; noise where None
     is given), so that they meet the same machine. tflite-runtime has no XNNPACK for int8.
+
+    Raises ModelError where none can use the model.
     """
     made: dict[tuple[str, bool], list[Classifier]] = {}
     lines = []
@@ -39,7 +42,7 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
         except ModelError as error:
             lines.append(str(error))
     if not made:
-        return lines
+        raise ModelError("; ".join(dict.fromkeys(lines)))
     entry = next(iter(made.values()))[0].preprocessing
     if crops is None:
         shape = (CALLS, entry.size, entry.size, entry.channels)
@@ -71,10 +74,14 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
     parser.add_argument("--crops", type=Path, help="faces to use, a .npy file of uint8 crops")
     args = parser.parse_args()
-    lines = measure(args.model, None if args.crops is None else np.load(args.crops))
+    try:
+        lines = measure(args.model, None if args.crops is None else np.load(args.crops))
+    except (ModelError, OSError) as error:
+        print(f"latency: {error}", file=sys.stderr)
+        return 2
     print("\n".join(lines))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

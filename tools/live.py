@@ -15,7 +15,7 @@ from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 
-from drawing import Film, Screen, annotated, captioned
+from drawing import Film, Screen, annotated, captioned, need_other
 from replay import configured, split
 
 from edge import build
@@ -78,9 +78,11 @@ def main() -> int:
     )
     args = parser.parse_args()
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     try:
+        if args.save:
+            need_other(args.save, [args.source])
         config = configured(args.config, args.source)
         # of a recording, its own frames tell how fast they follow
         timed = is_live(args.source) or args.source == "demo"

@@ -3,8 +3,10 @@
 import http.client
 import io
 import queue
+import string
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Callable
@@ -126,6 +128,8 @@ def _opener() -> urllib.request.OpenerDirector:
 def _answer(url: str, timeout_s: float) -> bytes:
     if not url.lower().startswith(("http://", "https://")):
         raise PictureError("only http:// and https:// are fetched")
+    # as browsers do with what a person may type: an ü, a blank
+    url = urllib.parse.quote(url, safe=string.punctuation)
     try:
         with _opener().open(url, timeout=timeout_s) as response:
             return _body(response.headers, response.read)

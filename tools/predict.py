@@ -21,6 +21,7 @@ import drawing
 import facedata
 import picture
 from drawing import Mistake
+from ends import leave
 from files import DataError, Pictures
 from guess import Guess
 from layouts import LAYOUTS, beside, recognise
@@ -217,8 +218,8 @@ def main() -> int:
     )
     parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
     args = parser.parse_args()
-    if args.timeout <= 0:
-        parser.error("--timeout must be more than 0")
+    if not 0 < args.timeout <= 3600:
+        parser.error("--timeout must be more than 0, and an hour at most")
     if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in args.sources]:
         parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
     silence_opencv()
@@ -232,6 +233,7 @@ def main() -> int:
     try:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
+                drawing.need_other(out, args.sources)
                 facedata.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)
@@ -272,4 +274,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

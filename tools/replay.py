@@ -14,12 +14,15 @@ from pathlib import Path
 
 import cv2
 import visits
-from drawing import Film, Screen, annotated
+from drawing import Film, Screen, annotated, need_other
+from ends import leave
 from visits import Figures, Seen
 
 from edge import build
+from edge.cameras import shown_source
 from edge.config import Config, load_config
-from edge.errors import EdgeError
+from edge.errors import ConfigError, EdgeError
+from edge.frames import is_live
 from edge.health import STAGES, Health
 from edge.records import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
 
@@ -50,15 +53,24 @@ class Replay:
 
 
 def configured(path: Path, clip: str) -> Config:
-    """The configuration at `path` for one clip, with everybody shown. Raises ConfigError."""
+    """The configuration at `path` for one clip, with everybody shown. Raises ConfigError.
+
+    Whoever starts a tool by hand wants to see something, so nothing rests.
+    """
     config = load_config(path, source=clip)
     cv2.setNumThreads(config.detector.threads)
     everybody = config.privacy.model_copy(update={"min_people": 1})
-    return config.model_copy(update={"privacy": everybody})
+    return config.model_copy(update={"privacy": everybody, "paused": False, "quiet_hours": ()})
 
 
 def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> Replay:
-    """Run the configured source, a file, to its end, with each `every`th of its frames."""
+    """Run the configured source, a file, to its end, with each `every`th of its frames.
+
+    Raises EdgeError, also for a source that has no end.
+    """
+    if is_live(config.source) or config.source == "demo":
+        shown = shown_source(config.source)
+        raise ConfigError(f"source {shown}: has no end; name a file, or watch it by tools/live.py")
     ended: list[Visit] = []
     windows: list[Window] = []
     sizes: dict[int, list[float]] = {}
@@ -141,6 +153,8 @@ def main() -> int:
     print("privacy.min_people is 1 here: every person is shown")
     view: Film | Screen | None = None
     try:
+        if args.save:
+            need_other(args.save, args.clips)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
         draw = partial(_draw, view) if view else None
@@ -159,4 +173,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -171,7 +171,7 @@ def _fields(words: Words, filled: tuple[str, str, str, str]) -> list[str]:
         for i, part in enumerate(_wrapped(label, 0.85 * (left - MARGIN), SMALL_MM)):
             lines.append(_text(MARGIN, y + 4.4 * i, SMALL_MM, part, "bold", GREY))
         parts = _wrapped(value, width, VALUE_MM)
-        if len(parts) > VALUE_LINES or any(LETTER * VALUE_MM * len(p) > width for p in parts):
+        if len(parts) > VALUE_LINES:
             letters = int(width / VALUE_MM / LETTER)
             raise ValueError(
                 f"{label!r} is too long for the sign: {VALUE_LINES} lines of {letters} letters fit"
@@ -185,7 +185,7 @@ def _fields(words: Words, filled: tuple[str, str, str, str]) -> list[str]:
 
 
 def _wrapped(text: str, width: float, size: float) -> list[str]:
-    return textwrap.wrap(text, int(width / size / LETTER), break_long_words=False)
+    return textwrap.wrap(text, int(width / size / LETTER))
 
 
 def _text(

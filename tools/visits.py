@@ -83,21 +83,32 @@ class Figures:
 def read_truth(path: Path, clip: str) -> Truth:
     """The truth about one clip: from its own YAML, or from a folder's clips.yaml.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError where there is none, or where it is not as `Truth` says.
     """
     if path.is_dir():
         own = path / f"{Path(clip).stem}.yaml"
         path = own if own.exists() else path / "clips.yaml"
     try:
         truth = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise ConfigError(f"truth {path}: cannot be read ({error})") from error
     if isinstance(truth, dict) and Path(clip).name in truth:
         truth = truth[Path(clip).name]
     if not isinstance(truth, dict) or not {"female", "male"} & set(truth):
         raise ConfigError(f"truth {path}: says nothing about {Path(clip).name}")
-    people = People(truth.get("female", 0), truth.get("male", 0), truth.get("unsure", 0))
-    return Truth(people, tuple(truth.get("visits", ())))
+    try:
+        people = People(*(int(truth.get(key, 0)) for key in (*LABELS, "unsure")))
+        visits = tuple(truth.get("visits", ()))
+        for visit in visits:
+            known = visit["gender"] in (*LABELS, UNKNOWN)
+            if not known or min(_length(visit), visit.get("face_px", 1)) <= 0:
+                raise ValueError(visit)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"truth {path}: must hold numbers of female, male and perhaps unsure people, and "
+            "perhaps visits: for each its gender, first_s, a later last_s, and perhaps face_px"
+        ) from error
+    return Truth(people, visits)
 
 
 def compare(seen: Sequence[Seen], truth: Truth) -> Figures:

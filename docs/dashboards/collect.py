@@ -2,11 +2,12 @@
 
     python collect.py windows.db mqtt://localhost:1883
 
-`mqtts://user:password@host` is for TLS. Needs paho-mqtt 2 and SQLite 3.38. While it is stopped,
-what is published waits at the broker for the client `edge-tally-collector`.
+`mqtts://user:password@host` is for TLS; SSL_CERT_FILE=broker.crt in the environment names a
+certificate of your own. Needs paho-mqtt 2 and SQLite 3.38. While it is stopped, what is published
+waits at the broker for the client `edge-tally-collector`.
 """
 
-import json
+import contextlib
 import sqlite3
 import sys
 from urllib.parse import unquote, urlsplit
@@ -59,11 +60,16 @@ def collect(file: str, url: str) -> None:
         print(f"{broker.hostname}: {reason}", file=sys.stderr)
         client.subscribe("tally/v1/+/+/window", qos=1)
 
+    def on_connect_fail(_client: mqtt.Client, _data: object) -> None:
+        print(f"{broker.hostname}: {sys.exc_info()[1]}; it is tried again", file=sys.stderr)
+
     def on_message(client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         try:
-            json.loads(message.payload)
+            window = (message.payload.decode(),)
+            if not db.execute("SELECT json_valid(?)", window).fetchone()[0]:
+                raise ValueError("not JSON")
             for statement in (KEEP, KEEP_AGES):  # killed in between, it gets the window again
-                db.execute(statement, (message.payload.decode(),))
+                db.execute(statement, window)
         except (ValueError, sqlite3.IntegrityError) as error:
             print(f"{message.topic}: not a window ({error})", file=sys.stderr)
         client.ack(message.mid, message.qos)  # not before it is on disk
@@ -75,6 +81,7 @@ def collect(file: str, url: str) -> None:
         manual_ack=True,
     )
     client.on_connect, client.on_message = on_connect, on_message
+    client.on_connect_fail = on_connect_fail
     if broker.username:
         client.username_pw_set(unquote(broker.username), unquote(broker.password or ""))
     if broker.scheme == "mqtts":
@@ -86,4 +93,7 @@ def collect(file: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    collect(*sys.argv[1:])
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    with contextlib.suppress(KeyboardInterrupt):
+        collect(*sys.argv[1:])

@@ -1,0 +1,22 @@
+"""How a tool ends."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+
+def leave(main: Callable[[], int]) -> NoReturn:
+    """End with what `main` returns, with 130 on Ctrl-C, and with 0 once nobody reads stdout."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).stem}: stopped", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # what is left in the buffer must not fail once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
