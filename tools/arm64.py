@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from ends import leave
 
 from edge.errors import ConfigError, EdgeError
 from edge.scene import CYCLE_S, PEOPLE, Scene
@@ -314,4 +315,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from ends import leave
 
 from edge.classify import Classifier
 from edge.errors import EdgeError
@@ -51,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 import sources
 import tensorflow as tf
 from card import describe, training_of
+from ends import leave
 from facedata import Sample
 from files import DataError
 from metrics import Asked, wilson
@@ -290,4 +291,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from ends import leave
+
 WIDTH, HEIGHT = 148, 210
 """A5, mm; A4 has the same shape."""
 MARGIN = 12
@@ -198,4 +200,4 @@ def _text(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -24,6 +24,7 @@ import numpy as np
 import sources
 import teacher
 import tensorflow as tf
+from ends import leave
 from facedata import Sample
 from files import DataError
 from metrics import Floats
@@ -232,4 +233,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -20,6 +20,7 @@ import teacher
 import trained
 from batches import Batches
 from checkpoint import Checkpoint
+from ends import leave
 from facedata import Sample
 from files import DataError
 from objective import CosineRate, objective
@@ -265,4 +266,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import gradio as gr
 import numpy as np
+from ends import leave
 from look import Look, Looker, open_model
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -273,4 +274,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)
