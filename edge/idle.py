@@ -1,4 +1,4 @@
-"""A still view with nobody in it needs no search: what keeps an idle machine cool."""
+"""A still view, empty or with a poster in it, needs no search: what keeps an idle machine cool."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,10 @@ WIDTH = 64
 SEARCH_EVERY_S = 1.0
 """A face that came without a change is found after at most so long."""
 AWAKE_S = 2.0
-"""Searched for so long after a change: Haar does not see a face in every frame."""
+"""Searched for so long after a change of the view, or of how many faces were found in it.
+
+Haar does not see a face in every frame, and sees some that are none.
+"""
 USUAL = 75
 """Percentile of all differences that tells the noise: what moves covers less than the rest."""
 SIGMA = 1.15
@@ -29,27 +32,28 @@ LIGHT = 4.0
 
 
 class Idle:
-    """A detector that rests while the view is still and nobody is expected in it."""
+    """A detector that rests while nothing changes: then the faces are where they were."""
 
     def __init__(self, detect: Detect) -> None:
         self._detect = detect
         self._still: npt.NDArray[np.float32] | None = None
         """The small copy of the last searched frame."""
-        self._searched = self._moved = float("-inf")
+        self._faces: Sequence[Face] = ()
+        """What was found in it."""
+        self._searched = self._changed = float("-inf")
 
     def __call__(self, frame: Frame, expected: Sequence[Box] = ()) -> Sequence[Face]:
-        """The faces in `frame`; none without a search where nothing has changed."""
+        """The faces in `frame`, or in the last one searched where nothing has changed since."""
         small = _small(frame.gray)
-        if expected or self._still is None or changed(small, self._still):
-            self._moved = frame.mono
-        awake = frame.mono - self._moved <= AWAKE_S
-        if not awake and frame.mono - self._searched < SEARCH_EVERY_S:
-            return []
-        self._still, self._searched = small, frame.mono
-        faces = self._detect(frame, expected)
-        if faces:
-            self._moved = frame.mono
-        return faces
+        if self._still is None or changed(small, self._still):
+            self._changed = frame.mono
+        awake = frame.mono - self._changed <= AWAKE_S
+        if awake or frame.mono - self._searched >= SEARCH_EVERY_S:
+            self._still, self._searched = small, frame.mono
+            before, self._faces = self._faces, self._detect(frame, expected)
+            if len(self._faces) != len(before):
+                self._changed = frame.mono
+        return self._faces
 
 
 def _small(gray: Image) -> npt.NDArray[np.float32]:

@@ -89,19 +89,22 @@ def test_the_light_goes_on(watch: Watch) -> None:
     assert watch.searches(1) == 1
 
 
-def test_while_somebody_is_followed_each_frame_is_searched(watch: Watch) -> None:
-    watch.see(VIEW, 5 * FPS, [FACE.box])
-    assert watch.searches(5 * FPS) == 5 * FPS
-
-
-def test_a_face_that_came_without_a_change_is_given_on() -> None:
-    watch = Watch(2)
-    watch.see(VIEW, 5 * FPS)
+def test_a_face_that_is_lost_without_a_change_is_searched_for_in_each_frame(watch: Watch) -> None:
     watch.search.faces = [FACE]
+    watch.see(VIEW, 5 * FPS)
+    watch.search.faces = []
     given = watch.see(VIEW, 2 * FPS)
-    first = given.index([FACE])
-    assert first <= FPS
-    assert given[first:] == [[FACE]] * (2 * FPS - first)
+    lost = given.index([])
+    assert lost <= FPS
+    assert watch.searches(2 * FPS - lost) == 2 * FPS - lost
+
+
+def test_faces_of_a_still_view_stay_where_they_were(watch: Watch) -> None:
+    """As a poster does: it costs no more than an empty view."""
+    watch.search.faces = [FACE]
+    given = watch.see(VIEW, 13 * FPS, [FACE.box])
+    assert given == [[FACE]] * (13 * FPS)
+    assert watch.searches(10 * FPS) == 10
 
 
 def test_a_camera_that_comes_back_with_another_size() -> None:
