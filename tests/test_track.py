@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -60,10 +61,10 @@ def test_who_returns_after_the_patience_is_a_new_visit() -> None:
 
 def test_who_comes_in_where_another_left_is_another_person() -> None:
     tracker = Tracker(patience=2)
-    end = walk(tracker, 3, 10, x=310, speed=100)  # out at the right edge
-    walk(tracker, 3, 10, start=end + 1.0, x=610, speed=-100)
-    assert tracker.present == 1
-    assert len(tracker.finish()) == 1
+    end = walk(tracker, 3, 10, x=522, speed=30)  # out at the right edge
+    walk(tracker, 3, 10, start=end + 1.0, x=612, speed=-30)
+    (visit,) = tracker.finish()
+    assert visit.start == end + 1.0
 
 
 def test_crossing_people_stay_two() -> None:
@@ -126,6 +127,22 @@ def test_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -> None:
     assert len(crowd(Tracker(), [stands, turns])) == 2
 
 
+def test_who_comes_out_elsewhere_is_expected_there() -> None:
+    tracker = Tracker()
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracker.update([face(430)], end + 1, SIZE)
+    (place,) = tracker.expected(end + 1.5)
+    assert place.cx == pytest.approx(430)
+    assert len(tracker.finish()) == 1
+
+
+def test_false_alarms_near_each_other_are_not_a_person() -> None:
+    tracker = Tracker()
+    for mono, x in ((0.0, 300), (0.1, 300), (0.6, 450)):
+        tracker.update([face(x)], mono, SIZE)
+    assert tracker.finish() == []
+
+
 def test_who_comes_near_quickly_is_one_visit() -> None:
     tracker = Tracker()
     for step in range(40):  # from 8 m to 1.2 m in 4 s, as seen 6 times a second
@@ -186,6 +203,8 @@ def poster(tracker: Tracker, start: float, seconds: float, chance: float, seed: 
 def test_a_poster_is_not_a_visitor() -> None:
     tracker = Tracker(static_after=60)
     assert poster(tracker, 0, 120, 0.8, seed=1) == []
+    tracks, _ = tracker.update([face(300)], 120, SIZE)
+    assert [tracker.wants_vote(track) for track in tracks] == [False]
     assert (tracker.present, tracker.static) == (0, 1)
     assert tracker.finish() == []
 
@@ -232,9 +251,16 @@ def test_a_flicker_is_not_a_person() -> None:
     for mono in (0.0, 0.1, 0.2, 0.3):  # often enough, but not for long enough
         tracker.update([face(300)], mono, SIZE)
     tracker.update([face(100)], 0.4, SIZE)
-    tracker.update([face(100)], 1.0, SIZE)  # long enough, but not often enough
+    tracks, _ = tracker.update([face(100)], 1.0, SIZE)  # long enough, but not often enough
+    assert not any(map(tracker.wants_vote, tracks))
     assert tracker.present == 0
     assert tracker.finish() == []
+
+
+def test_one_sighting_is_enough_where_it_shall_be() -> None:
+    tracker = Tracker(min_sightings=1, min_seconds=0)
+    tracker.update([face(300)], 0.0, SIZE)
+    assert len(tracker.finish()) == 1
 
 
 @pytest.mark.parametrize(
@@ -315,14 +341,15 @@ def test_ages_are_asked_for_as_often_as_allowed(male: float | None) -> None:
 
 def test_votes_are_asked_for_until_the_evidence_suffices() -> None:
     tracker = Tracker(votes=5)
-    asked = 0
+    asked = []
     for step in range(100):
-        mono = step / 20
-        (track,), _ = tracker.update([face(300)], mono, SIZE)
+        (track,), _ = tracker.update([face(300)], step / 20, SIZE)
         if tracker.wants_vote(track):
-            asked += 1
+            asked.append(step)
             tracker.vote(track, 0.6)
-    assert asked == 5
+    assert len(asked) == 5
+    # not in each frame: two of them tell the same
+    assert all(after - before >= 3 for before, after in pairwise(asked))
     tracker.finish()
     for step in range(100):
         (track,), _ = tracker.update([face(300)], 10 + step / 20, SIZE)
