@@ -101,14 +101,14 @@ def test_systemd_is_told_while_the_camera_is_lost(
 def test_windows_that_the_disk_refuses_wait_in_memory(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    other.execute("CREATE TRIGGER no AFTER INSERT ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
     desk.reporter.window(WINDOW)
     assert "windows waiting in memory: 1" in caplog.text
     with pytest.raises(EdgeError, match="windows lost: 1"):
         desk.reporter.close()
-    lock.execute("ROLLBACK")
-    lock.close()
+    other.execute("DROP TRIGGER no")
+    other.close()
     desk.frame(0)
     assert desk.courier.close(5) == 0
     (window,) = desk.told("window")

@@ -152,6 +152,14 @@ def test_who_comes_out_elsewhere_is_expected_there() -> None:
     assert len(tracker.finish()) == 1
 
 
+def test_who_comes_in_at_the_edge_is_nobody_who_was_lost_inside() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=450)
+    walk(tracker, 2, 10, start=end + 1, x=612, speed=-30)
+    (visit,) = tracker.finish()
+    assert visit.start == end + 1
+
+
 def test_false_alarms_near_each_other_are_not_a_person() -> None:
     tracker = Tracker()
     for mono, x in ((0.0, 300), (0.1, 300), (0.6, 450)):
