@@ -235,11 +235,29 @@ def test_a_poster_is_not_a_visitor() -> None:
 
 def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
     tracker = Tracker(static_after=30)
-    before = len(poster(tracker, 0, 600, 0.1, seed=2))
+    before = len(poster(tracker, 10_000, 600, 0.1, seed=2))
     assert tracker.static == 1
-    assert poster(tracker, 600, 600, 0.1, seed=3) == []
+    assert poster(tracker, 10_600, 600, 0.1, seed=3) == []
     assert before < 10
     assert tracker.finish() == []
+
+
+def test_a_place_is_remembered_for_an_hour_after_its_last_face() -> None:
+    tracker = Tracker(static_after=30)
+    ended = []
+    for start in (0, 3000, 6000):  # each time too short for a poster
+        end = walk(tracker, 12, 10, start=start, x=300, speed=0)
+        ended.append(len(tracker.update([], end + 3, SIZE)[1]))
+    assert ended == [1, 1, 0]
+    assert tracker.static == 1
+
+
+def test_still_faces_at_two_places_do_not_add_up() -> None:
+    tracker = Tracker(static_after=30)
+    for start, x in ((0, 100), (60, 300)):
+        end = walk(tracker, 20, 10, start=start, x=x, speed=0)
+        tracker.update([], end + 3, SIZE)
+    assert tracker.static == 0
 
 
 def test_a_place_where_people_come_to_stand_is_no_poster() -> None:
