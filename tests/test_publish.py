@@ -126,19 +126,23 @@ def test_windows_wait_for_the_broker_and_arrive_in_order(
     start_delivery: Delivery,
     mosquitto: Mosquitto,
     subscribe: Subscribe,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outbox, courier, _ = start_delivery()
     append(outbox, courier, 50)
     wait_for(lambda: "Connection refused" in caplog.text, "the missing broker is not reported")
     assert len(outbox) == 50
-    mosquitto.start()
-    dashboard = subscribe(mosquitto.port, "t/window")
-    wait_for(lambda: len(outbox) == 0, "windows are not delivered")
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.deliver.LATE_S", 0.0)
+        mosquitto.start()
+        dashboard = subscribe(mosquitto.port, "t/window")
+        wait_for(lambda: len(outbox) == 0, "windows are not delivered")
     append(outbox, courier, 5)
     wait_for(lambda: len(dashboard.messages) == 55, "windows are missing")
-    seen = [json.loads(payload)["seq"] for payload in dashboard.payloads("window")]
-    assert seen == list(range(1, 56))
+    seen = [json.loads(payload) for payload in dashboard.payloads("window")]
+    assert [window["seq"] for window in seen] == list(range(1, 56))
+    assert [window["replayed"] for window in seen] == [True] * 50 + [False] * 5
     assert caplog.text.count("Connection refused") == 1
 
 

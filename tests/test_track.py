@@ -160,6 +160,23 @@ def test_who_comes_in_at_the_edge_is_nobody_who_was_lost_inside() -> None:
     assert visit.start == end + 1
 
 
+@pytest.mark.parametrize(("x", "gap"), [(300, 0.1), (430, 1.0)])
+def test_a_face_of_quite_another_size_is_somebody_else(x: float, gap: float) -> None:
+    """In the same place, and where one who was lost might come to light."""
+    tracker = Tracker()
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracks, _ = tracker.update([face(x, width=110)], end + gap, SIZE)
+    assert [track.first for track in tracks] == [end + gap]
+
+
+def test_who_came_near_and_is_lost_is_not_expected_to_grow_for_ever() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        tracker.update([face(300, width=40 * 1.05**step)], step / 10, SIZE)
+    (soon,), (later,) = tracker.expected(2.4), tracker.expected(3.9)
+    assert later.w == pytest.approx(soon.w)
+
+
 def test_false_alarms_near_each_other_are_not_a_person() -> None:
     tracker = Tracker()
     for mono, x in ((0.0, 300), (0.1, 300), (0.6, 450)):
