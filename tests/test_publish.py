@@ -121,6 +121,27 @@ def test_the_will_speaks_when_the_device_cannot(mosquitto: Mosquitto, subscribe:
     publisher.close(ONLINE)
 
 
+def test_a_broker_that_goes_at_the_very_end(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The socket is closed, but the connection's thread has not come to say so."""
+    mosquitto.start()
+    publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
+    wait_for(lambda: greeted(publisher), "no connection")
+    gone, told = threading.Event(), threading.Event()
+
+    def tell(*_: object) -> None:
+        gone.set()
+        told.wait(20)
+
+    publisher._link._client.on_disconnect = tell
+    mosquitto.kill()
+    assert gone.wait(20)
+    threading.Timer(0.5, told.set).start()
+    publisher.close(ONLINE)
+    assert "the last message was not delivered" in caplog.text
+
+
 def test_windows_wait_for_the_broker_and_arrive_in_order(
     start_delivery: Delivery,
     mosquitto: Mosquitto,
