@@ -254,19 +254,22 @@ def test_nothing_is_lost_on_a_bad_link(
 
 
 def test_a_broker_that_acknowledges_nothing_is_left_after_one_and_a_half_keep_alives() -> None:
-    answers = {0x10: b"\x20\x03\x00\x00\x00", 0xC0: b"\xd0\x00"}
-    """To a greeting and to a ping, by MQTT 5."""
+    answers = {0x10: b"\x20\x06\x00\x00\x03\x21\x00\x02", 0xC0: b"\xd0\x00"}
+    """To a greeting, two messages at once being allowed, and to a ping, by MQTT 5."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = replace(broker(server.getsockname()[1]), keepalive=5)
         publisher = MqttPublisher(there, will=WILL)
-        publisher.publish(ONLINE)
+        for number in range(5):
+            publisher.publish(Message(f"t/{number}", "", 1, retain=True))
         with server.accept()[0] as link:
-            begin, told = time.monotonic(), b""
+            begin, told, sent = time.monotonic(), b"", 0
             for packet in packets(link):
                 told += packet
+                sent += packet[0] & 0xF0 == 0x30
                 link.sendall(answers.get(packet[0] & 0xF0, b""))
                 publisher.poll()
             assert 7.5 < time.monotonic() - begin < 11
+            assert sent == 2
         publisher.close(ONLINE)
     # and mosquitto, which looks every 5 s, is asked for 4 s less
     assert told[told.index(b"MQTT") :][6:8] == b"\x00\x01"
