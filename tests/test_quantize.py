@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import facedata
 import numpy as np
 import pytest
 from conftest import tool
+from metrics import Asked
 
 from edge.classify import Classifier, Preprocessing
+from edge.records import LABELS
 from edge.runtime import open_interpreter
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
@@ -304,3 +307,40 @@ def test_what_cannot_be_folded_stays() -> None:
     folded = correction.folded(network)
     expected = network.predict(pictures, verbose=0)
     assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
+
+
+def test_calibration_has_as_many_women_as_men(few_faces: Path) -> None:
+    from quantize import by_class
+
+    train = facedata.load(few_faces).part("train")
+    first, again, other = (by_class(train, 30, seed) for seed in (1, 1, 2))
+    for chosen in (first, other):
+        assert len({sample.name for sample in chosen}) == 30
+        assert sum(sample.label for sample in chosen) == 15
+    assert first == again != other
+    few = [sample for sample in train if sample.label == 0] + by_class(train, 6, 1)[3:]
+    assert sum(sample.label for sample in by_class(few, 30, 1)) == 3
+
+
+def test_what_is_lost_is_told_by_question(few_faces: Path) -> None:
+    from quantize import compare, refusal
+
+    faces = facedata.load(few_faces).samples[:4]
+
+    def asked(*male: float) -> Asked:
+        answers = np.array([(1 - p, p) for p in male], np.float32)
+        return Asked(faces, np.array([0, 0, 1, 1]), answers, LABELS)
+
+    was = {"gender": asked(0.1, 0.4, 0.6, 0.9), "age": asked(0.1, 0.2, 0.8, 0.9)}
+    now = {"gender": asked(0.1, 0.7, 0.7, 0.9), "age": asked(0.1, 0.1, 0.9, 0.9)}
+    figures, changed = compare(was, now)
+    assert figures["gender"] == {
+        "faces": 4, "float_accuracy": 1, "accuracy": 0.75, "agreement": 0.75,
+        "mean_difference": 0.1,
+    }  # fmt: skip
+    assert figures["age"]["accuracy"] == figures["age"]["agreement"] == 1
+    assert len(changed) == 3
+    assert changed[0] == f"{faces[1].name}: p(female) 0.60 became 0.30"
+    args = Namespace(model=Path("x.keras"), max_drop=24)
+    assert refusal(args, figures) == "loses 25.00 points, more than --max-drop 24"
+    assert refusal(args, {"age": figures["age"]}) is None
