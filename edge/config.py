@@ -386,7 +386,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = key_node.value
-            if isinstance(key, str) and key in seen and key != "<<":
+            if isinstance(key, str) and key in seen:
                 mark = key_node.start_mark
                 raise yaml.MarkedYAMLError(None, None, f"key {key!r} stands here again", mark)
             if isinstance(key, str):

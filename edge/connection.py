@@ -303,11 +303,11 @@ class Connection:
         info = self._client.publish(last.topic, last.payload, 1, last.retain)
         with contextlib.suppress(RuntimeError, ValueError):  # the link broke meanwhile
             info.wait_for_publish(timeout_s)
-        if info.is_published():
-            self.leave()
-        else:
-            self.drop()
-        return info.is_published()
+            if info.is_published():
+                self.leave()
+                return True
+        self.drop()
+        return False
 
     def leave(self) -> None:
         """Disconnect without the will."""

@@ -193,7 +193,7 @@ class Tracker:
         return Visit(track.first, track.last, label, confidence, track.id, age)
 
     def _confirm(self, track: Track) -> None:
-        track.confirmed = track.confirmed or (
+        track.confirmed = (
             track.hits >= self._min_sightings and track.last - track.first >= self._min_seconds
         )
 

@@ -1,4 +1,4 @@
-"""A real Home Assistant that has nothing but MQTT, for tests/test_homeassistant.py.
+"""A real Home Assistant that has nothing but MQTT, for tests/check_homeassistant.py.
 
 Run by the Python of build/homeassistant: FOLDER for its configuration, PORT of the broker, and a
 PORT of its own. Prints a JSON line whenever an entity or a complaint is new; ends with its stdin.

@@ -1,6 +1,7 @@
 """docs/mosquitto lets a device write its own topics and nothing else."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+import yaml
 from conftest import ROOT, Mosquitto, wait_for
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
@@ -247,3 +249,20 @@ def test_what_was_acknowledged_outlives_the_broker(broker: Sample, connect: Conn
     dashboard.subscribe(topic)
     wait_for(lambda: dashboard.received == [topic], "lost")
     connect("lobby").publish(topic, "", retain=True)
+
+
+def test_the_daemon_reaches_it_as_the_guide_says(broker: Sample, tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "dashboards.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(device: lobby\n.*?)```", guide, re.DOTALL)
+    keys = yaml.safe_load(shown) | {"source": "demo"}
+    keys["mqtt"] |= {"host": "127.0.0.1", "port": broker.port}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(keys))
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "broker.crt").symlink_to(broker.folder / "broker.crt")
+    (tmp_path / "password").write_text("lobby's password\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "edge", "check"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert f"ok    broker  127.0.0.1:{broker.port}: speaks MQTT 5" in run.stdout, run.stdout
+    assert run.returncode == 0

@@ -1,6 +1,7 @@
 """config.yaml: the shipped file is the defaults, and every mistake is reported at once."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert "'tflite-runtime'" in told["classifier.runtime"]
     assert "greater than or equal to 1" in told["privacy.min_people"]
     assert "70000" in told["mqtt.port"]
-    assert "unknown key" in told["mqtt.password"]
+    assert "unknown key; allowed here: allow_insecure, " in told["mqtt.password"]
     assert "nowhere.pem" in told["mqtt.tls.ca_file"]
     assert "health" in told
     assert "camera.fps" in told
@@ -96,7 +97,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
             "mqtt: {host: 192.0.2.1, username: u, password_file: config.yaml}",
             "clear text",
         ),
-        ("detector: {min_face_px: 50, max_face_px: 40}", "greater than min_face_px"),
+        ("detector: {min_face_px: 50, max_face_px: 50}", "greater than min_face_px"),
         ("? [a]\n: b", "is not valid YAML"),
         ("1: 2", "Keys should be strings"),
         ("source: demo2", "no such file"),
@@ -177,6 +178,7 @@ def test_a_file_that_cannot_be_looked_at(
         "mqtt: {host: 'mqtt://user:geheim@broker'}",
         "source: rtsp://admin:geheim@cam/1: x",
         "mqtt: {password: geheim}",
+        "mqtt: {host: {password: geheim}}",
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
@@ -241,7 +243,9 @@ def test_password_may_go_to_this_machine_or_by_tls(
     monkeypatch.chdir(ROOT)
     keys = "username: u, password_file: config.yaml"
     load(tmp_path, f"mqtt: {{host: 127.0.0.1, {keys}}}")
-    load(tmp_path, f"mqtt: {{host: broker.example, tls: {{enabled: true}}, {keys}}}")
+    load(tmp_path, f"mqtt: {{host: localhost, {keys}}}")
+    tls = "tls: {enabled: true, ca_file: config.yaml}"
+    load(tmp_path, f"mqtt: {{host: broker.example, {tls}, {keys}}}")
     load(tmp_path, f"mqtt: {{host: broker.example, allow_insecure: true, {keys}}}")
 
 
@@ -260,6 +264,43 @@ def test_a_mistake_in_what_systemd_hands_over(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=expected):
         load(tmp_path, "")
+
+
+def test_systemds_credentials_stand_in_for_what_is_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    username, password = tmp_path / "mqtt-username", tmp_path / "mqtt-password"
+    assert load(tmp_path, "").mqtt.username is None
+    username.write_text("door\n")
+    assert load(tmp_path, "").mqtt.username == "door"
+    password.write_text("geheim")
+    mqtt = load(tmp_path, "mqtt: {username: null}").mqtt
+    assert (mqtt.username, mqtt.password_file) == ("door", password)
+    mqtt = load(tmp_path, "mqtt: {username: till, password_file: config.yaml}").mqtt
+    assert (mqtt.username, mqtt.password_file) == ("till", Path("config.yaml"))
+
+
+def test_values_shown_in_comments_are_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = (ROOT / "config.yaml").read_text()
+    quiet, region, excluded = re.findall(r"^ *(\w+: ).*# .*: (\[.+\])$", shown, re.MULTILINE)
+    config = load(tmp_path, f"zones: {{{''.join(region)}, {''.join(excluded)}}}\n{''.join(quiet)}")
+    assert config.zones.region is not None
+    assert [len(config.zones.region), len(config.zones.excluded)] == [4, 1]
+    assert len(config.quiet_hours) == 2
+
+
+def test_files_folders_and_pipes_are_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    os.mkfifo(tmp_path / "pipe")
+    for source in ("README.md", "docs", str(tmp_path / "pipe")):
+        assert load(tmp_path, f"source: {source}").source == source
 
 
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

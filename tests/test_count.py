@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.count import Counter
+from edge.messages import DWELL_BINS
 from edge.records import AGES, People, Visit, Window
 
 UTC = 1_700_000_000.0
 
 
 def visit(label: str = "female", stay: float = 4.0, age: str | None = None) -> Visit:
-    return Visit(0.0, stay, label, 0.9, age=age)
+    return Visit(100.0, 100.0 + stay, label, 0.9, age=age)
 
 
 def test_windows_are_cut_on_the_monotonic_clock() -> None:
@@ -39,11 +40,26 @@ def test_few_people_are_carried_forward_until_they_are_enough() -> None:
     assert len(counter.tick(10, UTC + 10, 0, [])) == 1  # nobody: published
     assert counter.tick(15, UTC + 15, 0, [visit()]) == []
     assert counter.tick(20, UTC + 20, 0, []) == []
-    assert counter.tick(30, UTC + 30, 0, [visit("male"), visit("male")]) == []
+    assert counter.tick(30, UTC + 30, 0, [visit("male", 10), visit("male", 16)]) == []
     (window,) = counter.tick(40, UTC + 40, 0, [])
     assert (window.start - UTC, window.end - UTC, window.seconds) == (10, 40, 30)
     assert window.people == People(female=1, male=2)
     assert window.split
+    assert (window.dwell_mean, window.dwell_bins) == (10, (1, 1, 1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("stay", "name"),
+    [
+        (4.9, "0-5"), (5.1, "5-15"), (14.9, "5-15"), (15.1, "15-30"), (29.9, "15-30"),
+        (30.1, "30-60"), (59.9, "30-60"), (60.1, "60+"),
+    ],
+)  # fmt: skip
+def test_a_stay_counts_in_the_bin_that_names_it(stay: float, name: str) -> None:
+    counter = Counter(min_people=1)
+    counter.tick(0, UTC, 0, [])
+    (window,) = counter.finish([visit(stay=stay)])
+    assert dict(zip(DWELL_BINS, window.dwell_bins, strict=True))[name] == 1
 
 
 def test_after_max_hold_the_total_stands_alone() -> None:
@@ -91,6 +107,16 @@ def test_blind_time_lowers_coverage_and_presence_is_a_mean_over_time() -> None:
     assert window.presence_mean == pytest.approx(4 / 5.5)
 
 
+def test_who_leaves_after_a_boundary_was_present_on_both_sides() -> None:
+    counter = Counter(seconds=10, min_people=1)
+    counter.tick(9, UTC, 2, [])
+    counter.tick(18.8, UTC + 9.8, 2, [])
+    (before,) = counter.tick(19.5, UTC + 10.5, 0, [])
+    (after,) = counter.finish([])
+    for window in (before, after):
+        assert (window.presence_peak, window.presence_mean) == (2, 2)
+
+
 def test_a_long_gap_gives_windows_without_coverage() -> None:
     counter = Counter(seconds=10, min_people=1)
     counter.tick(0, UTC, 1, [])
@@ -135,7 +161,13 @@ def test_a_clock_that_is_set_moves_stamps_but_not_lengths() -> None:
 
 
 def test_nothing_seen_nothing_said() -> None:
-    assert Counter().finish([]) == []
+    counter = Counter()
+    assert counter.finish([]) == []
+    counter.tick(0, UTC, 0, [])
+    assert counter.finish([]) == []
+    counter.tick(5, UTC + 5, 0, [])
+    (window,) = counter.finish([])
+    assert (window.seconds, window.people) == (5, People())
 
 
 stays = st.lists(

@@ -11,9 +11,12 @@ from edge.scene import Scene
 @pytest.mark.parametrize("side", [60, 128, 255, 256, 500, 1200, 1800])
 @pytest.mark.parametrize(
     ("middle", "tolerance"),
-    # wholly outside there is but the corner, which a smaller picture averages
-    [((320, 180), 1), ((10, 20), 1), ((630, 350), 1), ((-300, 900), 10)],
-)
+    [
+        ((320, 180), 1), ((10, 180), 1), ((630, 180), 1), ((320, 10), 1), ((320, 350), 1),
+        # wholly outside there is but the corner, which a smaller picture averages
+        ((-300, 900), 10),
+    ],
+)  # fmt: skip
 def test_the_edge_is_repeated(side: int, middle: tuple[int, int], tolerance: int) -> None:
     image = Scene().draw(3.2)
     left, top = middle[0] - side // 2, middle[1] - side // 2

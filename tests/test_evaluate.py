@@ -9,8 +9,12 @@ import metrics
 import numpy as np
 import pytest
 from conftest import MODEL, tool
+from facedata import Sample
+from files import Pictures
 from hypothesis import given
 from hypothesis import strategies as st
+
+from edge.classify import Looks
 
 
 def test_shipped_model_keeps_its_promise(shared: Path) -> None:
@@ -172,6 +176,35 @@ def test_a_calibrated_model_has_no_calibration_error() -> None:
     assert metrics.calibration_error(metrics.calibration_bins(confidence, right)) < 1e-9
     sure_and_wrong = metrics.calibration_bins(np.ones(4), np.zeros(4, bool))
     assert metrics.calibration_error(sure_and_wrong) == 1
+
+
+def test_what_is_told_of_the_answers(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    pictures = Pictures(tmp_path)
+    faces = [
+        Sample(f"{number}.jpg", label, "test", True, pictures, "a.jpg", age=age, ethnicity="asian")
+        for number, (label, age) in enumerate([(0, 2), (0, 5), (0, 30), (1, 70), (1, None)])
+    ]
+    gender = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.02, 0.98], [0.55, 0.45]], np.float32)
+    age = np.full((5, 8), 0.01, np.float32)
+    age[range(5), [0, 3, 5, 7, 0]] = 0.93
+    questions = metrics.asked(faces, Looks(gender, age))
+    told = metrics.summarise(questions["gender"])
+    assert told["confusion"] == {
+        "female": {"female": 1, "male": 2}, "male": {"female": 1, "male": 1},
+    }  # fmt: skip
+    assert [mistake["file"] for mistake in told["mistakes"]] == ["2.jpg", "1.jpg", "4.jpg"]
+    assert told["mistakes"][0] == {"file": "2.jpg", "called": "male", "confidence": 0.8}
+    assert {name: group["n"] for name, group in told["groups"]["age"].items()} == {
+        "0-11": 2, "20-39": 1, "60+": 1,
+    }  # fmt: skip
+    assert told["groups"]["gender"]["male"]["accuracy"] == 0.5
+    assert [b["n"] for b in told["calibration"]] == [1, 1, 1, 1, 1]
+    # of ages the face is left out whose age nobody knows; 5 years are called 14-20, 30 36-45
+    aged = metrics.summarise(questions["age"])
+    assert (aged["n"], aged["accuracy"], aged["one_off"]["accuracy"]) == (4, 0.5, 0.75)
+    assert aged["confusion"]["4-7"]["14-20"] == 1
+    assert list(metrics.asked(faces[4:], Looks(gender[4:], age[4:]))) == ["gender"]
 
 
 def test_a_file_where_the_plots_should_go(few_faces: Path, tmp_path: Path) -> None:

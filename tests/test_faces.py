@@ -130,6 +130,18 @@ def test_faces_that_never_move_are_static(judge: BlazeFace) -> None:
     assert tracker.finish() == []
 
 
+def test_a_face_that_is_found_is_not_held_beside_itself(judge: BlazeFace) -> None:
+    detect, frame = HaarDetector(judge), scene_frame(3.2)
+    faces = detect(frame)
+    assert faces
+    for shift in (-0.31, 0.31):  # too far to be the same place, near enough to see the face
+        beside = [
+            Box(box.x + shift * box.w, box.y + shift * box.w, box.w, box.h)
+            for box in (face.box for face in faces)
+        ]
+        assert detect(frame, beside) == faces
+
+
 def test_nothing_is_held_where_nobody_is(judge: BlazeFace) -> None:
     detect = HaarDetector(judge)
     assert detect(scene_frame(9.5), [Box(x, 120, 70, 70) for x in range(0, 600, 60)]) == []

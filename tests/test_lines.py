@@ -30,12 +30,16 @@ def test_json_lines_are_delivered_once_written() -> None:
 def test_what_nobody_thought_of_does_not_end_the_delivery(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    wake = threading.Event()
+    wake.set()
+
     class Stumbling(JsonLinesPublisher):
         stumbled = False
 
         def poll(self) -> Settled:
             if not self.stumbled:
                 self.stumbled = True
+                wake.set()
                 raise ZeroDivisionError("nobody thought of this")
             return super().poll()
 
@@ -45,7 +49,7 @@ def test_what_nobody_thought_of_does_not_end_the_delivery(
         People(female=1), day="2026-11-21", seconds=60,
         make=lambda epoch, seq, totals: Message("a/window", "{}", 1, False, seq),
     )  # fmt: skip
-    courier = Courier(outbox, Stumbling(stream), threading.Event())
+    courier = Courier(outbox, Stumbling(stream), wake)
     wait_for(lambda: len(outbox) == 0, "the window is not delivered")
     courier.close(1)
     outbox.close()

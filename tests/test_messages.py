@@ -185,7 +185,7 @@ def test_retained_messages() -> None:
 
 
 def test_discovery_describes_what_state_and_health_hold() -> None:
-    """The rules of Home Assistant's own code, which tests/test_homeassistant.py runs."""
+    """The rules of Home Assistant's own code, which tests/check_homeassistant.py runs."""
     made = messages()
     (message,) = made.discovery("1.2.3")
     assert message.topic == "homeassistant/device/lobby/config"

@@ -66,12 +66,15 @@ def test_each_day_counts_for_itself(tmp_path: Path) -> None:
     outbox.close()
 
 
-def test_of_too_many_windows_the_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
+def test_of_too_many_windows_the_oldest_are_dropped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     outbox = Outbox(tmp_path / "outbox.db", max_windows=5)
     for _ in range(8):
         append(outbox)
     assert [m.key for m in outbox.pending()] == [4, 5, 6, 7, 8]
     assert outbox.dropped() == 3
+    assert caplog.text.count("the oldest windows were dropped: 1") == 3
     outbox.delete([4, 6])
     append(outbox)
     assert outbox.dropped() == 3
@@ -465,6 +468,19 @@ def bytes_written() -> float:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match=r"none/outbox\.db: cannot be opened"):
         Outbox(tmp_path / "none" / "outbox.db")
+
+
+def test_a_file_that_is_busy_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    filled(path, 3)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(EdgeError, match=r"outbox\.db: cannot be used \(database is locked"):
+            Outbox(path)
+    outbox = Outbox(path)
+    assert len(outbox) == 3
+    outbox.close()
+    assert {file.name for file in tmp_path.iterdir()} == {"outbox.db", "outbox.db.lock"}
 
 
 WRITER = """

@@ -1,12 +1,13 @@
 """The loop with its real tracker and counter, and a camera that dies under it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from edge.classify import Looks
 from edge.count import Counter
+from edge.errors import SourceError
 from edge.health import Health
 from edge.pipeline import Pipeline
 from edge.records import (
@@ -28,16 +29,19 @@ PICTURE = np.zeros((90, 160, 3), np.uint8)
 
 
 class Cutter:
+    def __init__(self) -> None:
+        self.rolls: list[float] = []
+
     def crop(self, image: Image, box: Box, roll: float) -> Image:
+        self.rolls.append(roll)
         return image
 
 
 class Guess:
     """A classifier that says the same of every face."""
 
-    preprocessing = Cutter()
-
     def __init__(self, male: float | None, group: str | None) -> None:
+        self.preprocessing = Cutter()
         self._male, self._group = male, group
 
     def __call__(self, crops: Sequence[Image]) -> Looks:
@@ -104,3 +108,32 @@ def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> N
     assert [window.people.total for window in windows] == [1, 0, 0]
     assert [round(window.coverage, 2) for window in windows] == [0.45, 0, 0]
     assert (health.frames_total, health.camera) == (31, "lost")
+
+
+def test_what_was_counted_before_the_camera_failed_is_given_out() -> None:
+    windows: list[Window] = []
+    classify = Guess(0.9, None)
+    health = Health()
+
+    def frames() -> Iterator[Frame]:
+        for n in range(200):
+            yield Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0])
+        raise SourceError("cut")
+
+    def detect(frame: Frame, _expected: Sequence[Box]) -> list[Face]:
+        poster = Face(Box(10, 30, 30, 30), 1.0)
+        return [poster, Face(Box(90, 30, 30, 30), 1.0, roll=25.0)] if frame.mono > 17 else [poster]
+
+    pipeline = Pipeline(
+        detect=detect,
+        tracker=Tracker(static_after=10),
+        classify=classify,
+        counter=Counter(min_people=1),
+        health=health,
+        on_window=windows.append,
+    )
+    with pytest.raises(SourceError, match="cut"):
+        pipeline.run(frames())
+    assert [window.people for window in windows] == [People(male=1)]
+    assert classify.preprocessing.rolls[-1] == 25.0
+    assert health.report()["static_faces"] == 1

@@ -13,7 +13,8 @@ from edge.config import Config
 
 README = (ROOT / "README.md").read_text()
 KIT = sorted((ROOT / "docs" / "privacy").glob("*.md"))
-GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *KIT, *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*.md")]
+CODE = [file for room in ("edge", "tools", "tests") for file in (ROOT / room).rglob("*.py")]
 
 
 def shape(value: Any) -> Any:
@@ -43,20 +44,25 @@ def test_keys_named_exist() -> None:
         assert key in section_type.model_fields, f"{section}.{key}"
 
 
-@pytest.mark.parametrize("page", KIT + GUIDES, ids=lambda page: page.stem)
-def test_files_named_in_the_documents_exist(page: Path) -> None:
-    text = page.read_text()
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (page.parent / link).exists(), link
-    for name in re.findall(r"(?:tests|tools)/\w+\.py|docs/\w+\.yaml", text):
-        assert (ROOT / name).exists(), name
+def headings(page: Path) -> set[str]:
+    """As links name them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", page.read_text())
+    for link, heading in links:
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not heading or heading in headings(target), f"{link}#{heading}"
 
 
 def test_files_and_targets_named_exist() -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / link).exists(), link
-    for name in re.findall(r"tools/\w+\.py", README):
-        assert (ROOT / name).exists(), name
+    for file in [*PAGES, *CODE, ROOT / "config.yaml", ROOT / "Makefile"]:
+        for name in re.findall(r"\b(?:tests|tools|docs)/\w+\.(?:py|md|yaml)", file.read_text()):
+            assert (ROOT / name).exists(), f"{file.name}: {name}"
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make (setup|demo|test|\w+)`?\n", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

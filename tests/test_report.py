@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -101,20 +102,34 @@ def test_systemd_is_told_while_the_camera_is_lost(
 def test_windows_that_the_disk_refuses_wait_in_memory(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lock = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    other.execute("CREATE TRIGGER no AFTER INSERT ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
     desk.reporter.window(WINDOW)
     assert "windows waiting in memory: 1" in caplog.text
     with pytest.raises(EdgeError, match="windows lost: 1"):
         desk.reporter.close()
-    lock.execute("ROLLBACK")
-    lock.close()
     desk.frame(0)
+    (health,) = desk.told("health")
+    assert (health["outbox"], health["unsaved"]) == (1, 1)
+    other.execute("DROP TRIGGER no")
+    other.close()
+    desk.frame(60)
     assert desk.courier.close(5) == 0
     (window,) = desk.told("window")
     assert desk.told("state") == [window]
     assert window["seq"] == 1
     desk.reporter.close()
+
+
+def test_a_window_that_ends_at_midnight_belongs_to_the_day_before(desk: Desk) -> None:
+    for second in (0, 1):
+        end = datetime(2026, 11, 22, 0, 0, second).timestamp()
+        desk.reporter.window(replace(WINDOW, start=end - 60, end=end))
+    days = [state["today"] for state in desk.told("state")]
+    assert days == [
+        {"date": "2026-11-21", "total": 7, "female": 3, "male": 3, "unknown": 1},
+        {"date": "2026-11-22", "total": 7, "female": 3, "male": 3, "unknown": 1},
+    ]
 
 
 def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> None:
