@@ -402,7 +402,7 @@ def _line(mistake: Any) -> str:
         return f"{where}: unknown key; allowed here: {allowed}"
     reason = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if mistake["type"] == "string_pattern_mismatch":
-        reason = "must be the beginning of a topic, without spaces, # and +; null switches it off"
+        reason = "must begin a topic, not with / or $, without spaces, #, +; null switches it off"
         if mistake["ctx"]["pattern"] == NAME:
             reason = "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
     reason = TYPES.get(mistake["type"], reason)

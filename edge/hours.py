@@ -1,4 +1,4 @@
-"""Hours of the day in the device's own time zone, such as 22:00-07:00. Pure."""
+"""Hours of the day in the device's own time zone, such as 22:00-07:00."""
 
 import re
 import time

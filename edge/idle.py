@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.places import NEAR_GROWTH, NEAR_SHIFT, near
 from edge.records import Box, Face, Frame, Image
 
 Detect = Callable[[Frame, Sequence[Box]], Sequence[Face]]
@@ -14,8 +15,10 @@ WIDTH = 64
 """Pixels across the small copy in which changes are looked for: a face of 24 of 640 has two."""
 SEARCH_EVERY_S = 1.0
 """A face that came without a change is found after at most so long."""
+FACES_EVERY_S = 0.3
+"""The same while there are faces: what tells a poster averages over some of Haar's boxes."""
 AWAKE_S = 2.0
-"""Searched for so long after a change of the view, or of how many faces were found in it.
+"""Searched for so long after a change of the view, or of what was found in it.
 
 Haar does not see a face in every frame, and sees some that are none.
 """
@@ -48,12 +51,19 @@ class Idle:
         if self._still is None or changed(small, self._still):
             self._changed = frame.mono
         awake = frame.mono - self._changed <= AWAKE_S
-        if awake or frame.mono - self._searched >= SEARCH_EVERY_S:
+        rest_s = FACES_EVERY_S if self._faces else SEARCH_EVERY_S
+        if awake or frame.mono - self._searched >= rest_s:
             self._still, self._searched = small, frame.mono
             before, self._faces = self._faces, self._detect(frame, expected)
-            if len(self._faces) != len(before):
+            if not _alike(self._faces, before):
                 self._changed = frame.mono
         return self._faces
+
+
+def _alike(now: Sequence[Face], before: Sequence[Face]) -> bool:
+    return len(now) == len(before) and all(
+        any(near(a.box, b.box, NEAR_SHIFT, NEAR_GROWTH) for b in before) for a in now
+    )
 
 
 def _small(gray: Image) -> npt.NDArray[np.float32]:

@@ -81,7 +81,7 @@ def test_an_environment_that_was_not_finished_is_made_again(tmp_path: Path) -> N
     program.parent.mkdir()
     program.symlink_to(sys.executable)
     run = subprocess.run(
-        ["make", "--dry-run", "setup", f"VENV={tmp_path}"],
+        ["make", "--dry-run", "setup", "PYTHON=python3", f"VENV={tmp_path}"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 def leave(main: Callable[[], int]) -> NoReturn:
     """End with what `main` returns, with 130 on Ctrl-C, and with 0 once nobody reads stdout."""
+    code = 0
     try:
         code = main()
         sys.stdout.flush()
@@ -18,5 +19,4 @@ def leave(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:
         # what is left in the buffer must not fail once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)

@@ -76,7 +76,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         lines = measure(args.model, None if args.crops is None else np.load(args.crops))
-    except (ModelError, OSError) as error:
+    except (ModelError, OSError, EOFError, ValueError) as error:
         print(f"latency: {error}", file=sys.stderr)
         return 2
     print("\n".join(lines))

@@ -16,6 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from drawing import Film, Screen, annotated, captioned, need_other
+from ends import leave
 from replay import configured, split
 
 from edge import build
@@ -99,4 +100,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -128,9 +128,9 @@ def _opener() -> urllib.request.OpenerDirector:
 def _answer(url: str, timeout_s: float) -> bytes:
     if not url.lower().startswith(("http://", "https://")):
         raise PictureError("only http:// and https:// are fetched")
-    # as browsers do with what a person may type: an ü, a blank
-    url = urllib.parse.quote(url, safe=string.punctuation)
     try:
+        # as browsers do with what a person may type: an ü, a blank
+        url = urllib.parse.quote(url, safe=string.punctuation)
         with _opener().open(url, timeout=timeout_s) as response:
             return _body(response.headers, response.read)
     except urllib.error.HTTPError as error:
