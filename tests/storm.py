@@ -174,7 +174,8 @@ class Site:
 def kill_at_random(folder: Path, daemon_kills: int, broker_kills: int, seed: int = 1) -> Outcome:
     """SIGKILL either while windows are made several times a second; what arrived in the end."""
     chance = random.Random(seed)
-    clip = people_walk_past(folder / "clip.mp4", seconds=40)
+    # longer than any run before its kill, also on a fast machine
+    clip = people_walk_past(folder / "clip.mp4", seconds=300)
     site = Site(folder, window={"seconds": 1})
     over = threading.Event()
     killed: Counter[str] = Counter()
