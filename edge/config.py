@@ -7,7 +7,6 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from edge.errors import ConfigError
 from edge.hours import Hours
+from edge.yamlfile import read_keys
 
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""
@@ -37,9 +37,6 @@ TYPES = {
     "tuple_type": "must be a list, in [ ]",
 }
 """What a value must be, by the name that pydantic has for one of another type."""
-
-HABITS = "indent with spaces, the keys of a section alike; put odd characters in quotes"
-"""What most mistakes in YAML come down to."""
 
 CAMERA = re.compile(r"auto|demo|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
 """Sources that are not files."""
@@ -339,25 +336,7 @@ def load_config(path: Path, **overrides: str) -> Config:
 
     Raises ConfigError that lists all mistakes, a line each: key path, value, what is allowed.
     """
-    try:
-        text = path.read_bytes()
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.reader.ReaderError as error:
-        raise ConfigError(f"{path}: {_unreadable(text, error)}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # not the error's own text: it quotes the line, which may hold a secret
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        reason = getattr(error, "problem", None) or type(error).__name__
-        if isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
-            reason += f"\n  {HABITS}"
-        raise ConfigError(f"{path}: is not valid YAML{where}: {reason}") from error
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: must hold keys and values, not {_shown(data)}")
+    data = read_keys(path)
     # given or not, their default models must exist, and systemd may have handed over credentials
     data = {"detector": {}, "classifier": {}, "mqtt": {}} | data
     try:
@@ -366,32 +345,6 @@ def load_config(path: Path, **overrides: str) -> Config:
         lines = [_line(mistake) for mistake in error.errors(include_url=False)]
         count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
         raise ConfigError("\n  ".join([f"{path}: {count}", *sorted(lines)])) from error
-
-
-def _unreadable(text: bytes, error: yaml.reader.ReaderError) -> str:
-    """Where and why YAML takes bytes for no text, such as what Windows or a power cut left."""
-    if error.encoding == "unicode":  # these could be decoded: it is a character, and so counted
-        before = text.decode(errors="replace")[: error.position]
-        why = f"the character U+{error.character:04X} is no text"
-    else:
-        before = text[: error.position].decode(errors="replace")
-        why = "is not UTF-8; save it in that encoding"
-    return f"line {before.count(chr(10)) + 1}: {why}"
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML allows a key twice and keeps the last; here that is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if isinstance(key, str) and key in seen:
-                mark = key_node.start_mark
-                raise yaml.MarkedYAMLError(None, None, f"key {key!r} stands here again", mark)
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def _line(mistake: Any) -> str:

@@ -18,7 +18,7 @@ ROOMS = {
     "libcamera": {"cameras"},
     "picamera2": {"cameras"},
     "sqlite3": {"database", "outbox"},
-    "yaml": {"config"},
+    "yaml": {"yamlfile"},
 }
 FILES = sorted((ROOT / "edge").glob("*.py"))
 
