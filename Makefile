@@ -30,17 +30,17 @@ onnx: tools
 web: $(VENV)/.web
 
 test: programs $(VENV)/.tests
-	@PATH="$(abspath $(BIN)):$$PATH" tools/check
+	@PATH="$(abspath $(BIN)):$$PATH" tools/dev/check
 
 programs:
-	@tools/need-programs
+	@tools/dev/need-programs
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # the last that comes: a half-made environment is made again
 $(BIN)/pip:
-	@tools/make-venv $(PYTHON) $(VENV)
+	@tools/dev/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) --editable '.[broker]'

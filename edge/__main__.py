@@ -14,19 +14,19 @@ from typing import NoReturn
 import cv2
 
 import edge
-from edge import build, systemd
-from edge.cameras import shown_source
+from edge import sd_notify, wiring
 from edge.config import Config, load_config
-from edge.deliver import Courier
+from edge.delivery.courier import Courier
+from edge.delivery.jsonl_publisher import JsonLinesPublisher
+from edge.delivery.mqtt_publisher import probe
 from edge.errors import ConfigError, EdgeError
 from edge.health import Health
-from edge.lines import JsonLinesPublisher
-from edge.live import THREAD
-from edge.machine import clock_synced
-from edge.orders import Orders
-from edge.publish import probe
-from edge.records import Frame
-from edge.report import Reporter
+from edge.host import clock_synced
+from edge.reporter import Reporter
+from edge.signals import SignalHandler
+from edge.sources.devices import shown_source
+from edge.sources.reconnecting import THREAD
+from edge.types import Frame
 
 log = logging.getLogger("edge")
 
@@ -98,18 +98,18 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
 
     def reread() -> Config:
         fresh = load()
-        build.prove(fresh)
+        wiring.prove(fresh)
         return fresh
 
     config: Config | None = load()
-    orders = Orders(reread)
+    orders = SignalHandler(reread)
     while config is not None:
         count(config, orders, to_stdout)
         config = orders.successor()
     return 0
 
 
-def count(config: Config, orders: Orders, to_stdout: bool) -> None:
+def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
     """Count with one configuration, until the source ends or `orders` say so."""
     recorded = Path(config.source).exists()
 
@@ -118,17 +118,17 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
         return orders.ended if recorded else orders.stopped()
 
     cv2.setNumThreads(config.detector.threads)
-    models = build.models(config)
-    messages = build.messages(config, models)
-    frames = build.frames(config, stopped)
+    models = wiring.models(config)
+    messages = wiring.messages(config, models)
+    frames = wiring.frames(config, stopped)
     wake = threading.Event()
     health = Health()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(frames))
-        outbox = build.outbox(None if to_stdout else config.state_dir, config.outbox)
+        outbox = wiring.outbox(None if to_stdout else config.state_dir, config.outbox)
         stack.callback(outbox.close)
         publisher = (
-            JsonLinesPublisher() if to_stdout else build.mqtt_publisher(config, messages, wake.set)
+            JsonLinesPublisher() if to_stdout else wiring.mqtt_publisher(config, messages, wake.set)
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
@@ -144,8 +144,10 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
             time_synced=lambda: not recorded and clock_synced(),
         )
         stack.callback(reporter.close)
-        stack.callback(lambda: systemd.notify("RELOADING=1" if orders.reloading else "STOPPING=1"))
-        pipeline = build.pipeline(
+        stack.callback(
+            lambda: sd_notify.notify("RELOADING=1" if orders.reloading else "STOPPING=1")
+        )
+        pipeline = wiring.pipeline(
             config,
             models,
             health,
@@ -153,7 +155,7 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
             on_frame=reporter.frame,
             on_blind=reporter.blind,
         )
-        reporter.open(build.info(config, models))
+        reporter.open(wiring.info(config, models))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
 
 
@@ -166,7 +168,7 @@ def _deliver_rest(courier: Courier, otherwise: str) -> None:
 
 def forget(config: Config) -> int:
     """Remove the device's retained messages, after the daemon was stopped for good."""
-    probe(build.broker(config), build.messages(config).forgotten())
+    probe(wiring.broker(config), wiring.messages(config).forgotten())
     print(f"forgotten: {config.site}/{config.device} on {config.mqtt.host}:{config.mqtt.port}")
     return 0
 
@@ -177,7 +179,7 @@ def check(config: Config, path: Path) -> int:
     cv2.setNumThreads(config.detector.threads)
 
     def model() -> str:
-        classifier = build.classifier(config)
+        classifier = wiring.classifier(config)
         if classifier is None:
             return "gender: off"
         opened = f"{settings.model}: {classifier.card.id} on {classifier.runtime}"
@@ -186,34 +188,34 @@ def check(config: Config, path: Path) -> int:
         return f"{opened}, for {'gender and age' if settings.gender else 'age alone'}"
 
     def ages() -> str:
-        classifier = build.age_classifier(config)
+        classifier = wiring.age_classifier(config)
         assert classifier is not None  # nobody asks otherwise
         return f"{settings.separate_ages}: {classifier.card.id} on {classifier.runtime}"
 
     def faces() -> str:
-        build.detector(config)
+        wiring.detector(config)
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
-        if build.rests(config):
+        if wiring.rests(config):
             return f"{'paused' if config.paused else 'rests'}: it is not opened"
-        with contextlib.closing(build.frames(config, heal=False)) as frames:
+        with contextlib.closing(wiring.frames(config, heal=False)) as frames:
             first = next(frame for frame in frames if isinstance(frame, Frame))
             width, height = first.image.shape[1::-1]
         return f"{shown_source(config.source)}: {width} x {height}"
 
     def broker() -> str:
-        models = build.Models()
+        models = wiring.Models()
         with contextlib.suppress(EdgeError):  # told above
-            models = build.models(config)
-        made = build.messages(config, models)
-        info = made.info(build.info(config, models))
+            models = wiring.models(config)
+        made = wiring.messages(config, models)
+        info = made.info(wiring.info(config, models))
         empty, long = made.check(info, *made.discovery(edge.__version__))
-        version = probe(build.broker(config), [empty, long], will=empty)
+        version = probe(wiring.broker(config), [empty, long], will=empty)
         return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
 
     def state() -> None:  # nothing to tell where all is well
-        build.prove_state_dir(config.state_dir)
+        wiring.prove_state_dir(config.state_dir)
 
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from edge.errors import ConfigError
 from edge.hours import Hours
-from edge.yamlfile import read_keys
+from edge.strict_yaml import read_keys
 
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """What a site or device may be called: it is one level of an MQTT topic and part of entity ids."""

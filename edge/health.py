@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from edge import machine
-from edge.records import Blind
+from edge import host
+from edge.types import NoFrame
 
 STAGES = ("detect", "track", "classify")
 
@@ -20,7 +20,7 @@ class Health:
         self.static_faces = 0
         """Faces that never move, such as posters', which are not counted."""
         self.camera: Literal["ok", "lost", "resting"] = "ok"
-        """As in `Blind`."""
+        """As in `NoFrame`."""
         self._clear()
 
     def _clear(self) -> None:
@@ -44,7 +44,7 @@ class Health:
         self.frames_total += 1
         self.camera = "ok"
 
-    def blind(self, blind: Blind) -> None:
+    def blind(self, blind: NoFrame) -> None:
         """There was no frame to analyse."""
         self._blind_s += blind.seconds
         self.camera = blind.camera
@@ -71,10 +71,10 @@ class Health:
             },
             "camera": self.camera,
             "blind_s": round(self._blind_s, 1),
-            "memory_mb": round(machine.memory_mb(), 1),
+            "memory_mb": round(host.memory_mb(), 1),
             "static_faces": self.static_faces,
-            "temperature_c": machine.temperature_c(),
-            "throttled": machine.throttled(),
+            "temperature_c": host.temperature_c(),
+            "throttled": host.throttled(),
         }
         self._clear()
         return values

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from edge.classify import Looks
-from edge.count import Counter
+from edge.counting import Counter
 from edge.health import Health
-from edge.records import LABELS, Blind, Box, Face, Frame, Image, Track, Visit, Window
-from edge.track import Tracker
+from edge.tracking.tracker import Tracker
+from edge.types import LABELS, Box, Face, Frame, Image, NoFrame, Track, Visit, Window
+from edge.vision.classifier import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Classify(Protocol):
     @property
     def preprocessing(self) -> Cropper: ...
 
-    def __call__(self, crops: Sequence[Image]) -> Looks: ...
+    def __call__(self, crops: Sequence[Image]) -> Predictions: ...
 
 
 class Pipeline:
@@ -45,7 +45,7 @@ class Pipeline:
         on_window: Callable[[Window], None],
         on_frame: Callable[[Frame, Sequence[Track]], None] = lambda frame, tracks: None,
         on_visit: Callable[[Visit], None] = lambda visit: None,
-        on_blind: Callable[[Blind], None] = lambda blind: None,
+        on_blind: Callable[[NoFrame], None] = lambda blind: None,
     ) -> None:
         """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
@@ -58,14 +58,14 @@ class Pipeline:
         self._on_blind = on_blind
         self._size = (0, 0)
 
-    def run(self, frames: Iterable[Frame | Blind]) -> None:
+    def run(self, frames: Iterable[Frame | NoFrame]) -> None:
         """Analyse frames until they end, then give out what is still being counted.
 
         What was counted before an error of the source is given out too.
         """
         try:
             for frame in frames:
-                if isinstance(frame, Blind):
+                if isinstance(frame, NoFrame):
                     self._wait(frame)
                 else:
                     self._analyse(frame)
@@ -106,7 +106,7 @@ class Pipeline:
                             ages = looks.age[0].tolist()
                 self._tracker.vote(track, male, ages)
 
-    def _wait(self, blind: Blind) -> None:
+    def _wait(self, blind: NoFrame) -> None:
         """Nothing is seen: people leave by their patience, and windows close on time."""
         _, visits = self._tracker.update([], blind.mono, self._size)
         self._tell(visits)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import contract
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support import contract
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "gender.tflite"

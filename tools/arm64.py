@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from ends import leave
 
 from edge.errors import ConfigError, EdgeError
-from edge.scene import CYCLE_S, PEOPLE, Scene
+from edge.sources.demo import CYCLE_S, PEOPLE, Scene
+from tools.cli import leave
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build" / "arm64"

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import cv2
-import latency
-from ends import leave
-from replay import configured, replay
 
 from edge.config import Config
 from edge.errors import EdgeError
+from tools import latency
+from tools.cli import leave
+from tools.replay import configured, replay
 
 
 def machine() -> str:

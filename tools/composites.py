@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import cv2
-import facedata
 import numpy as np
-from ends import leave
-from facedata import Sample
-from files import DataError
 
-from edge.records import LABELS, Image
+from edge.types import LABELS, Image
+from tools.cli import leave
+from tools.datasets import dataset
+from tools.datasets.archive import DataError
+from tools.datasets.dataset import Sample
 
 SIDE_PX = 144
 AGES = ((18, 30), (31, 50))
@@ -35,12 +35,12 @@ def average(samples: list[Sample]) -> Image:
 
 def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
     """One composite per gender, ethnicity and age band; names begin with the gender."""
-    samples = facedata.load(source).part("train")
+    samples = dataset.load(source).part("train")
     if not all(sample.aligned for sample in samples):
         raise DataError(f"{source}: only aligned pictures can be averaged, as UTKFace's")
     rng = np.random.default_rng(seed)
     written = []
-    facedata.make_folder(out, f"--out {out}")
+    dataset.make_folder(out, f"--out {out}")
     for label, gender in enumerate(LABELS):
         for ethnicity in sorted({s.ethnicity for s in samples if s.ethnicity}):
             for low, high in AGES:

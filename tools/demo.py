@@ -23,13 +23,13 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import yaml
-from ends import leave
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.cameras import find_camera
 from edge.errors import EdgeError, SourceError
-from edge.records import People
-from edge.scene import CYCLE_S, Scene
+from edge.sources.demo import CYCLE_S, Scene
+from edge.sources.devices import find_camera
+from edge.types import People
+from tools.cli import leave
 
 SITE, DEVICE = "demo", "edge-1"
 START_S = 15.0

@@ -9,28 +9,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import facedata
-import metrics
-from ends import leave
-from facedata import Sample
-from files import DataError
-from layouts import SPLITS
-from metrics import Asked
-
-from edge.classify import Classifier
 from edge.errors import EdgeError
-from edge.runtime import RUNTIMES
+from edge.vision.classifier import Classifier
+from edge.vision.tflite import RUNTIMES
+from tools.cli import leave
+from tools.datasets import dataset
+from tools.datasets.archive import DataError
+from tools.datasets.dataset import Sample
+from tools.datasets.readers import SPLITS
+from tools.evaluation import metrics
+from tools.evaluation.metrics import Asked
 
 
 def ask(
     samples: list[Sample], classifier: Classifier, face_px: int | None
 ) -> tuple[dict[str, Asked], float]:
     """The model's answers of each kind, and the share of the faces that was found."""
-    faces, unseen = facedata.find_faces(samples, "faces")
+    faces, unseen = dataset.find_faces(samples, "faces")
     if not faces:
         raise DataError("no face was found in any picture")
-    crops = (facedata.crop_of(face, classifier.preprocessing, face_px) for face in faces)
-    questions = metrics.asked(faces, classifier(facedata.bar(crops, len(faces), "model")))
+    crops = (dataset.crop_of(face, classifier.preprocessing, face_px) for face in faces)
+    questions = metrics.asked(faces, classifier(dataset.bar(crops, len(faces), "model")))
     if not questions:
         raise DataError("the model estimates age alone, and no picture's age is known")
     return questions, len(faces) / (len(faces) + len(unseen))
@@ -80,7 +79,7 @@ def _share(figures: dict[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
-    facedata.add_arguments(parser, "--data")
+    dataset.add_arguments(parser, "--data")
     parser.add_argument(
         "--split",
         choices=(*SPLITS, "all"),
@@ -103,9 +102,9 @@ def main() -> int:
         parser.error("--min-accuracy must be 0 to 1")
     try:
         if args.plots:
-            facedata.make_folder(args.plots, f"--plots {args.plots}")
+            dataset.make_folder(args.plots, f"--plots {args.plots}")
         classifier = Classifier(args.model, runtime=args.runtime, threads=args.threads)
-        data = facedata.load(args.data, args.layout, args.detect)
+        data = dataset.load(args.data, args.layout, args.detect)
         held_back = data.has_splits or args.data.name in trained_on(args.model)
         split = args.split or ("test" if held_back else "all")
         samples = [s for s in data.part(split) if s.age is None or s.age >= args.min_age]
@@ -114,7 +113,7 @@ def main() -> int:
                 f"data {args.data}: nobody in split {split!r} is {args.min_age} or over"
             )
         questions, found = ask(samples, classifier, args.face_px)
-        figures = {name: metrics.summarise(question) for name, question in questions.items()}
+        figures = {name: metrics.summarize(question) for name, question in questions.items()}
         first, *others = figures
         result: dict[str, Any] = {
             "model": classifier.card.id,
@@ -125,14 +124,14 @@ def main() -> int:
         }
         result |= {name: figures[name] for name in others}
         if args.plots:
-            import plots
-            import review
+            from tools.evaluation import error_sheet
+            from tools.plotting import charts
 
             for name, question in questions.items():
                 folder = args.plots if name == first else args.plots / name
-                plots.evaluation(figures[name], folder)
+                charts.evaluation(figures[name], folder)
                 page = folder / "mistakes.png"
-                review.save_mistakes(question, classifier.preprocessing, page, args.face_px)
+                error_sheet.save_mistakes(question, classifier.preprocessing, page, args.face_px)
     except (DataError, EdgeError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2

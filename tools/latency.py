@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from ends import leave
 
-from edge.classify import Classifier
 from edge.errors import ModelError
-from edge.runtime import RUNTIMES, Floats
+from edge.vision.classifier import Classifier
+from edge.vision.tflite import RUNTIMES, Floats
+from tools.cli import leave
 
 WARM_UP, CALLS = 5, 50
 THREADS = (1, 2)

@@ -15,16 +15,15 @@ from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 
-from drawing import Film, Screen, annotated, captioned, need_other
-from ends import leave
-from replay import configured, split
-
-from edge import build
+from edge import wiring
 from edge.config import Config
 from edge.errors import EdgeError
-from edge.frames import is_live
 from edge.health import Health
-from edge.records import Frame, People, Track, Visit
+from edge.sources.recordings import is_live
+from edge.types import Frame, People, Track, Visit
+from tools.cli import leave
+from tools.plotting.drawing import Film, Screen, annotated, captioned, need_other
+from tools.replay import configured, split
 
 SPEED_OVER = 20
 """Frames over which the speed is measured."""
@@ -57,16 +56,16 @@ class Live:
 
 def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
     """Run until the source ends or `stopped()`. Raises EdgeError."""
-    pipeline = build.pipeline(
+    pipeline = wiring.pipeline(
         config,
-        build.models(config),
+        wiring.models(config),
         Health(),
         on_window=lambda _: None,  # a window shows late and in part what is drawn at once
         on_visit=live.on_visit,
         on_frame=live.on_frame,
     )
     # without `heal` a lost camera is told at once, and the machine is never restarted for it
-    with closing(build.frames(config, stopped, heal=False)) as frames:
+    with closing(wiring.frames(config, stopped, heal=False)) as frames:
         pipeline.run(takewhile(lambda _: not stopped(), frames))
 
 

@@ -17,21 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import drawing
-import facedata
-import picture
-from drawing import Mistake
-from ends import leave
-from files import DataError, Pictures
-from guess import Guess
-from layouts import LAYOUTS, beside, recognise
-from look import Look, Looker, open_model
-from picture import PictureError
 
-from edge.cameras import silence_opencv
 from edge.config import load_config
 from edge.errors import EdgeError
-from edge.records import LABELS, UNKNOWN, Image
+from edge.sources.devices import silence_opencv
+from edge.types import LABELS, UNKNOWN, Image
+from tools.cli import leave
+from tools.datasets import dataset, fetch
+from tools.datasets.archive import DataError, Pictures
+from tools.datasets.fetch import PictureError
+from tools.datasets.readers import LAYOUTS, beside, recognize
+from tools.evaluation.inference import Look, Looker, open_model
+from tools.evaluation.prediction import Guess
+from tools.plotting import drawing
+from tools.plotting.drawing import Mistake
 
 GENDERLESS = "gender not estimated"
 """In place of the label, where the model gives age alone."""
@@ -69,11 +68,11 @@ class Seen:
 
 def items(source: str, timeout_s: float) -> list[Item]:
     """What `source` names: a URL, a picture, or all in a folder or zip file. Raises DataError."""
-    if picture.is_url(source):
-        return [Item(source, partial(picture.fetch, source, timeout_s))]
+    if fetch.is_url(source):
+        return [Item(source, partial(fetch.fetch, source, timeout_s))]
     path = Path(source)
     if not path.is_dir() and path.suffix.lower() != ".zip":
-        return [Item(source, partial(picture.read, path))]
+        return [Item(source, partial(fetch.read, path))]
     pictures = Pictures(path)
     truths = _truths(pictures)
     found = [
@@ -88,7 +87,7 @@ def items(source: str, timeout_s: float) -> list[Item]:
 def _truths(pictures: Pictures) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
-        layout = LAYOUTS[recognise(pictures)]
+        layout = LAYOUTS[recognize(pictures)]
     except DataError:
         return {}
     try:
@@ -105,11 +104,11 @@ def look_at(
     on_picture: Callable[[str, Image, list[Look]], None],
 ) -> list[Seen]:
     """What is seen in those that can be read; the others are named on stderr."""
-    shown = wanted if len(wanted) == 1 else facedata.bar(iter(wanted), len(wanted), "pictures")
+    shown = wanted if len(wanted) == 1 else dataset.bar(iter(wanted), len(wanted), "pictures")
     seen, skipped = [], []
     for item in shown:
         try:
-            image = picture.decode(item.read())
+            image = fetch.decode(item.read())
         except PictureError as error:
             skipped.append(f"{item.name} {error}")
             continue
@@ -234,7 +233,7 @@ def main() -> int:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
                 drawing.need_other(out, args.sources)
-                facedata.make_folder(out.parent, f"--{option} {out}")
+                dataset.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)
         if args.show:

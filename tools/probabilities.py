@@ -12,12 +12,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from ends import leave
 
-from edge.classify import Classifier
 from edge.errors import EdgeError
-from edge.records import LABELS
-from edge.runtime import RUNTIMES
+from edge.types import LABELS
+from edge.vision.classifier import Classifier
+from edge.vision.tflite import RUNTIMES
+from tools.cli import leave
 
 MALE = LABELS.index("male")
 

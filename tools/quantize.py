@@ -17,24 +17,22 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models are read on that backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-import caffe
-import correction
-import facedata
-import metrics
 import numpy as np
 import numpy.typing as npt
-import sources
 import tensorflow as tf
-from card import describe, training_of
-from ends import leave
-from facedata import Sample
-from files import DataError
-from metrics import Asked, wilson
 
-from edge.classify import MODEL_NAME, Classifier, Looks, Preprocessing
 from edge.errors import ModelError
-from edge.records import LABELS, Image
-from edge.runtime import open_interpreter
+from edge.types import LABELS, Image
+from edge.vision.classifier import MODEL_NAME, Classifier, Predictions, Preprocessing
+from edge.vision.tflite import open_interpreter
+from tools.cli import leave
+from tools.conversion import bias_correction, caffe, model_files
+from tools.conversion.card import describe, training_of
+from tools.datasets import dataset
+from tools.datasets.archive import DataError
+from tools.datasets.dataset import Sample
+from tools.evaluation import metrics
+from tools.evaluation.metrics import Asked, wilson
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,7 +58,7 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if kind == "int8":
         converter.representative_dataset = lambda: (
-            [preprocessing.normalise(crop[None])] for crop in crops
+            [preprocessing.normalize(crop[None])] for crop in crops
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.as_dtype(ends)
@@ -114,9 +112,9 @@ def compare(
     return figures, changed
 
 
-def look(model: Path, crops: list[Image], what: str) -> Looks:
+def look(model: Path, crops: list[Image], what: str) -> Predictions:
     """What a model says of each crop. Raises DataError where it gives no probabilities."""
-    said = Classifier(model)(facedata.bar(iter(crops), len(crops), what))
+    said = Classifier(model)(dataset.bar(iter(crops), len(crops), what))
     for answers in (said.gender, said.age):
         if answers is not None and not (answers.min() >= -0.01 and answers.max() <= 1.01):
             raise DataError(
@@ -141,13 +139,13 @@ def refusal(args: argparse.Namespace, figures: dict[str, dict[str, Any]]) -> str
     return None
 
 
-def quantise(args: argparse.Namespace) -> int:
-    facedata.make_folder(args.out.parent, f"--out {args.out}")
+def quantize(args: argparse.Namespace) -> int:
+    dataset.make_folder(args.out.parent, f"--out {args.out}")
     training = training_of(args.model)
-    data = facedata.load(args.calibrate, args.layout, args.detect)
+    data = dataset.load(args.calibrate, args.layout, args.detect)
 
     def faces(split: str, number: int) -> list[Sample]:
-        found = facedata.find_faces(by_class(data.part(split), number, args.seed), split)[0]
+        found = dataset.find_faces(by_class(data.part(split), number, args.seed), split)[0]
         if not found:
             raise DataError(f"data {args.calibrate}: no face was found in split {split!r}")
         return found
@@ -157,19 +155,19 @@ def quantise(args: argparse.Namespace) -> int:
         if args.prototxt:
             mean = args.mean * 3 if len(args.mean) == 1 else args.mean or [0.0] * 3
             network = caffe.read(args.prototxt, args.model, mean, args.std or 1.0)
-            saved = sources.export(network, room / "saved")
+            saved = model_files.export(network, room / "saved")
         else:
-            saved, network = sources.saved_model(args.model, room)
+            saved, network = model_files.saved_model(args.model, room)
         plain = convert(saved, "float32", [], Preprocessing())
         (room / "float.tflite").write_bytes(plain)
         card = describe(room / "float.tflite", args, training)
         reference = card.write(plain, room / "float.tflite")
 
-        calibration = facedata.crops_of(faces("train", args.calibration_faces), card.input)
-        if args.type == "int8" and network is not None and correction.possible(network):
-            network = correction.folded(network)
-            correction.correct(network, card.input.normalise(np.stack(calibration)))
-            saved = sources.export(network, room / "corrected")
+        calibration = dataset.crops_of(faces("train", args.calibration_faces), card.input)
+        if args.type == "int8" and network is not None and bias_correction.possible(network):
+            network = bias_correction.folded(network)
+            bias_correction.correct(network, card.input.normalize(np.stack(calibration)))
+            saved = model_files.export(network, room / "corrected")
         made = convert(saved, args.type, calibration, card.input, args.ends)
         trial = card.write(made, room / "trial.tflite")
         rest = float_tensors(trial) if args.type == "int8" else []
@@ -177,7 +175,7 @@ def quantise(args: argparse.Namespace) -> int:
             raise DataError(f"not all of the model became int8: {', '.join(rest[:5])}")
 
         held_out = faces("val", args.test_faces)
-        crops = facedata.crops_of(held_out, card.input)
+        crops = dataset.crops_of(held_out, card.input)
         before, after = (
             metrics.asked(held_out, look(file, crops, what))
             for file, what in ((reference, "float"), (trial, args.type))
@@ -235,8 +233,8 @@ def numbers(text: str) -> list[float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help=f"{sources.KINDS}; or a .caffemodel")
-    facedata.add_arguments(parser, "--calibrate")
+    parser.add_argument("model", type=Path, help=f"{model_files.KINDS}; or a .caffemodel")
+    dataset.add_arguments(parser, "--calibrate")
     parser.add_argument("--out", type=Path, default=Path("models/gender.tflite"))
     parser.add_argument("--type", choices=TYPES, default="int8")
     parser.add_argument(
@@ -284,7 +282,7 @@ def main() -> int:
     if args.std == 0:
         parser.error("--std must not be 0")
     try:
-        return quantise(args)
+        return quantize(args)
     except (DataError, ModelError) as error:
         print(f"quantize: {error}", file=sys.stderr)
         return 2

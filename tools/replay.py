@@ -13,18 +13,18 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-import visits
-from drawing import Film, Screen, annotated, need_other
-from ends import leave
-from visits import Figures, Seen
 
-from edge import build
-from edge.cameras import shown_source
+from edge import wiring
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError
-from edge.frames import is_live
 from edge.health import STAGES, Health
-from edge.records import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
+from edge.sources.devices import shown_source
+from edge.sources.recordings import is_live
+from edge.types import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
+from tools.cli import leave
+from tools.evaluation import count_metrics
+from tools.evaluation.count_metrics import Figures, Seen
+from tools.plotting.drawing import Film, Screen, annotated, need_other
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
 
@@ -82,15 +82,15 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
             on_frame(frame, tracks)
 
     health = Health()
-    pipeline = build.pipeline(
+    pipeline = wiring.pipeline(
         config,
-        build.models(config),
+        wiring.models(config),
         health,
         on_window=windows.append,
         on_visit=ended.append,
         on_frame=look,
     )
-    pipeline.run(islice(build.frames(config), 0, None, every))
+    pipeline.run(islice(wiring.frames(config), 0, None, every))
     busy, elapsed = health.totals()
     frames = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
@@ -160,9 +160,9 @@ def main() -> int:
         draw = partial(_draw, view) if view else None
         for clip in args.clips:
             config = configured(args.config, clip)
-            truth = None if args.truth is None else visits.read_truth(args.truth, clip)
+            truth = None if args.truth is None else count_metrics.read_truth(args.truth, clip)
             run = replay(config, args.every, draw)
-            show(clip, run, None if truth is None else visits.compare(run.seen, truth))
+            show(clip, run, None if truth is None else count_metrics.compare(run.seen, truth))
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code

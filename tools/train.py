@@ -13,24 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import facedata
 import keras
-import networks
-import teacher
-import trained
-from batches import Batches
-from checkpoint import Checkpoint
-from ends import leave
-from facedata import Sample
-from files import DataError
-from objective import CosineRate, objective
-from settle import settle
-from sources import load_keras
-from start import start_from_keras, start_from_tflite
-from teacher import Teacher
 
-from edge.classify import Preprocessing
 from edge.errors import EdgeError
+from edge.vision.classifier import Preprocessing
+from tools import networks
+from tools.cli import leave
+from tools.conversion.model_files import load_keras
+from tools.datasets import dataset
+from tools.datasets.archive import DataError
+from tools.datasets.dataset import Sample
+from tools.training import teacher, training_report
+from tools.training.batches import Batches
+from tools.training.checkpoint import Checkpoint
+from tools.training.init_weights import start_from_keras, start_from_tflite
+from tools.training.losses import CosineRate, objective
+from tools.training.recalibrate_bn import settle
+from tools.training.teacher import Teacher
 
 WARM_UP_RATE = 1e-3
 
@@ -39,8 +38,8 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
     """All usable samples of one split, with a line on stderr for each source."""
     samples: list[Sample] = []
     for path in args.data:
-        data = facedata.load(path, args.layout, args.detect)
-        usable, unseen = facedata.find_faces(data.part(split), f"{path.name} {split}")
+        data = dataset.load(path, args.layout, args.detect)
+        usable, unseen = dataset.find_faces(data.part(split), f"{path.name} {split}")
         found = f"{len(usable)} faces" + (f", {len(unseen)} not found" if unseen else "")
         print(f"{path.name} ({data.layout}) {split}: {found}", file=sys.stderr)
         samples += usable
@@ -68,7 +67,7 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
 
 def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
-    facedata.make_folder(args.out.parent, f"--out {args.out}")
+    dataset.make_folder(args.out.parent, f"--out {args.out}")
     shown = {name: _shown(value) for name, value in sorted(vars(args).items())}
     checkpoint = Checkpoint(args.out, shown, resume=args.resume)
     settings = {
@@ -126,8 +125,8 @@ def train(args: argparse.Namespace) -> None:
         settle(kept, train_set)
     kept.save(args.out)
     checkpoint.end()
-    history = trained.figures(checkpoint.rows(), args.estimate, ends)
-    trained.tell(kept, args.out, train_set, val_set, history, shown | {"size": args.size})
+    history = training_report.figures(checkpoint.rows(), args.estimate, ends)
+    training_report.tell(kept, args.out, train_set, val_set, history, shown | {"size": args.size})
 
 
 def check(args: argparse.Namespace, train_set: Batches) -> None:
@@ -172,7 +171,7 @@ def _shown(value: Any) -> Any:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    facedata.add_arguments(parser, "--data", several=True)
+    dataset.add_arguments(parser, "--data", several=True)
     parser.add_argument(
         "--estimate",
         type=lambda text: text.split(","),

@@ -17,15 +17,15 @@ from pathlib import Path
 import cv2
 import gradio as gr
 import numpy as np
-from ends import leave
-from look import Look, Looker, open_model
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from edge.classify import Classifier
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError, ModelError
-from edge.records import UNKNOWN
-from edge.scene import PEOPLE, Scene
+from edge.sources.demo import PEOPLE, Scene
+from edge.types import UNKNOWN
+from edge.vision.classifier import Classifier
+from tools.cli import leave
+from tools.evaluation.inference import Look, Looker, open_model
 
 MODELS = Path("models")
 EXAMPLE_S = 53.0

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from files import DataError
 
-from edge.records import AGE_GROUPS
-from networks.googlenet import googlenet
-from networks.levi_hassner import levi_hassner
-from networks.mobilenet import mobilenetv2
-from networks.small import ann48, cnn64
-from networks.transfer import resnet50, resnet101, vgg16, vgg19
+from edge.types import AGE_GROUPS
+from tools.datasets.archive import DataError
+from tools.networks.googlenet import googlenet
+from tools.networks.levi_hassner import levi_hassner
+from tools.networks.mobilenet import mobilenetv2
+from tools.networks.small import ann48, cnn64
+from tools.networks.transfer import resnet50, resnet101, vgg16, vgg19
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "mobilenetv2": mobilenetv2,

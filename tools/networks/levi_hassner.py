@@ -4,7 +4,7 @@ import keras
 from keras import layers
 from keras.initializers import RandomNormal
 
-from networks.lrn import pixels, response_norm
+from tools.networks.lrn import pixels, response_norm
 
 MEAN = (78.4263377603, 87.7689143744, 114.895847746)
 """Of the B, G and R pixels of its training faces (Adience), as published with its weights."""

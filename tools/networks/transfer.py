@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from networks.lrn import IMAGENET_MEAN, pixels
+from tools.networks.lrn import IMAGENET_MEAN, pixels
 
 
 def vgg16(size: int = 224, weights: str | None = None) -> keras.Model:

@@ -1,0 +1,143 @@
+"""Visits to windows; small counts are withheld and carried forward.
+
+Pure: time comes with the frames.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from edge.types import AGES, UNKNOWN, People, Visit, Window
+
+DWELL_EDGES = (5.0, 15.0, 30.0, 60.0)
+"""Upper ends of the dwell bins in seconds; the last bin has none."""
+MAX_STEP_S = 1.5
+"""A frame vouches for the time until the next one, but for no longer than this."""
+
+
+class Counter:
+    """Sums visits into windows of equal length on the monotonic clock.
+
+    A window with fewer than `min_people` people (but more than none) is not given out: it goes on
+    into the next one. After `max_hold` seconds of that it is given out with its total alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: float = 60,
+        min_people: int = 3,
+        max_hold: float = 900,
+        ages: bool = False,
+    ) -> None:
+        """With `ages` people are counted by age group beside gender, but never by both at once:
+        sixteen groups of a few people each would show single ones."""
+        self._by_age = ages
+        self._seconds, self._min_people, self._max_hold = seconds, min_people, max_hold
+        self._start: float | None = None
+        self._held_since: float | None = None
+        self._last = 0.0
+        self._vouched = float("-inf")
+        self._present = 0
+        self._clock_offset = 0.0
+        self._boundary = 0.0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._people = People()
+        self._ages = [0] * len(AGES)
+        self._dwell_total = 0.0
+        self._dwell_bins = [0] * (len(DWELL_EDGES) + 1)
+        self._seen_s = 0.0
+        self._person_s = 0.0
+        self._peak = 0
+        self._held_since = None
+
+    def tick(
+        self, mono: float, utc: float, present: int, visits: Iterable[Visit], *, seen: bool = True
+    ) -> list[Window]:
+        """One analysed frame: the windows that are over by `mono`, oldest first.
+
+        `utc` is the same moment in seconds since 1970, `present` the people in view, `visits` those
+        that ended since the frame before; they belong to the window that `mono` lies in. Where
+        nothing was `seen`, there was no frame and time passes all the same.
+        """
+        self._clock_offset = utc - mono
+        windows = []
+        if self._start is None:
+            self._start = self._last = mono
+            self._boundary = mono + self._seconds
+        seen_until = min(mono, self._vouched)
+        while mono >= self._boundary:
+            self._pass_time(min(seen_until, self._boundary))
+            windows += self._close()
+        self._pass_time(seen_until)
+        self._last = mono
+        if seen:
+            self._vouched = mono + MAX_STEP_S
+        self._present = present
+        self._peak = max(self._peak, present)
+        for visit in visits:
+            self._add(visit)
+        return windows
+
+    def finish(self, visits: Iterable[Visit]) -> list[Window]:
+        """The window that the end of the view cuts short, with the last visits; none before a tick.
+
+        With too few people it is given out with its total alone, so that nobody is lost.
+        """
+        if self._start is None:
+            return []
+        for visit in visits:
+            self._add(visit)
+        if self._last <= self._start and self._people.total == 0:
+            return []
+        return [self._window(self._last)]
+
+    def _pass_time(self, until: float) -> None:
+        elapsed = until - self._last
+        if elapsed > 0:
+            self._seen_s += elapsed
+            self._person_s += elapsed * self._present
+            self._last = until
+
+    def _add(self, visit: Visit) -> None:
+        self._people += People(**{visit.label: 1})
+        self._ages[AGES.index(visit.age or UNKNOWN)] += 1
+        stay = visit.end - visit.start
+        self._dwell_total += stay
+        self._dwell_bins[bisect_left(DWELL_EDGES, stay)] += 1
+
+    def _close(self) -> list[Window]:
+        """Pass one boundary: the window that ends there, or none where it is withheld."""
+        boundary = self._boundary
+        self._boundary += self._seconds
+        if 0 < self._people.total < self._min_people:
+            if self._held_since is None:
+                self._held_since = boundary
+            if boundary - self._held_since < self._max_hold:
+                return []
+        window = self._window(boundary)
+        self._start = boundary
+        self._clear()
+        self._peak = self._present
+        return [window]
+
+    def _window(self, end: float) -> Window:
+        assert self._start is not None
+        seconds = end - self._start
+        total = self._people.total
+        split = total == 0 or total >= self._min_people
+        shown = total if split else 0
+        return Window(
+            start=self._start + self._clock_offset,
+            end=end + self._clock_offset,
+            seconds=seconds,
+            people=self._people if split else People(**{UNKNOWN: total}),
+            split=split,
+            dwell_mean=self._dwell_total / shown if shown else None,
+            dwell_bins=tuple(self._dwell_bins) if split else (0,) * len(self._dwell_bins),
+            presence_peak=self._peak,
+            presence_mean=self._person_s / self._seen_s if self._seen_s else 0.0,
+            coverage=min(1.0, self._seen_s / seconds) if seconds > 0 else 1.0,
+            ages=tuple(self._ages) if self._by_age and split else None,
+        )

@@ -1,0 +1,268 @@
+"""docs/mosquitto lets a device write its own topics and nothing else."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.delivery.mqtt_broker import tls_context
+from tests.conftest import ROOT, Mosquitto, wait_for
+from tests.edge.delivery.test_messages import HEALTH, messages, window_message
+
+USERS = ("lobby", "door", "dashboard", "homeassistant")
+GRANTED = {"Success", "No matching subscribers"}
+REFUSED = "Not authorized"
+
+
+class Sample(Mosquitto):
+    """A broker with the files of docs/mosquitto; only their paths and the port are others."""
+
+    def configuration(self) -> str:
+        return (
+            (ROOT / "docs" / "mosquitto" / "mosquitto.conf")
+            .read_text()
+            .replace("/etc/mosquitto/certs/", f"{self.folder}/")
+            .replace("/etc/mosquitto/passwords", f"{self.folder}/passwords")
+            .replace("/etc/mosquitto/acl", str(ROOT / "docs" / "mosquitto" / "acl"))
+            .replace("/var/lib/mosquitto/", f"{self.folder}/")
+            .replace("listener 8883", f"listener {self.port} 127.0.0.1")
+        )
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    folder = tmp_path_factory.mktemp("broker")
+    folder.chmod(0o755)
+    for user in USERS:
+        subprocess.run(
+            ["mosquitto_passwd", *([] if (folder / "passwords").exists() else ["-c"]), "-b",
+             folder / "passwords", user, f"{user}'s password"],
+            check=True,
+        )  # fmt: skip
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", folder / "broker.crt", "-keyout", folder / "broker.key"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    broker = Sample(folder)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+class User:
+    """A client that speaks MQTT 5, where a broker says what it refuses."""
+
+    def __init__(self, broker: Mosquitto, name: str, password: str | None = None) -> None:
+        self.received: list[str] = []
+        self.refusal: str | None = None
+        self._answers: dict[int, ReasonCode] = {}
+        self._linked = self._subscribed = False
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client.username_pw_set(name, f"{name}'s password" if password is None else password)
+        self._client.tls_set_context(tls_context(broker.folder / "broker.crt", None, None))
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
+        self._client.on_message = lambda _client, _data, message: self.received.append(
+            message.topic
+        )
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+        wait_for(lambda: self._linked or self.refusal, "no answer")
+
+    def _on_connect(self, _client: object, _data: object, _flags: object, reason: ReasonCode,
+                    _properties: object) -> None:  # fmt: skip
+        if reason.is_failure:
+            self.refusal = str(reason)
+        else:
+            self._linked = True
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._subscribed = True
+
+    def _on_publish(self, _client: object, _data: object, mid: int, reason: ReasonCode,
+                    _properties: object) -> None:  # fmt: skip
+        self._answers[mid] = reason
+
+    def subscribe(self, *topics: str) -> None:
+        for topic in topics:
+            self._subscribed = False
+            self._client.subscribe(topic, qos=1)
+            wait_for(lambda: self._subscribed, "the subscription is not answered")
+
+    def publish(self, topic: str, payload: str = "{}", *, retain: bool = False) -> str:
+        """The broker's answer."""
+        mid = self._client.publish(topic, payload, 1, retain).mid
+        wait_for(lambda: mid in self._answers, "the message is not answered")
+        return str(self._answers[mid])
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+Connect = Callable[..., User]
+
+
+@pytest.fixture
+def connect(broker: Sample) -> Iterator[Connect]:
+    opened: list[User] = []
+
+    def make(name: str, password: str | None = None) -> User:
+        opened.append(User(broker, name, password))
+        return opened[-1]
+
+    yield make
+    for user in opened:
+        user.close()
+
+
+def test_a_device_may_do_what_the_daemon_does(connect: Connect) -> None:
+    made, window = messages(), window_message()
+    sent = [
+        made.availability("online"),
+        window,
+        made.state(window),
+        made.health(HEALTH),
+        made.info({}),
+        *made.discovery("1"),
+        *made.forgotten(),
+    ]
+    dashboard, homeassistant, lobby = map(connect, ("dashboard", "homeassistant", "lobby"))
+    dashboard.subscribe("tally/v1/#")
+    homeassistant.subscribe("tally/v1/#", "homeassistant/#")
+    lobby.subscribe("tally/v1/store-7/lobby/window", "homeassistant/status")
+    for message in sent:
+        answer = lobby.publish(message.topic, message.payload, retain=message.retain)
+        assert answer in GRANTED, message.topic
+    topics = [message.topic for message in sent]
+    tally = [topic for topic in topics if topic.startswith("tally/")]
+    wait_for(lambda: len(dashboard.received) == len(tally), "the dashboard misses something")
+    assert dashboard.received == tally
+    wait_for(lambda: len(homeassistant.received) == len(topics), "Home Assistant does")
+    wait_for(lambda: lobby.received == [window.topic], "the device does not see its own window")
+    assert homeassistant.publish("homeassistant/status", "online") in GRANTED
+    wait_for(lambda: "homeassistant/status" in lobby.received, "the device misses the birth")
+
+
+def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
+    everything = connect("dashboard")
+    everything.subscribe("tally/v1/#")
+    beyond = connect("homeassistant")
+    beyond.subscribe("homeassistant/#")
+    attempts = {
+        "lobby": (
+            "tally/v1/store-7/door/window",
+            "tally/v1/store-7/door/availability",
+            "tally/v1/lobby/door/window",
+            "tally/v1/window",
+            "tally/v2/store-7/lobby/window",
+            "homeassistant/device/door/config",
+            "homeassistant/sensor/lobby/config",
+            "homeassistant/status",
+            "elsewhere",
+        ),
+        "dashboard": (
+            "tally/v1/store-7/lobby/window",
+            "tally/v1/store-7/dashboard/window",
+            "homeassistant/device/lobby/config",
+            "homeassistant/device/dashboard/config",
+        ),
+        "homeassistant": ("tally/v1/store-7/lobby/window", "tally/v1/store-7/homeassistant/window"),
+    }
+    for name, topics in attempts.items():
+        user = connect(name)
+        for topic in topics:
+            assert user.publish(topic) == REFUSED, f"{name} writes {topic}"
+    # what comes after them is the first that anybody sees
+    assert connect("door").publish("tally/v1/store-7/door/state") in GRANTED
+    wait_for(lambda: everything.received, "nothing comes at all")
+    assert everything.received == ["tally/v1/store-7/door/state"]
+    assert beyond.publish("homeassistant/status") in GRANTED
+    wait_for(lambda: beyond.received, "nothing comes at all")
+    assert beyond.received == ["homeassistant/status"]
+
+
+def test_a_device_reads_nothing_of_others(connect: Connect) -> None:
+    lobby, door = connect("lobby"), connect("door")
+    lobby.subscribe("#")
+    for name in ("availability", "window", "state", "health", "info"):
+        assert door.publish(f"tally/v1/store-7/door/{name}") in GRANTED
+    assert door.publish("homeassistant/device/door/config") in GRANTED
+    assert lobby.publish("tally/v1/store-7/lobby/info") in GRANTED
+    wait_for(lambda: lobby.received, "not even its own")
+    assert lobby.received == ["tally/v1/store-7/lobby/info"]
+
+
+def test_the_collector_of_the_docs_trusts_this_broker(
+    broker: Sample, connect: Connect, tmp_path: Path
+) -> None:
+    log, collector = tmp_path / "log", ROOT / "docs" / "dashboards" / "collect.py"
+    url = f"mqtts://dashboard:dashboard's%20password@127.0.0.1:{broker.port}"
+    command = [sys.executable, str(collector), str(tmp_path / "windows.db"), url]
+
+    def collect(expected: str, **environment: str) -> None:
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stderr=output, env=os.environ | environment)
+        try:
+            wait_for(lambda: expected in log.read_text(), "it does not say how it fares")
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()
+        assert "Traceback" not in log.read_text()
+
+    collect("certificate verify failed")
+    collect("127.0.0.1: Success", SSL_CERT_FILE=str(broker.folder / "broker.crt"))
+
+
+@pytest.mark.parametrize(("name", "password"), [("lobby", "guess"), ("nobody", "guess")])
+def test_strangers_stay_outside(connect: Connect, name: str, password: str) -> None:
+    assert connect(name, password).refusal == REFUSED
+
+
+def test_what_was_acknowledged_outlives_the_broker(broker: Sample, connect: Connect) -> None:
+    """The persistence of the sample: a retained message is there after the broker was killed."""
+    topic = "tally/v1/store-7/lobby/info"
+    lobby = connect("lobby")
+    assert lobby.publish(topic, "kept", retain=True) in GRANTED
+    database = broker.folder / "mosquitto.db"
+    wait_for(lambda: database.exists() and b"kept" in database.read_bytes(), "nothing on disk")
+    lobby.close()
+    assert broker.process is not None
+    broker.process.kill()
+    broker.process.wait()
+    broker.start()
+    dashboard = connect("dashboard")
+    dashboard.subscribe(topic)
+    wait_for(lambda: dashboard.received == [topic], "lost")
+    connect("lobby").publish(topic, "", retain=True)
+
+
+def test_the_daemon_reaches_it_as_the_guide_says(broker: Sample, tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "dashboards.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(device: lobby\n.*?)```", guide, re.DOTALL)
+    keys = yaml.safe_load(shown) | {"source": "demo"}
+    keys["mqtt"] |= {"host": "127.0.0.1", "port": broker.port}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(keys))
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "broker.crt").symlink_to(broker.folder / "broker.crt")
+    (tmp_path / "password").write_text("lobby's password\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "edge", "check"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert f"ok    broker  127.0.0.1:{broker.port}: speaks MQTT 5" in run.stdout, run.stdout
+    assert run.returncode == 0

@@ -1,0 +1,132 @@
+"""TLS and client certificates with a real broker and real certificates."""
+
+import gc
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edge.delivery.mqtt_broker import Broker, tls_context
+from edge.delivery.mqtt_publisher import probe
+from edge.errors import ConfigError, EdgeError
+from tests.conftest import Mosquitto
+
+# a handshake that fails leaves paho's socket to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collect() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+@dataclass
+class Authority:
+    """Signs certificates."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self._openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test CA",
+            "-keyout", "ca.key", "-out", "ca.pem",
+        )  # fmt: skip
+
+    def sign(self, name: str, host: str) -> None:
+        (self.folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
+        self._openssl(
+            "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host}",
+            "-keyout", f"{name}.key", "-out", f"{name}.csr",
+        )  # fmt: skip
+        self._openssl(
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
+            "-CAcreateserial", "-extfile", "names", "-out", f"{name}.pem",
+        )  # fmt: skip
+
+    def lock(self, name: str) -> None:
+        """Make `locked.key`, which is the other with a pass phrase."""
+        self._openssl(
+            "pkey", "-in", f"{name}.key", "-aes128", "-passout", "pass:phrase", "-out", "locked.key"
+        )
+
+    def _openssl(self, *args: str) -> None:
+        subprocess.run(["openssl", *args], cwd=self.folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    made = Authority(tmp_path_factory.mktemp("certificates"))
+    made.sign("server", "localhost")
+    made.sign("elsewhere", "elsewhere.example")
+    made.sign("device", "lobby")
+    return made
+
+
+def serve(mosquitto: Mosquitto, authority: Authority, name: str, *rules: str) -> None:
+    files = authority.folder
+    mosquitto.rules = "\n".join(
+        [f"certfile {files}/{name}.pem", f"keyfile {files}/{name}.key", *rules, ""]
+    )
+    mosquitto.start()
+
+
+def answer(mosquitto: Mosquitto, authority: Authority | None, device: bool = False) -> str:
+    """What probing the broker by TLS says."""
+    ca = authority.folder / "ca.pem" if authority else None
+    own = authority.folder / "device" if authority and device else None
+    context = tls_context(ca, own and own.with_suffix(".pem"), own and own.with_suffix(".key"))
+    try:
+        return probe(Broker("localhost", mosquitto.port, "lobby", tls=context))
+    except EdgeError as error:
+        return str(error)
+
+
+def test_a_certificate_that_is_trusted_and_names_the_host(
+    mosquitto: Mosquitto, authority: Authority
+) -> None:
+    serve(mosquitto, authority, "server")
+    assert answer(mosquitto, authority) == "5"
+    assert "certificate verify failed" in answer(mosquitto, None)
+
+
+def test_a_certificate_of_another_host(mosquitto: Mosquitto, authority: Authority) -> None:
+    serve(mosquitto, authority, "elsewhere")
+    assert "not valid for 'localhost'" in answer(mosquitto, authority)
+
+
+def test_a_broker_that_asks_for_our_certificate(mosquitto: Mosquitto, authority: Authority) -> None:
+    rules = [f"cafile {authority.folder}/ca.pem", "require_certificate true"]
+    serve(mosquitto, authority, "server", *rules)
+    assert answer(mosquitto, authority, device=True) == "5"
+    assert "broker localhost" in answer(mosquitto, authority)
+
+
+def test_a_broker_without_tls(mosquitto: Mosquitto, authority: Authority) -> None:
+    mosquitto.start()
+    assert "broker localhost" in answer(mosquitto, authority)
+
+
+@pytest.mark.parametrize(
+    ("ca", "cert", "key", "told"),
+    [
+        ("server.csr", "device.pem", "device.key", r"tls\.ca_file: .*/server\.csr: cannot be used"),
+        ("ca.pem", "device.csr", "device.key", r"tls\.cert_file: .*/device\.csr with key_file"),
+        ("ca.pem", "device.pem", "server.key", r"with key_file .*/server\.key: cannot .*mismatch"),
+        (
+            "ca.pem",
+            "device.pem",
+            "locked.key",
+            r"tls\.key_file: .*/locked\.key: must not be",
+        ),
+    ],
+)
+def test_the_file_that_is_no_good_is_named(
+    authority: Authority, ca: str, cert: str, key: str, told: str
+) -> None:
+    authority.lock("device")
+    files = [authority.folder / name for name in (ca, cert, key)]
+    with pytest.raises(ConfigError, match=told):
+        tls_context(*files)

@@ -1,0 +1,87 @@
+"""Health is about now, and honest about what a machine does not tell."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from edge import sd_notify
+from edge.health import Health
+from edge.host import memory_mb, temperature_c, throttled
+from edge.types import NoFrame
+
+
+def test_report_is_about_the_time_since_the_last_one() -> None:
+    before = time.monotonic()
+    watch = Health()
+    begun = time.monotonic()
+    for _ in range(4):
+        with watch.timed("detect"):
+            time.sleep(0.01)
+        watch.frame()
+    least = time.monotonic() - begun
+    busy, elapsed = watch.totals()
+    report = watch.report()
+    most = time.monotonic() - before
+    assert 0.04 <= busy["detect"] <= least <= elapsed <= most
+    assert report["ms"] == {
+        "detect": pytest.approx(1000 * busy["detect"] / 4, abs=0.01), "track": None,
+        "classify": None,
+    }  # fmt: skip
+    assert report["frames"] == 4
+    assert 4 / most - 0.05 <= report["fps"] <= 4 / least + 0.05
+    assert report["uptime_s"] <= most + 0.5
+    again = watch.report()
+    assert again["frames"] == 4
+    assert again["fps"] == 0
+    assert again["ms"]["detect"] is None
+
+
+def test_a_lost_camera_is_told_until_it_is_back() -> None:
+    watch = Health()
+    watch.frame()
+    watch.blind(NoFrame(2.0, 2.0, 2.0, "ok"))
+    report = watch.report()
+    assert (report["camera"], report["blind_s"]) == ("ok", 2)
+    watch.blind(NoFrame(12.0, 12.0, 10.0, "lost"))
+    watch.blind(NoFrame(13.0, 13.0, 1.0, "lost"))
+    report = watch.report()
+    assert (report["camera"], report["blind_s"]) == ("lost", 11)
+    watch.frame()
+    report = watch.report()
+    assert (report["camera"], report["blind_s"]) == ("ok", 0)
+
+
+def test_memory_is_this_process() -> None:
+    before = memory_mb()
+    ballast = bytearray(50 * 2**20)
+    assert memory_mb() - before == pytest.approx(50, abs=10)
+    del ballast
+
+
+def test_a_raspberry_pi_tells_temperature_and_throttling(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    assert temperature_c(file) is None
+    assert throttled(file) is None
+    file.write_text("51540\n")
+    assert temperature_c(file) == 51.5
+    file.write_text("50000\n")
+    assert throttled(file) == 0x50000
+
+
+def test_notify_without_systemd_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    sd_notify.notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
+    sd_notify.notify("READY=1")
+
+
+def test_notify_by_an_abstract_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0edge-tally-test")
+        listener.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@edge-tally-test")
+        sd_notify.notify("READY=1", "STATUS=counting")
+        assert listener.recv(100) == b"READY=1\nSTATUS=counting"

@@ -1,0 +1,128 @@
+"""The loop with its real tracker and counter, and a camera that dies under it."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from edge.counting import Counter
+from edge.errors import SourceError
+from edge.health import Health
+from edge.pipeline import Pipeline
+from edge.tracking.tracker import Tracker
+from edge.types import AGE_GROUPS, AGES, Box, Face, Frame, Image, NoFrame, People, Visit, Window
+from edge.vision.classifier import Predictions
+
+UTC = 1_700_000_000.0
+PICTURE = np.zeros((90, 160, 3), np.uint8)
+
+
+class Cutter:
+    def __init__(self) -> None:
+        self.rolls: list[float] = []
+
+    def crop(self, image: Image, box: Box, roll: float) -> Image:
+        self.rolls.append(roll)
+        return image
+
+
+class Guess:
+    """A classifier that says the same of every face."""
+
+    def __init__(self, male: float | None, group: str | None) -> None:
+        self.preprocessing = Cutter()
+        self._male, self._group = male, group
+
+    def __call__(self, crops: Sequence[Image]) -> Predictions:
+        gender = None if self._male is None else np.array([(1 - self._male, self._male)])
+        ages = [float(group == self._group) for group in AGE_GROUPS]
+        return Predictions(gender, None if self._group is None else np.array([ages]))
+
+
+@pytest.mark.parametrize(
+    ("classify", "classify_age", "expected"),
+    [
+        (Guess(0.1, None), None, ("female", "unknown")),
+        (Guess(0.9, "8-13"), None, ("male", "8-13")),
+        (Guess(None, "8-13"), None, ("unknown", "8-13")),
+        (Guess(0.1, None), Guess(None, "57+"), ("female", "57+")),
+        (None, Guess(None, "57+"), ("unknown", "57+")),
+        (None, None, ("unknown", "unknown")),
+    ],
+)
+def test_one_model_or_two_say_gender_and_age(
+    classify: Guess | None, classify_age: Guess | None, expected: tuple[str, str]
+) -> None:
+    visits: list[Visit] = []
+    windows: list[Window] = []
+    Pipeline(
+        detect=lambda frame, expected: [Face(Box(60, 30, 30, 30), 1.0)],
+        tracker=Tracker(ages=True),
+        classify=classify,
+        classify_age=classify_age,
+        counter=Counter(min_people=1, ages=True),
+        health=Health(),
+        on_window=windows.append,
+        on_visit=visits.append,
+    ).run(Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31))
+    assert [(visit.label, visit.age) for visit in visits] == [expected]
+    (window,) = windows
+    assert window.people == People(**{expected[0]: 1})
+    assert window.ages == tuple(int(age == expected[1]) for age in AGES)
+
+
+def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> None:
+    windows: list[Window] = []
+    visits: list[tuple[Visit, float]] = []
+    blinds: list[NoFrame] = []
+    health = Health()
+    pipeline = Pipeline(
+        detect=lambda frame, expected: [Face(Box(60, 30, 30, 30), 1.0)],
+        tracker=Tracker(patience=2),
+        classify=Guess(0.0, None),
+        counter=Counter(seconds=10, min_people=1),
+        health=health,
+        on_window=windows.append,
+        on_visit=lambda visit: visits.append((visit, blinds[-1].mono)),
+        on_blind=blinds.append,
+    )
+    frames: list[Frame | NoFrame] = [
+        Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31)
+    ]
+    frames += [NoFrame(3 + n, UTC + 3 + n, 1.0, "lost") for n in range(1, 28)]
+    pipeline.run(frames)
+    # waited for as long as if the person had left, and stayed until last seen
+    ((visit, told_after),) = visits
+    assert (visit.start, visit.end, visit.label, told_after) == (0, 3, "female", 5)
+    assert [window.people.total for window in windows] == [1, 0, 0]
+    assert [round(window.coverage, 2) for window in windows] == [0.45, 0, 0]
+    assert (health.frames_total, health.camera) == (31, "lost")
+
+
+def test_what_was_counted_before_the_camera_failed_is_given_out() -> None:
+    windows: list[Window] = []
+    classify = Guess(0.9, None)
+    health = Health()
+
+    def frames() -> Iterator[Frame]:
+        for n in range(200):
+            yield Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0])
+        raise SourceError("cut")
+
+    def detect(frame: Frame, _expected: Sequence[Box]) -> list[Face]:
+        poster = Face(Box(10, 30, 30, 30), 1.0)
+        return [poster, Face(Box(90, 30, 30, 30), 1.0, roll=25.0)] if frame.mono > 17 else [poster]
+
+    pipeline = Pipeline(
+        detect=detect,
+        tracker=Tracker(static_after=10),
+        classify=classify,
+        counter=Counter(min_people=1),
+        health=health,
+        on_window=windows.append,
+    )
+    with pytest.raises(SourceError, match="cut"):
+        pipeline.run(frames())
+    assert [window.people for window in windows] == [People(male=1)]
+    assert classify.preprocessing.rolls[-1] == 25.0
+    assert health.report()["static_faces"] == 1

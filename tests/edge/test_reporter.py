@@ -1,0 +1,218 @@
+"""What is published when, with a real outbox on disk."""
+
+import io
+import json
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from edge.delivery.courier import Courier
+from edge.delivery.jsonl_publisher import JsonLinesPublisher
+from edge.delivery.outbox import Outbox
+from edge.errors import EdgeError
+from edge.health import Health
+from edge.reporter import Reporter
+from edge.types import Frame, Message, NoFrame
+from tests.edge.delivery.test_messages import WINDOW, messages
+
+
+class Desk:
+    """A reporter with its real neighbours."""
+
+    def __init__(self, path: Path) -> None:
+        self.stream = io.StringIO()
+        self.outbox, self.health = Outbox(path), Health()
+        self.synced, self.ahead = True, 0.0
+        publisher = JsonLinesPublisher(self.stream)
+        self.courier = Courier(self.outbox, publisher, threading.Event())
+        self.reporter = Reporter(
+            messages=messages(),
+            outbox=self.outbox,
+            publisher=publisher,
+            courier=self.courier,
+            health=self.health,
+            health_seconds=60,
+            time_synced=lambda: self.synced,
+            clock=lambda: self.ahead,
+        )
+
+    def frame(self, mono: float) -> None:
+        picture = np.zeros((4, 4, 3), np.uint8)
+        self.health.frame()
+        self.reporter.frame(Frame(0, mono, mono, picture, picture[:, :, 0]), [])
+
+    def blind(self, mono: float, camera: Literal["ok", "lost", "resting"] = "lost") -> None:
+        moment = NoFrame(mono, mono, 1.0, camera)
+        self.health.blind(moment)
+        self.reporter.blind(moment)
+
+    def told(self, name: str) -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        return [line["payload"] for line in lines if line["topic"].endswith(f"/{name}")]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "outbox.db")
+    yield made
+    made.courier.close(0)
+    made.outbox.close()
+
+
+def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) -> None:
+    for mono in range(0, 130, 10):
+        desk.frame(mono)
+    assert [health["frames"] for health in desk.told("health")] == [1, 7, 13]
+
+
+def test_health_tells_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
+    desk.frame(0)
+    desk.blind(2, camera="ok")  # late
+    for mono in range(3, 70):
+        desk.blind(mono)
+    desk.frame(70)
+    desk.frame(71)
+    told = [(health["camera"], health["blind_s"]) for health in desk.told("health")]
+    assert told == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
+
+
+def test_systemd_is_told_while_the_camera_is_lost(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        desk.blind(1, camera="ok")
+        assert systemd.recv(100) == b"WATCHDOG=1"  # it may still come: not yet ready
+        desk.blind(2)
+        assert systemd.recv(100) == b"READY=1\nSTATUS=the camera is lost"
+        assert systemd.recv(100) == b"WATCHDOG=1"
+
+
+def test_windows_that_the_disk_refuses_wait_in_memory(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    other.execute("CREATE TRIGGER no AFTER INSERT ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
+    desk.reporter.window(WINDOW)
+    assert "windows waiting in memory: 1" in caplog.text
+    with pytest.raises(EdgeError, match="windows lost: 1"):
+        desk.reporter.close()
+    desk.frame(0)
+    (health,) = desk.told("health")
+    assert (health["outbox"], health["unsaved"]) == (1, 1)
+    other.execute("DROP TRIGGER no")
+    other.close()
+    desk.frame(60)
+    assert desk.courier.close(5) == 0
+    (window,) = desk.told("window")
+    assert desk.told("state") == [window]
+    assert window["seq"] == 1
+    desk.reporter.close()
+
+
+def test_a_window_that_ends_at_midnight_belongs_to_the_day_before(desk: Desk) -> None:
+    for second in (0, 1):
+        end = datetime(2026, 11, 22, 0, 0, second).timestamp()
+        desk.reporter.window(replace(WINDOW, start=end - 60, end=end))
+    days = [state["today"] for state in desk.told("state")]
+    assert days == [
+        {"date": "2026-11-21", "total": 7, "female": 3, "male": 3, "unknown": 1},
+        {"date": "2026-11-22", "total": 7, "female": 3, "male": 3, "unknown": 1},
+    ]
+
+
+def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    outbox = Outbox(tmp_path / "outbox.db")
+    with os.fdopen(writing, "w") as nobody:
+        publisher = JsonLinesPublisher(nobody)
+        courier = Courier(outbox, publisher, threading.Event())
+        reporter = Reporter(
+            messages=messages(),
+            outbox=outbox,
+            publisher=publisher,
+            courier=courier,
+            health=Health(),
+            health_seconds=60,
+            time_synced=lambda: True,
+        )
+        for expected in (1, 2):  # the first failure is not the last
+            with pytest.raises(EdgeError, match=r"stdout: cannot be written \(Broken pipe\)"):
+                reporter.window(WINDOW)
+            assert outbox.newest == expected
+        reporter.close()
+        publisher.close(messages().availability("stopped"))
+        assert courier.close(5) == 2
+    outbox.close()
+
+
+def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Path) -> None:
+    def made(desk: Desk) -> list[tuple[str, bool]]:
+        windows = [json.loads(message.payload) for message in desk.outbox.pending()]
+        return [(window["window"]["end"], window["time_synced"]) for window in windows]
+
+    desk = Desk(tmp_path / "outbox.db")
+    desk.courier.close(0)  # as without a network, nothing goes out
+    desk.synced, desk.ahead = False, 1000.0
+    desk.reporter.window(WINDOW)
+    desk.frame(0)
+    wrong = json.loads(desk.outbox.pending()[0].payload)["window"]["end"]
+    assert made(desk) == [(wrong, False)]
+    desk.outbox.close()
+
+    desk = Desk(tmp_path / "outbox.db")  # the daemon starts again, the machine does not
+    desk.courier.close(0)
+    desk.synced, desk.ahead = False, 1000.0
+    desk.reporter.window(WINDOW)
+    desk.ahead += 5 * 365 * 86_400 + 90  # the network is there: the clock is set
+    desk.synced = True
+    desk.frame(0)
+    desk.reporter.window(WINDOW)
+    desk.frame(100)
+    later = datetime.fromisoformat(wrong) + timedelta(days=5 * 365, seconds=90)
+    right = later.isoformat().replace("+00:00", "Z")
+    assert made(desk) == [(right, True), (right, True), (wrong, True)]
+    desk.outbox.close()
+
+
+def test_windows_of_an_earlier_boot_keep_their_stamps(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db")
+    for boot in ("before", "now"):
+        outbox.append(
+            WINDOW.people, day="2026-11-21", seconds=60, unset=(boot, 5.0),
+            make=lambda epoch, seq, totals: Message("t", str(seq), 1, False, seq),
+        )  # fmt: skip
+    assert outbox.restamp("now", 8.0, lambda payload, shift: f"{payload} + {shift}") == 1
+    assert [message.payload for message in outbox.pending()] == ["1", "2 + 3.0"]
+    assert outbox.restamp("now", 9.0, lambda payload, shift: "again") == 0
+    outbox.close()
+
+
+def test_a_damaged_window_does_not_stop_the_clock_from_being_set(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "outbox.db")
+    desk.courier.close(0)
+    desk.synced = False
+    desk.reporter.window(WINDOW)
+    desk.reporter.window(WINDOW)
+    other = sqlite3.connect(tmp_path / "outbox.db")
+    other.execute("UPDATE windows SET payload = 'no window' WHERE key = 1")
+    other.commit()
+    other.close()
+    desk.synced = True
+    desk.frame(0)
+    (left,) = desk.outbox.pending()
+    assert json.loads(left.payload)["time_synced"]
+    assert desk.outbox.dropped() == 1
+    desk.outbox.close()

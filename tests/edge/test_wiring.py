@@ -1,0 +1,150 @@
+"""What the configuration says reaches the parts: each key changes what they do."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge import wiring
+from edge.config import Config, load_config
+from edge.delivery.mqtt_broker import Broker
+from edge.sources.demo import Scene
+from edge.sources.devices import frame_of
+from edge.types import Box, CaptureSettings, Face, Message, People, Visit
+from edge.vision.detector import HaarDetector
+from edge.vision.motion_gate import MotionGate
+from edge.vision.tflite import RUNTIMES
+from tests.conftest import ROOT
+
+Load = Callable[[str], Config]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    def read(text: str) -> Config:
+        (tmp_path / "config.yaml").write_text(text)
+        return load_config(tmp_path / "config.yaml", source="demo")
+
+    monkeypatch.chdir(ROOT)
+    return read
+
+
+@pytest.mark.parametrize(
+    ("text", "heights"),
+    [
+        ("", [156, 254]),
+        ("detector: {min_face_px: 130}", []),
+        ("detector: {max_face_px: 75}", [158]),
+        ("detector: {max_face_px: 75, scale_factor: 1.5}", []),
+        ("detector: {scale_factor: 2, min_neighbours: 7}", [256]),
+        ("detector: {min_score: 0.999}", []),
+        ("zones: {region: [[0, 0], [1, 0], [1, 0.5], [0, 0.5]]}", [156]),
+        ("zones: {excluded: [[[0, 0], [1, 0], [1, 0.5], [0, 0.5]]]}", [254]),
+    ],
+)
+def test_detector(load: Load, text: str, heights: list[int]) -> None:
+    """Two people in the middle of the view, one above the other."""
+    view = CaptureSettings(width=640, height=360)
+    frame = frame_of(0, 0.0, 0.0, Scene().draw(3.2), view)
+    faces = wiring.detector(load(text))(frame, [])
+    assert sorted(face.box.cy for face in faces) == pytest.approx(heights, abs=3)
+
+
+def test_a_still_view_is_searched_or_not(load: Load) -> None:
+    assert isinstance(wiring.detector(load("")), MotionGate)
+    assert isinstance(wiring.detector(load("detector: {idle: off}")), HaarDetector)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no build from 3.12 on")
+def test_runtime(load: Load) -> None:
+    for runtime in RUNTIMES:
+        classifier = wiring.classifier(load(f"classifier: {{runtime: {runtime}}}"))
+        assert classifier is not None
+        assert classifier.runtime == runtime
+
+
+@pytest.mark.parametrize(
+    ("text", "visits", "looks"),
+    [
+        ("", [("male", None)], 9),
+        ("tracker: {patience: 1}", [("male", None)] * 2, 18),
+        ("tracker: {min_sightings: 100}", [], 0),
+        ("tracker: {min_seconds: 60}", [], 0),
+        ("tracker: {static_after: 10}", [], 9),
+        ("classifier: {votes: 2}", [("male", None)], 2),
+        ("classifier: {min_confidence: 0.8}", [("unknown", None)], 9),
+        ("classifier: {age: on}", [("male", "unknown")], 9),
+    ],
+)
+def test_tracker(load: Load, text: str, visits: list[tuple[str, str | None]], looks: int) -> None:
+    """Somebody stands still for 12 s and, after a gap of 1.6 s, for 3 s more."""
+    tracker = wiring.tracker(load(text))
+    ended: list[Visit] = []
+    looked = 0
+    for mono in (*(n / 5 for n in range(61)), *(13.6 + n / 5 for n in range(16))):
+        tracks, over = tracker.update([Face(Box(300, 150, 50, 50), 1.0)], mono, (640, 360))
+        ended += over
+        for track in filter(tracker.wants_vote, tracks):
+            tracker.vote(track, 0.7)
+            looked += 1
+    ended += tracker.finish()
+    assert [(visit.label, visit.age) for visit in ended] == visits
+    assert looked == looks
+
+
+@pytest.mark.parametrize(
+    ("text", "windows"),
+    [
+        ("", []),
+        ("privacy: {min_people: 1}", [(60, True, False)] * 3),
+        ("privacy: {max_hold: 0}", [(60, False, False), *[(60, True, False)] * 2]),
+        ("{window: {seconds: 90}, privacy: {min_people: 1}}", [(90, True, False)] * 2),
+        ("{classifier: {age: on}, privacy: {min_people: 1}}", [(60, True, True)] * 3),
+    ],
+)
+def test_counter(load: Load, text: str, windows: list[tuple[float, bool, bool]]) -> None:
+    counter = wiring.counter(load(text))
+    ended = []
+    for mono in range(190):
+        people = [Visit(0, 4, "female", 0.9)] if mono == 5 else []
+        ended += counter.tick(mono, mono, 0, people)
+    assert [(w.seconds, w.split, w.ages is not None) for w in ended] == windows
+
+
+@pytest.mark.parametrize(
+    ("text", "dropped"),
+    [("", 0), ("outbox: {max_windows: 100}", 50), ("outbox: {max_days: 120}", 29)],
+)
+def test_outbox(load: Load, text: str, dropped: int) -> None:
+    outbox = wiring.outbox(None, load(text).outbox)
+    for _ in range(150):
+        outbox.append(
+            People(), day="2026-11-21", seconds=86_400, make=lambda *_: Message("t", "{}")
+        )
+    assert outbox.dropped() == dropped
+    outbox.close()
+
+
+def test_broker(load: Load) -> None:
+    """TLS is tried in tests/edge/delivery/test_access_rules.py."""
+    common: dict[str, Any] = {"client_id": "edge-tally/shop/door", "keepalive": 30}
+    name = "site: shop\ndevice: door\n"
+    assert wiring.broker(load(name)) == Broker("localhost", 1883, **common)
+    mqtt = (
+        "mqtt: {host: broker.example, port: 8884, username: u, password_file: config.yaml, "
+        "allow_insecure: true, keepalive: 60, version: '3.1.1'}"
+    )
+    assert wiring.broker(load(name + mqtt)) == Broker(
+        "broker.example", 8884, **common | {"keepalive": 60}, username="u",
+        password_file=Path("config.yaml"), version="3.1.1",
+    )  # fmt: skip
+
+
+def test_home_assistant_is_told_how_long_to_wait(load: Load) -> None:
+    config = load("{window: {seconds: 10}, privacy: {max_hold: 100}, health: {seconds: 20}}")
+    (message,) = wiring.messages(config).discovery("1")
+    assert '"expire_after":130' in message.payload
+    assert '"expire_after":60' in message.payload
+    assert wiring.messages(load("mqtt: {discovery_prefix: null}")).discovery("1") == []

@@ -1,0 +1,485 @@
+"""Tracks: one person, one visit, whatever the frame rate."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.tracking.tracker import Tracker
+from edge.types import AGE_GROUPS, Box, Face, Visit
+
+SIZE = (640, 360)
+
+
+def face(cx: float, cy: float = 150, width: float = 50) -> Face:
+    return Face(Box(cx - width / 2, cy - width / 2, width, width), 5.0)
+
+
+def walk(tracker: Tracker, seconds: float, fps: float, start: float = 0.0, **path: float) -> float:
+    """One person crosses the view; the time of the last sighting."""
+    mono = start
+    for step in range(round(seconds * fps) + 1):
+        mono = start + step / fps
+        x = path.get("x", 60.0) + path.get("speed", 100.0) * (mono - start)
+        tracker.update([face(x, path.get("y", 150.0))], mono, SIZE)
+    return mono
+
+
+@pytest.mark.parametrize("fps", [4, 6, 12.5, 30, 60])
+def test_one_walk_is_one_visit_at_any_frame_rate(fps: float) -> None:
+    tracker = Tracker()
+    end = walk(tracker, 4, fps)
+    assert tracker.present == 1
+    _, visits = tracker.update([], end + 2.1, SIZE)
+    assert [(v.start, v.end, v.label) for v in visits] == [(0.0, end, "unknown")]
+    assert tracker.present == 0
+    assert tracker.finish() == []
+
+
+@pytest.mark.parametrize("fps", [0.6, 0.9, 0.99])
+def test_who_stands_is_one_visit_on_a_board_that_takes_longer_than_a_second(fps: float) -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 10, fps, speed=0, x=300)
+    assert [(visit.start, visit.end) for visit in tracker.finish()] == [(0.0, end)]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "speed"),
+    [(300, 150, 5), (40, 150, -5), (600, 150, 5), (300, 28, 0), (300, 332, 0)],
+)
+def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit(
+    x: float, y: float, speed: float
+) -> None:
+    """Also of who stands at an edge of the view and sways a little."""
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=speed, x=x, y=y)
+    end = walk(tracker, 2, 10, start=end + 1.8, speed=0, x=x, y=y)
+    (visit,) = tracker.finish()
+    assert (visit.start, visit.end) == (0.0, end)
+
+
+def test_who_returns_after_the_patience_is_a_new_visit() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    walk(tracker, 2, 10, start=end + 2.2, speed=0, x=300)
+    _, ended = tracker.update([], 100, SIZE)
+    assert len(ended) == 1
+    # the first one ended before the second began
+    assert ended[0].start > 2
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "dx", "dy"),
+    [(612, 150, 30, 0), (28, 150, -30, 0), (300, 28, 0, -30), (300, 332, 0, 30)],
+)
+def test_who_comes_in_where_another_left_is_another_person(
+    x: float, y: float, dx: float, dy: float
+) -> None:
+    tracker = Tracker(patience=2)
+    for step in [*range(31), *range(40, 71)]:
+        mono = step / 10
+        seconds = mono - 3 if mono <= 3 else 4 - mono  # out over the edge, and in again
+        tracker.update([face(x + dx * seconds, y + dy * seconds)], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.start == 4
+
+
+def test_crossing_people_stay_two() -> None:
+    tracker = Tracker()
+    for step in range(41):
+        mono = step / 10
+        tracker.update([face(100 + 100 * mono, 140), face(500 - 100 * mono, 190)], mono, SIZE)
+    visits = tracker.finish()
+    assert [(v.start, v.end, v.age) for v in visits] == [(0.0, 4.0, None)] * 2
+
+
+def crowd(tracker: Tracker, people: Sequence[Callable[[float], Face | None]]) -> list[Visit]:
+    """Twelve seconds of people, each given as where the face is seen at a time."""
+    visits: list[Visit] = []
+    for step in range(120):
+        mono = step / 10
+        seen = [face for person in people if (face := person(mono)) is not None]
+        visits += tracker.update(seen, mono, SIZE)[1]
+    return visits + tracker.finish()
+
+
+def walker(
+    begin: float,
+    speed: float,
+    width: float = 60,
+    y: float = 150,
+    hidden: tuple[float, float] = (0, 0),
+) -> Callable[[float], Face | None]:
+    """Somebody who crosses the view from `begin` on, but is out of sight between two times."""
+
+    def at(mono: float) -> Face | None:
+        x = (0 if speed > 0 else SIZE[0]) + speed * (mono - begin)
+        visible = width / 2 < x < SIZE[0] - width / 2 and not hidden[0] <= mono < hidden[1]
+        return face(x, y, width) if visible else None
+
+    return at
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_who_walks_on_behind_another_is_the_same(way: int) -> None:
+    slow = walker(-4, way * 80, 100, 160)
+    visits = crowd(Tracker(), [slow, walker(0, way * 130, 60, 150, hidden=(1.8, 3.1))])
+    assert len(visits) == 2
+
+
+def test_who_overtakes_does_not_take_over() -> None:
+    slow, fast = walker(0, 70, 95, 170), walker(2, 130, 55, 140, hidden=(3.6, 4.9))
+    visits = sorted(crowd(Tracker(), [slow, fast]), key=lambda visit: visit.start)
+    assert [visit.start for visit in visits] == pytest.approx([0.7, 2.3], abs=0.15)
+    assert [visit.end for visit in visits] == pytest.approx([8.4, 6.7], abs=0.15)
+
+
+def test_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -> None:
+    """The motion so far leads astray: she turns back behind somebody who stands."""
+
+    def turns(mono: float) -> Face | None:
+        x = 130 * mono if mono < 2.2 else 286 - 130 * max(0.0, mono - 3.3)
+        return face(x, 150, 60) if 30 < x < 610 and not 1.8 <= mono < 3.7 else None
+
+    stands = walker(-50, 6, 100, 160)
+    assert len(crowd(Tracker(), [stands, turns])) == 2
+
+
+def test_who_comes_out_elsewhere_is_expected_there() -> None:
+    tracker = Tracker()
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracker.update([face(430)], end + 1, SIZE)
+    (place,) = tracker.expected(end + 1.5)
+    assert place.cx == pytest.approx(430)
+    assert len(tracker.finish()) == 1
+
+
+def test_who_comes_in_at_the_edge_is_nobody_who_was_lost_inside() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=450)
+    walk(tracker, 2, 10, start=end + 1, x=612, speed=-30)
+    (visit,) = tracker.finish()
+    assert visit.start == end + 1
+
+
+@pytest.mark.parametrize(("x", "gap"), [(300, 0.1), (430, 1.0)])
+def test_a_face_of_quite_another_size_is_somebody_else(x: float, gap: float) -> None:
+    """In the same place, and where one who was lost might come to light."""
+    tracker = Tracker()
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracks, _ = tracker.update([face(x, width=110)], end + gap, SIZE)
+    assert [track.first for track in tracks] == [end + gap]
+
+
+def test_who_came_near_and_is_lost_is_not_expected_to_grow_for_ever() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        tracker.update([face(300, width=40 * 1.05**step)], step / 10, SIZE)
+    (soon,), (later,) = tracker.expected(2.4), tracker.expected(3.9)
+    assert later.w == pytest.approx(soon.w)
+
+
+def test_false_alarms_near_each_other_are_not_a_person() -> None:
+    tracker = Tracker()
+    for mono, x in ((0.0, 300), (0.1, 300), (0.6, 450)):
+        tracker.update([face(x)], mono, SIZE)
+    assert tracker.finish() == []
+
+
+def test_who_comes_near_quickly_is_one_visit() -> None:
+    tracker = Tracker()
+    for step in range(40):  # from 8 m to 1.2 m in 4 s, as seen 6 times a second
+        mono = step / 10
+        tracker.update([face(300, 150, 200 / (8 - 1.7 * mono))], mono, SIZE)
+    assert len(tracker.finish()) == 1
+
+
+def test_a_face_that_was_only_expected_begins_no_track() -> None:
+    tracker = Tracker()
+    held = replace(face(300), held=True)
+    for step in range(30):
+        assert tracker.update([held], step / 10, SIZE) == ([], [])
+    assert tracker.expected(3.0) == []
+
+
+def test_expected_is_where_a_walker_will_be() -> None:
+    tracker = Tracker()
+    end = walk(tracker, 2, 10, x=60, speed=100)
+    (place,) = tracker.expected(end + 0.5)
+    assert place.cx == pytest.approx(310, abs=5)
+    assert place.cy == pytest.approx(150, abs=2)
+    assert place.w == pytest.approx(50, abs=2)
+
+
+def test_half_a_face_behind_another_does_not_mislead() -> None:
+    """For 0.3 s what is seen of her seems to stop at his edge, but she walks on: to 284."""
+    tracker = Tracker()
+    for step in range(31):
+        mono = step / 10
+        tracker.update([face(max(500 - 60 * mono, 338)), face(260, 160, 100)], mono, SIZE)
+    (place,) = (box for box in tracker.expected(3.6) if box.w < 80)
+    assert place.cx < 320
+
+
+def test_votes_of_small_and_hidden_faces_weigh_less() -> None:
+    tracker = Tracker(min_seconds=0.1)
+    for step in range(5):
+        clear, small, near = face(100), face(300, width=16), face(470)
+        tracks, _ = tracker.update([clear, small, near, face(500, 190)], step / 10, SIZE)
+    for track in tracks[:3]:
+        tracker.vote(track, 0.9)
+    weights = [track.weight for track in tracks[:3]]
+    assert weights == [1.0, 0.5, 0.25]
+    assert [v.confidence for v in tracker.finish()[:3]] == pytest.approx([0.9] * 3)
+
+
+def poster(tracker: Tracker, start: float, seconds: float, chance: float, seed: int) -> list[Visit]:
+    """A face on the wall as Haar sees it: jittering, and not in every frame."""
+    random, visits = Random(seed), []
+    for step in range(round(seconds * 10)):
+        mono = start + step / 10
+        jitter = face(300 + random.gauss(0, 1.5), 150 + random.gauss(0, 1.5), random.gauss(50, 2))
+        visits += tracker.update([jitter] if random.random() < chance else [], mono, SIZE)[1]
+    return visits
+
+
+def test_a_poster_is_not_a_visitor() -> None:
+    tracker = Tracker(static_after=60)
+    assert poster(tracker, 0, 120, 0.8, seed=1) == []
+    tracks, _ = tracker.update([face(300)], 120, SIZE)
+    assert [tracker.wants_vote(track) for track in tracks] == [False]
+    assert (tracker.present, tracker.static) == (0, 1)
+    assert tracker.finish() == []
+
+
+def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
+    tracker = Tracker(static_after=30)
+    before = len(poster(tracker, 10_000, 600, 0.1, seed=2))
+    assert tracker.static == 1
+    assert poster(tracker, 10_600, 600, 0.1, seed=3) == []
+    assert before < 10
+    assert tracker.finish() == []
+
+
+def test_many_who_look_up_at_one_spot_are_no_poster() -> None:
+    tracker, visits = Tracker(), 0
+    for number in range(360):  # for a day, one each four minutes
+        end = walk(tracker, 2, 4, start=240 * number, speed=0, x=300)
+        visits += len(tracker.update([], end + 3, SIZE)[1])
+    assert (visits, tracker.static) == (360, 0)
+
+
+def test_a_place_is_remembered_for_an_hour_after_its_last_face() -> None:
+    tracker = Tracker(static_after=30)
+    ended = []
+    for start in (0, 3000, 6000):  # each time too short for a poster
+        end = walk(tracker, 13, 10, start=start, x=300, speed=0)
+        ended.append(len(tracker.update([], end + 3, SIZE)[1]))
+    assert ended == [1, 1, 0]
+    assert tracker.static == 1
+
+
+def test_still_faces_at_two_places_do_not_add_up() -> None:
+    tracker = Tracker(static_after=30)
+    for start, x in ((0, 100), (60, 300)):
+        end = walk(tracker, 20, 10, start=start, x=x, speed=0)
+        tracker.update([], end + 3, SIZE)
+    assert tracker.static == 0
+
+
+def test_a_place_where_people_come_to_stand_is_no_poster() -> None:
+    tracker = Tracker(static_after=30)
+    for minute in range(4):
+        end = walk(tracker, 2.4, 10, start=60 * minute, x=180, speed=50)
+        walk(tracker, 20, 10, start=end + 0.1, x=300, speed=0)
+    assert tracker.static == 0
+    assert len(tracker.finish()) == 1
+
+
+def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
+    tracker = Tracker(static_after=30)
+    poster(tracker, 0, 60, 0.9, seed=4)
+    assert tracker.static == 1
+    end = walk(tracker, 1, 10, start=70, speed=0, x=300)
+    end = walk(tracker, 3, 10, start=end + 0.1, speed=80, x=300)
+    (visit,) = tracker.finish()
+    assert visit.end == end
+
+
+def test_who_stands_for_minutes_sways_and_is_counted_once() -> None:
+    tracker = Tracker(static_after=60)
+    for step in range(6000):
+        sway = 6 * math.sin(step / 70) + 4 * math.sin(step / 23)
+        _, visits = tracker.update([face(300 + sway, 150 + sway / 3)], step / 10, SIZE)
+        assert visits == []
+    assert (tracker.present, tracker.static) == (1, 0)
+    assert len(tracker.finish()) == 1
+
+
+def test_a_poster_taken_down_is_forgotten() -> None:
+    tracker = Tracker(static_after=60)
+    poster(tracker, 0, 120, 0.9, seed=5)
+    walk(tracker, 3, 10, start=4000, speed=0, x=300)
+    assert tracker.static == 0
+    assert len(tracker.finish()) == 1
+
+
+def test_a_flicker_is_not_a_person() -> None:
+    tracker = Tracker(min_sightings=3, min_seconds=0.5)
+    for mono in (5.0, 5.1, 5.2, 5.3):  # often enough, but not for long enough
+        tracker.update([face(300)], mono, SIZE)
+    tracker.update([face(100)], 5.4, SIZE)
+    tracks, _ = tracker.update([face(100)], 6.0, SIZE)  # long enough, but not often enough
+    assert not any(map(tracker.wants_vote, tracks))
+    assert tracker.present == 0
+    assert tracker.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("sightings", "seconds", "seen"), [(1, 0, [5.0]), (3, 0.5, [5.0, 5.25, 5.5])]
+)
+def test_what_is_asked_for_is_enough(sightings: int, seconds: float, seen: list[float]) -> None:
+    tracker = Tracker(min_sightings=sightings, min_seconds=seconds)
+    for mono in seen:
+        tracker.update([face(300)], mono, SIZE)
+    assert len(tracker.finish()) == 1
+
+
+@pytest.mark.parametrize(
+    ("votes", "label", "confidence"),
+    [
+        ([0.9, 0.9, 0.9], "male", 0.9),
+        ([0.1, 0.2, 0.05], "female", 0.9),
+        ([0.9, 0.1, 0.5], "unknown", 0.5),
+        ([0.58, 0.58], "unknown", 0.58),
+        ([1.0], "male", 0.998),
+        ([], "unknown", 0.5),
+    ],
+)
+def test_label_is_the_mean_vote(votes: list[float], label: str, confidence: float) -> None:
+    tracker = Tracker(min_confidence=0.6)
+    walk(tracker, 1, 10)
+    (track,), _ = tracker.update([face(165)], 1.05, SIZE)
+    for vote in votes:
+        tracker.vote(track, vote)
+    (visit,) = tracker.finish()
+    assert visit.label == label
+    assert math.isclose(visit.confidence, confidence, abs_tol=0.03)
+
+
+def aged(**likely: float) -> list[float]:
+    """Probabilities of all age groups: of these, by their first years, and even of the rest."""
+    rest = (1 - sum(likely.values())) / (len(AGE_GROUPS) - len(likely))
+    return [likely.get(f"y{group.rstrip('+').split('-')[0]}", rest) for group in AGE_GROUPS]
+
+
+@pytest.mark.parametrize(
+    ("votes", "age"),
+    [
+        ([aged(y21=0.6, y36=0.3)], "21-35"),
+        # a mean of logarithms: what is hardly possible is not saved by one vote
+        ([aged(y21=0.97), *[aged(y21=0.01, y36=0.4)] * 2], "36-45"),
+        # a zero of an int8 output is no proof
+        ([aged(y0=0.0, y4=1.0), *[aged(y0=0.9, y4=0.05)] * 3], "0-3"),
+        ([], "unknown"),
+    ],
+)
+@pytest.mark.parametrize("male", [0.9, None])
+def test_age_is_the_likeliest_group_over_all_votes(
+    votes: list[list[float]], age: str, male: float | None
+) -> None:
+    tracker = Tracker(ages=True, min_confidence=0.5)
+    walk(tracker, 1, 10)
+    (track,), _ = tracker.update([face(165)], 1.05, SIZE)
+    for vote in votes:
+        tracker.vote(track, male, vote)
+    (visit,) = tracker.finish()
+    assert visit.age == age
+    assert visit.label == ("male" if votes and male else "unknown")
+
+
+def test_an_age_vote_of_a_hidden_face_weighs_less() -> None:
+    tracker = Tracker(ages=True, min_seconds=0.1)
+    for step in range(5):
+        (track, _), _ = tracker.update([face(470), face(500, 190)], step / 10, SIZE)
+    assert track.hidden
+    for vote in [aged(y57=0.7)] * 3:
+        tracker.vote(track, None, vote)
+    track.hidden = False
+    tracker.vote(track, None, aged(y8=0.7))
+    assert [visit.age for visit in tracker.finish()] == ["8-13", "unknown"]
+
+
+@pytest.mark.parametrize("male", [None, 0.99])
+def test_ages_are_asked_for_as_often_as_allowed(male: float | None) -> None:
+    """However sure the gender is."""
+    tracker = Tracker(ages=True, votes=5)
+    for step in range(100):
+        (track,), _ = tracker.update([face(300)], step / 20, SIZE)
+        if tracker.wants_vote(track):
+            tracker.vote(track, male, aged(y21=0.99))
+    assert track.votes == 5
+
+
+def test_votes_are_asked_for_until_the_evidence_suffices() -> None:
+    tracker = Tracker(votes=5)
+    asked = []
+    for step in range(100):
+        (track,), _ = tracker.update([face(300)], step / 20, SIZE)
+        if tracker.wants_vote(track):
+            asked.append(step)
+            tracker.vote(track, 0.6)
+    assert len(asked) == 5
+    # not in each frame: two of them tell the same
+    assert all(after - before >= 3 for before, after in pairwise(asked))
+    tracker.finish()
+    for step in range(100):
+        (track,), _ = tracker.update([face(300)], 10 + step / 20, SIZE)
+        if tracker.wants_vote(track):
+            tracker.vote(track, 0.99)
+    assert track.votes == 2
+
+
+places = st.tuples(st.floats(30, 600), st.floats(30, 330), st.floats(20, 120))
+crowds = st.lists(st.lists(places, max_size=6, unique=True), min_size=1, max_size=30)
+
+
+@settings(max_examples=200, deadline=None)
+@given(crowds, st.randoms(use_true_random=False))
+def test_order_of_faces_does_not_matter(
+    crowd: list[list[tuple[float, float, float]]], random: Random
+) -> None:
+    def run(shuffled: bool) -> list[Visit]:
+        tracker = Tracker(min_seconds=0.1)
+        visits: list[Visit] = []
+        for step, places in enumerate(crowd):
+            faces = [face(*place) for place in places]
+            if shuffled:
+                random.shuffle(faces)
+            visits += tracker.update(faces, step / 10, SIZE)[1]
+        return visits + tracker.finish()
+
+    key = repr
+    assert sorted(map(key, run(False))) == sorted(map(key, run(True)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(crowds)
+def test_a_face_joins_one_track_and_ids_are_never_reused(
+    crowd: list[list[tuple[float, float, float]]],
+) -> None:
+    tracker = Tracker()
+    places_of: dict[int, int] = {}
+    for step, places in enumerate(crowd):
+        tracks, _ = tracker.update([face(*place) for place in places], step / 10, SIZE)
+        assert len({track.id for track in tracks}) == len(tracks) == len(places)
+        for track in tracks:
+            if track.hits == 1:
+                assert track.id not in places_of, "an id came back"
+            places_of[track.id] = places_of.get(track.id, 0) + 1
+            assert places_of[track.id] == track.hits

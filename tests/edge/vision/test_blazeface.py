@@ -1,0 +1,90 @@
+"""BlazeFace: is there a face at a place, where exactly, and how is it tilted."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import ModelError
+from edge.sources.demo import Scene
+from edge.types import Box, Image
+from edge.vision.blazeface import BlazeFace
+from edge.vision.tflite import RUNTIMES
+from tests.conftest import ROOT
+
+MODEL = ROOT / "models/face.tflite"
+
+
+@pytest.fixture(scope="module")
+def judge() -> BlazeFace:
+    return BlazeFace(MODEL)
+
+
+def somebody(judge: BlazeFace) -> tuple[Image, Box]:
+    """A picture and the box of one face in it."""
+    image = Scene().draw(3.2)
+    for x in range(0, image.shape[1] - 80, 20):
+        found = judge(image, Box(x, 120, 80, 80), 1.6)
+        if found is not None:
+            return image, found.box
+    pytest.fail("nobody in the demo scene")
+
+
+def test_a_face_is_found_anew_from_a_place_beside_it(judge: BlazeFace) -> None:
+    image, box = somebody(judge)
+    for dx, dy, scale in ((0.2, 0, 1.1), (-0.2, 0.1, 0.9), (0, -0.2, 1.2)):
+        w = box.w * scale
+        place = Box(box.cx + dx * w - w / 2, box.cy + dy * w - w / 2, w, w)
+        found = judge(image, place, 1.6)
+        assert found is not None
+        assert abs(found.box.cx - box.cx) + abs(found.box.cy - box.cy) < 0.15 * box.w
+        assert found.box.w == pytest.approx(box.w, rel=0.12)
+
+
+@pytest.mark.parametrize("turned", [-35, -15, 20, 40])
+def test_tilt_is_measured(judge: BlazeFace, turned: float) -> None:
+    image, box = somebody(judge)
+    upright = judge(image, box, 1.6)
+    turn = cv2.getRotationMatrix2D((box.cx, box.cy), -turned, 1.0)
+    tilted = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    found = judge(np.asarray(tilted, np.uint8), box, 1.6)
+    assert upright is not None
+    assert found is not None
+    assert found.roll - upright.roll == pytest.approx(turned, abs=8)
+    assert found.box.w == pytest.approx(upright.box.w, rel=0.15)
+
+
+def test_there_is_no_face_in_a_wall(judge: BlazeFace) -> None:
+    image = Scene().draw(9.5)
+    assert not any(judge(image, Box(x, 100, 80, 80), 1.6) for x in range(0, 560, 20))
+
+
+def test_a_place_beyond_the_edge_is_looked_at_too(judge: BlazeFace) -> None:
+    image, box = somebody(judge)
+    cut = np.ascontiguousarray(image[:, max(0, round(box.x)) :])
+    found = judge(cut, Box(0, box.y, box.w, box.h), 1.6)
+    assert found is not None
+    assert abs(found.box.x) < 0.2 * box.w
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no build from 3.12 on")
+def test_both_runtimes_see_the_same() -> None:
+    seen = []
+    for runtime in RUNTIMES:
+        judge = BlazeFace(MODEL, runtime=runtime)
+        _, box = somebody(judge)
+        seen.append((box.x, box.y, box.w))
+    assert seen[0] == pytest.approx(seen[1], abs=0.5)
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not MediaPipe's BlazeFace"):
+        BlazeFace(ROOT / "models/gender.tflite")
+    with pytest.raises(ModelError, match=r"none\.tflite: cannot be read"):
+        BlazeFace(tmp_path / "none.tflite")
+    text = tmp_path / "text.tflite"
+    text.write_text("no model at all")
+    with pytest.raises(ModelError, match="is not a TFLite file"):
+        BlazeFace(text)

@@ -1,0 +1,303 @@
+"""The examples of docs/dashboards.md do what it says of them."""
+
+import contextlib
+import dataclasses
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.delivery.messages import Messages, iso, replayed, restamped
+from edge.types import Message, People, Totals
+from tests.conftest import ROOT, Mosquitto, wait_for
+from tests.edge.delivery.test_messages import WINDOW, window_message
+
+DOCS = ROOT / "docs" / "dashboards"
+START = datetime(2026, 11, 21, 9, 50, tzinfo=UTC).timestamp()
+
+
+SQL = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "dashboards.md").read_text(), re.DOTALL)
+
+
+def windows(
+    device: str = "lobby", count: int = 20, epoch: str = "6f0c2a7e", ages: bool = False
+) -> list[Message]:
+    """One window a minute from 09:50 on; each fourth has too few people to be shown by gender."""
+    made = Messages(site="store-7", device=device, model="m@12345678", discovery_prefix=None)
+    ever = People()
+    messages = []
+    for seq in range(1, count + 1):
+        few = seq % 4 == 0
+        people = People(unknown=2) if few else People(female=3, male=2, unknown=1)
+        ever += people
+        end = START + 60 * seq
+        window = dataclasses.replace(
+            WINDOW, start=end - 60, end=end, people=people, split=not few, presence_peak=seq,
+            ages=(0, 0, 1, 0, 4, 0, 0, 0, 1) if ages and not few else None,
+        )  # fmt: skip
+        totals = Totals(ever, "2026-11-21", ever)
+        messages.append(made.window(window, epoch=epoch, seq=seq, totals=totals, time_synced=True))
+    return messages
+
+
+@contextlib.contextmanager
+def collector(broker: Mosquitto, file: Path) -> Iterator[subprocess.Popen[str]]:
+    with (file.parent / "collector.log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, DOCS / "collect.py", file, f"mqtt://127.0.0.1:{broker.port}"],
+            stderr=log,
+            text=True,
+        )
+    try:
+        yield process
+        assert process.poll() is None, (file.parent / "collector.log").read_text()
+    finally:
+        process.kill()  # in the middle of whatever it does
+        process.wait()
+
+
+def publish(broker: Mosquitto, messages: list[Message]) -> None:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(1)  # or the broker might get them in another order
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    sent = [client.publish(m.topic, m.payload, 1) for m in messages]
+    for info in sent:
+        info.wait_for_publish(20)
+    client.disconnect()
+    client.loop_stop()
+
+
+def rows(file: Path, query: str = "SELECT device, epoch, seq FROM windows") -> list[Any]:
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        return db.execute(query).fetchall()
+
+
+@pytest.fixture
+def known(mosquitto: Mosquitto, tmp_path: Path) -> Path:
+    """The collector's database; the broker is up and keeps windows for the collector."""
+    mosquitto.start()
+    file = tmp_path / "windows.db"
+    first = windows(count=1)
+    with collector(mosquitto, file):
+
+        def arrived() -> bool:
+            publish(mosquitto, first)  # lost until it has subscribed
+            return len(rows(file)) == 1
+
+        wait_for(file.exists, "no database")
+        wait_for(lambda: rows(file, "SELECT 1 FROM sqlite_master"), "no table")
+        wait_for(arrived, "nothing collected")
+    return file
+
+
+def test_each_window_is_there_once(mosquitto: Mosquitto, known: Path) -> None:
+    lobby, door = windows(), windows("door")
+    anew = windows(count=3, epoch="00000001")
+    late = [replayed(message) for message in lobby[4:12]]
+    nonsense = [
+        Message(lobby[0].topic, payload)
+        for payload in (
+            "", "{", "[]", "7", '{"device": "lobby"}', "\x00\xff", '{"seq": NaN}', "\ufeff{}",
+            "[" * 9999 + "]" * 9999,
+        )
+    ]  # fmt: skip
+    sent = [*lobby[12:], *nonsense, *late, *lobby[4:6], *late[::-1], *door, *door[::-1], *anew]
+    publish(mosquitto, sent)  # while the collector is away
+    mosquitto.stop()
+    mosquitto.start()
+    with collector(mosquitto, known):
+        expected = {("lobby", "6f0c2a7e", seq) for seq in (1, *range(5, 21))}
+        expected |= {("door", "6f0c2a7e", seq) for seq in range(1, 21)}
+        expected |= {("lobby", "00000001", seq) for seq in (1, 2, 3)}
+        wait_for(lambda: set(rows(known)) >= expected, "not all collected")
+        publish(mosquitto, lobby[1:4])
+        wait_for(lambda: len(rows(known)) == len(expected) + 3, "the gap is not filled")
+        # asked now: what is not acknowledged when the broker goes comes twice
+        log = (known.parent / "collector.log").read_text()
+        assert log.count("not a window") == len(nonsense)
+        mosquitto.stop()  # and the broker goes away and comes back
+        mosquitto.start()
+        publish(mosquitto, windows(count=21)[-1:])
+        wait_for(lambda: len(rows(known)) == len(expected) + 4, "does not come back")
+    found = rows(known)
+    assert len(found) == len(set(found))
+    totals = "SELECT sum(people), max(people_ever) FROM windows WHERE device = 'door'"
+    assert rows(known, totals) == [(100, 100)]
+    kept = "SELECT * FROM windows WHERE epoch = '6f0c2a7e' AND device = 'lobby' AND seq IN (12, 13)"
+    assert rows(known, f"{kept} ORDER BY seq") == [
+        ("store-7", "lobby", "6f0c2a7e", 12, iso(START + 660), iso(START + 720), 60.0, 1, 1, 2,
+         None, None, 12, 0.83, 0.998, 60),
+        ("store-7", "lobby", "6f0c2a7e", 13, iso(START + 720), iso(START + 780), 60.0, 1, 0, 6,
+         3, 2, 13, 0.83, 0.998, 66),
+    ]  # fmt: skip
+
+
+def test_the_newest_copy_of_a_window_has_the_right_times(mosquitto: Mosquitto, known: Path) -> None:
+    def unset(payload: str) -> str:  # as a clock stamps that is a year behind
+        early = restamped(payload, -365 * 86_400)
+        return early.replace('"time_synced":true', '"time_synced":false')
+
+    right = windows(count=3)
+    wrong = [dataclasses.replace(message, payload=unset(message.payload)) for message in right]
+    shown = "SELECT seq, started, ended, time_synced FROM windows ORDER BY seq"
+    with collector(mosquitto, known):
+        publish(mosquitto, wrong)
+        wait_for(lambda: [row[3] for row in rows(known, shown)] == [0, 0, 0], "not collected")
+        publish(mosquitto, right)
+        wait_for(lambda: [row[3] for row in rows(known, shown)] == [1, 1, 1], "stays as it was")
+    assert rows(known, shown) == [
+        (seq, iso(START + 60 * seq - 60), iso(START + 60 * seq), 1) for seq in (1, 2, 3)
+    ]
+
+
+def test_a_collector_that_is_killed_loses_nothing(mosquitto: Mosquitto, known: Path) -> None:
+    messages = windows(count=80)
+    publish(mosquitto, messages)
+    kills = 0
+    chance = random.Random(1)
+    while len(rows(known)) < len(messages):
+        before = len(rows(known))
+        with collector(mosquitto, known):
+            wait_for(lambda: len(rows(known)) > before, "nothing more is collected")  # noqa: B023
+            time.sleep(chance.uniform(0, 0.01))
+        kills += 1
+    assert kills > 1, "it was never killed in the middle"
+    assert [seq for *_, seq in rows(known)] == list(range(1, len(messages) + 1))
+
+
+def expanded(query: str, devices: tuple[str, ...], start: float, end: float) -> str:
+    """A query as Grafana sends it to the database."""
+    values = {
+        "${__from:date:iso}": iso(start).replace("Z", ".000Z"),
+        "${__to:date:iso}": iso(end).replace("Z", ".000Z"),
+        "${device:sqlstring}": ",".join(f"'{device}'" for device in devices),
+    }
+    for name, value in values.items():
+        query = query.replace(name, value)
+    assert "$" not in query, "only these variables are known"
+    return query
+
+
+def test_what_grafana_shows(mosquitto: Mosquitto, known: Path) -> None:
+    dashboard = json.loads((DOCS / "grafana.json").read_text())
+    panels = {panel["title"]: panel for panel in dashboard["panels"]}
+    sent = [*windows()[:6], *(replayed(message) for message in windows()[9:]), *windows("door")]
+    publish(mosquitto, sent + sent)
+    with collector(mosquitto, known):
+        wait_for(lambda: len(rows(known)) == 17 + 20, "not all collected")
+
+    def shown(title: str, devices: tuple[str, ...] = ("lobby", "door"), minutes: int = 20) -> Any:
+        (target,) = panels[title]["targets"]
+        assert target["queryText"] == target["rawQueryText"]
+        end = START + 60 * minutes + 1
+        return rows(known, expanded(target["queryText"], devices, START, end))
+
+    (variable,) = [v for v in dashboard["templating"]["list"] if v["name"] == "device"]
+    assert rows(known, variable["query"]) == [("door",), ("lobby",)]
+    assert shown("People") == [(86 + 100,)]
+    assert shown("People", ("lobby",)) == [(86,)]
+    assert shown("People", ("door",), minutes=3) == [(18,)]
+    # of 17 windows of the lobby 4 have two people of whom nothing is told
+    assert shown("Estimated from appearance", ("lobby",)) == [(39, 26, 21)]
+    ten = int(START + 600)
+    # the window that ends at 10:00 belongs to the hour before
+    assert shown("People per hour") == [
+        (ten - 3600, "door", 52),
+        (ten - 3600, "lobby", 38),
+        (ten, "door", 48),
+        (ten, "lobby", 48),
+    ]
+    assert shown("Most people at the same time, per hour", ("door",)) == [
+        (ten - 3600, "door", 10), (ten, "door", 20),
+    ]  # fmt: skip
+    newest = iso(START + 1200)
+    assert shown("Devices") == [
+        ("door", newest, 20, 0, pytest.approx(0.998)),
+        ("lobby", newest, 17, 11, pytest.approx(0.998)),
+    ]
+    gap = [("lobby", iso(START + 360), iso(START + 600), 3, 14)]
+    assert shown("Missing windows") == gap
+    assert shown("People", ("nobody",)) == [(None,)]
+    assert len(panels) == 6
+    # and the query that the text shows
+    (missing, by_age) = SQL
+    assert rows(known, missing) == [("lobby", "6f0c2a7e", 7, 9, 14)]
+    assert rows(known, by_age) == []
+
+
+def test_ages_are_there_once(mosquitto: Mosquitto, known: Path) -> None:
+    aged = windows(count=8, ages=True)
+    first, odd = json.loads(aged[0].payload), [7, {"0-3": None}, []]
+    nonsense = [Message(aged[0].topic, json.dumps(first | {"ages": ages})) for ages in odd]
+    with sqlite3.connect(known) as db:  # as an older collector left it
+        db.execute("DROP TABLE ages")
+    publish(mosquitto, [*nonsense, *aged, *map(replayed, aged[::-1]), *windows("door")])
+    with collector(mosquitto, known):
+        wait_for(lambda: len(rows(known)) == 8 + 20, "not all collected")
+    # each fourth window has too few people
+    found = rows(known, "SELECT seq, count(*), sum(people) FROM ages GROUP BY seq")
+    assert found == [(seq, 9, 6) for seq in (1, 2, 3, 5, 6, 7)]
+    day = "2026-11-21"
+    assert rows(known, SQL[1]) == [
+        (day, "0-3", 0), (day, "4-7", 0), (day, "8-13", 6), (day, "14-20", 0), (day, "21-35", 24),
+        (day, "36-45", 0), (day, "46-56", 0), (day, "57+", 0), (day, "unknown", 6),
+    ]  # fmt: skip
+
+
+def test_telegraf_finds_what_it_looks_for() -> None:
+    """Telegraf itself does not run here."""
+    settings = tomllib.loads((DOCS / "telegraf.conf").read_text())
+    (source,) = settings["inputs"]["mqtt_consumer"]
+    assert (source["qos"], source["persistent_session"]) == (1, True)
+    (parser,) = source["json_v2"]
+    few = dataclasses.replace(WINDOW, people=People(unknown=2), split=False, dwell_mean=None)
+    for window in (window_message(), window_message(few)):
+
+        def value(path: str, window: Message = window) -> Any:
+            found = json.loads(window.payload)
+            for key in path.split("."):
+                found = found[key]
+            return found
+
+        for tag in parser["tag"]:
+            assert isinstance(value(tag["path"]), str)
+        for field in parser["field"]:
+            try:
+                number = value(field["path"])
+            except KeyError:
+                assert field["optional"], field["path"]
+                continue
+            # InfluxDB refuses a field that changes its type
+            assert isinstance(number, int if field["type"] == "int" else float), field["path"]
+        assert re.fullmatch(r"\d{4}(-\d\d){2}T(\d\d:){2}\d\dZ", value(parser["timestamp_path"]))
+    assert parser["timestamp_format"] == "2006-01-02T15:04:05Z"
+
+
+def test_files_named_exist() -> None:
+    text = (ROOT / "docs" / "dashboards.md").read_text()
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (ROOT / "docs" / link).exists(), link
+
+
+def test_node_reds_flow_is_whole() -> None:
+    nodes = {node["id"]: node for node in json.loads((DOCS / "node-red.json").read_text())}
+    for node in nodes.values():
+        for output in node.get("wires", []):
+            assert set(output) <= set(nodes)
+        assert node.get("z", "tally-flow") == "tally-flow"
+    broker = nodes[nodes["tally-in"]["broker"]]
+    assert (broker["cleansession"], broker["autoUnsubscribe"]) == (False, False)
+    assert (nodes["tally-in"]["topic"], nodes["tally-in"]["qos"]) == ("tally/v1/+/+/window", "1")

@@ -1,0 +1,99 @@
+"""`make demo`: a broker from a Python package, the daemon, and a subscriber that shows windows."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, tool, wait_for
+
+
+def processes() -> set[str]:
+    """Command lines of this machine's processes that belong to a demo."""
+    lines = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if "edge-tally-" in line:
+            lines.add(line)
+    return lines
+
+
+@contextlib.contextmanager
+def demo(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The demo with its own folder for temporary files, and what it prints."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "tools/demo.py", "--source", "demo"],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=os.environ | {"TMPDIR": str(folder)},
+        )
+    others = processes()
+    try:
+        yield process, log
+    finally:
+        process.kill()
+        process.wait()
+    assert processes() <= others, "a program was left behind"
+    assert [file.name for file in folder.iterdir()] == ["log"]
+
+
+def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    with demo(tmp_path) as (process, log):
+        wait_for(lambda: log.read_text().count("counted") >= 2, "no windows", timeout_s=60)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
+        begin = time.monotonic()
+        assert process.wait(20) == 0, log.read_text()
+        assert time.monotonic() - begin < 10
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert text.splitlines()[-1] == "stopped"
+    assert re.search(r"first frame analysed after \d+\.\d s", text)
+    full = re.findall(r"counted (.+?)   really (.+?)   in all", text)
+    assert len(full) >= 2
+    for counted, really in full:
+        assert counted == really
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_may_be_ended_before_it_has_begun(tmp_path: Path, number: signal.Signals) -> None:
+    with demo(tmp_path) as (process, log):
+        wait_for(lambda: "Ctrl-C ends it" in log.read_text(), "it does not start")
+        process.send_signal(number)
+        assert process.wait(20) == 0, log.read_text()
+    assert log.read_text().splitlines()[-1] == "stopped"
+
+
+def test_an_environment_that_was_not_finished_is_made_again(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "python"  # the first that comes, before a power cut
+    program.parent.mkdir()
+    program.symlink_to(sys.executable)
+    run = subprocess.run(
+        ["make", "--dry-run", "setup", "PYTHON=python3", f"VENV={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert f"tools/dev/make-venv python3 {tmp_path}" in run.stdout, run.stderr
+
+
+def test_demo_says_at_once_that_there_is_no_such_camera() -> None:
+    run = tool("demo", "--source", "v4l2:/dev/video99", timeout_s=30)
+    assert run.returncode == 1
+    told = run.stderr.splitlines()
+    assert told[0] == "demo: the daemon ended with 1:"
+    assert told[-1].startswith("ERROR camera /dev/video99: does not exist")
+    assert "WARNING" not in run.stderr

@@ -1,0 +1,214 @@
+"""What is measured of a model, and how it is told."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.vision.classifier import Predictions
+from tests.conftest import MODEL, tool
+from tools.datasets.archive import Pictures
+from tools.datasets.dataset import Sample
+from tools.evaluation import metrics
+
+
+def test_shipped_model_keeps_its_promise(shared: Path) -> None:
+    data = shared / "datasets" / "utkface.zip"
+    run = tool("evaluate", MODEL, "--data", data, "--min-accuracy", "0.93", "--json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = json.loads(run.stdout)
+    assert (result["data"], result["split"]) == ("utkface.zip (utkface)", "test")
+    assert (result["n"], result["detection_rate"]) == (2154, 1)
+    assert result["age"]["accuracy"] >= 0.68
+    assert result["age"]["one_off"]["accuracy"] >= 0.94
+    adults = [result["groups"]["age"][group] for group in ("12-19", "20-39", "40-59", "60+")]
+    assert sum(group["n"] for group in adults) == 1833
+    assert sum(group["n"] * group["accuracy"] for group in adults) / 1833 >= 0.96
+
+
+def test_one_json_object_and_plots(few_faces: Path, tmp_path: Path) -> None:
+    plots = tmp_path / "plots"
+    run = tool("evaluate", MODEL, "--data", few_faces, "--json", "--plots", plots)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["n"] == 40
+    assert result["detection_rate"] == 1
+    assert set(result["groups"]) == {"gender", "age", "ethnicity"}
+    assert sum(sum(said.values()) for said in result["confusion"].values()) == 40
+    assert sum(b["n"] for b in result["calibration"]) == 40
+    low, high = result["interval"]
+    assert low <= result["accuracy"] <= high
+    assert result["abstention"][0]["accuracy"] == result["accuracy"]
+    assert [point["n"] for point in result["abstention"]] == [40, 39, 38, 36, 34, 32, 28]
+    wrong = round(40 * (1 - result["accuracy"]))
+    assert len(result["mistakes"]) == min(wrong, 10)
+    for folder in (plots, plots / "age"):
+        drawn = sorted(folder.glob("*.png"))
+        assert [file.stem for file in drawn] == [
+            "abstention", "calibration", "confusion", "groups", "mistakes",
+        ]  # fmt: skip
+        for file in drawn:
+            assert cv2.imread(str(file)).shape[0] >= 250
+
+
+def test_too_little_accuracy_is_an_error(few_faces: Path) -> None:
+    run = tool("evaluate", MODEL, "--data", few_faces, "--face-px", "8", "--min-accuracy", "0.99")
+    assert run.returncode == 1
+    assert "accuracy is below 0.99" in run.stderr
+
+
+def test_small_faces_are_harder(shared: Path) -> None:
+    accuracy = {}
+    for face_px in ("10", "1000"):
+        args = ("--data", shared / "datasets" / "webfaces.zip", "--detect", "none", "--json")
+        run = tool("evaluate", MODEL, *args, "--face-px", face_px)
+        accuracy[face_px] = json.loads(run.stdout)["accuracy"]
+    assert accuracy["10"] < accuracy["1000"] - 0.05
+
+
+def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
+    for gender in ("female", "male"):
+        (tmp_path / "own" / gender).mkdir(parents=True)
+    for number, file in enumerate(sorted(few_faces.glob("*"))[:60]):
+        gender = "male" if file.name.split("_")[1] == "0" else "female"
+        (tmp_path / "own" / gender / f"{number:03}.jpg").write_bytes(file.read_bytes())
+    broken = tmp_path / "own" / "male" / "broken-7.jpg"
+    broken.write_bytes(b"not a picture")
+    data = tmp_path / "own"
+    run = tool("evaluate", MODEL, "--data", data, "--detect", "haar", "--json")
+    assert run.returncode == 0, run.stderr
+    assert "left out, cannot be read: male/broken-7.jpg" in run.stderr
+    result = json.loads(run.stdout)
+    assert result["split"] == "all"
+    assert result["n"] == round(60 * result["detection_rate"])
+    assert 0.5 < result["detection_rate"] < 1
+    for number in range(10):
+        broken.with_name(f"broken-{number}.jpg").write_bytes(b"not a picture")
+    run = tool("evaluate", MODEL, "--data", data)
+    assert run.returncode == 2
+    assert "10 of 70 pictures cannot be read" in run.stderr
+    with (tmp_path / "own.csv").open("w") as table:
+        table.write("file,gender\n" + "".join(f"gone/{n}.jpg,male\n" for n in range(15)))
+    run = tool("evaluate", MODEL, "--data", data, "--layout", "csv")
+    assert run.returncode == 2
+    *named, more, last = run.stderr.splitlines()[-12:]
+    assert len(named) == 10
+    assert more == "left out, and 5 more"
+    assert f"data {data}: 15 of 15 pictures cannot be read; 15 are not there" in last
+
+
+def test_a_model_is_not_asked_about_the_faces_it_learnt(
+    few_faces: Path, small_model: Path, tmp_path: Path
+) -> None:
+    """The folder names no splits; the model was trained on one of this name."""
+    shutil.copytree(few_faces, tmp_path / "faces")
+    made = tool(
+        "quantize", small_model, "--calibrate", few_faces, "--out", tmp_path / "x.tflite",
+        "--type", "float32",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    for model, split in ((tmp_path / "x.tflite", "test"), (MODEL, "all")):
+        run = tool("evaluate", model, "--data", tmp_path / "faces", "--json")
+        assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)["split"] == split
+
+
+def test_no_face_at_all(tmp_path: Path) -> None:
+    for gender in ("female", "male"):
+        (tmp_path / gender).mkdir()
+        cv2.imwrite(str(tmp_path / gender / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
+    run = tool("evaluate", MODEL, "--data", tmp_path)
+    assert run.returncode == 2
+    assert "no face was found in any picture" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--data", "none.zip"], "none.zip: does not exist"),
+        (["--data", "README.md"], "is neither a folder nor a zip file"),
+        (["--data", "models"], "is in no known layout"),
+        (["--data", "models", "--layout", "folders"], "needs the folders female and male"),
+        (["--data", "FACES", "--min-age", "130"], "nobody in split 'test' is 130 or over"),
+        (["--data", "FACES", "--min-accuracy", "95"], "--min-accuracy must be 0 to 1"),
+        (["--data", "FACES", "--face-px", "0"], "--face-px must be 1 or more"),
+    ],
+)
+def test_data_that_cannot_be_used(args: list[str], expected: str, few_faces: Path) -> None:
+    run = tool("evaluate", MODEL, *(str(few_faces) if arg == "FACES" else arg for arg in args))
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
+
+
+def test_wilson_interval_of_a_known_case() -> None:
+    # R. G. Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263
+    low, high = metrics.wilson(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=200),
+)
+def test_calibration_and_abstention_lose_no_face(faces: list[tuple[float, bool]]) -> None:
+    confidence = np.array([c for c, _ in faces])
+    right = np.array([r for _, r in faces])
+    bins = metrics.calibration_bins(confidence, right)
+    assert sum(b["n"] for b in bins) == len(faces)
+    mean = sum(b["n"] * b["accuracy"] for b in bins) / len(faces)
+    assert mean == pytest.approx(right.mean())
+    assert 0 <= metrics.calibration_error(bins) <= 1
+    curve = metrics.abstention_curve(confidence, right)
+    assert curve[0]["accuracy"] == right.mean()
+    assert [p["n"] for p in curve] == sorted((p["n"] for p in curve), reverse=True)
+    sure = [p["min_confidence"] for p in curve]
+    assert sure == sorted(sure)
+
+
+def test_a_calibrated_model_has_no_calibration_error() -> None:
+    confidence = np.repeat([0.6, 0.8], 10)
+    right = np.array([True] * 6 + [False] * 4 + [True] * 8 + [False] * 2)
+    assert metrics.calibration_error(metrics.calibration_bins(confidence, right)) < 1e-9
+    sure_and_wrong = metrics.calibration_bins(np.ones(4), np.zeros(4, bool))
+    assert metrics.calibration_error(sure_and_wrong) == 1
+
+
+def test_what_is_told_of_the_answers(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    pictures = Pictures(tmp_path)
+    faces = [
+        Sample(f"{number}.jpg", label, "test", True, pictures, "a.jpg", age=age, ethnicity="asian")
+        for number, (label, age) in enumerate([(0, 2), (0, 5), (0, 30), (1, 70), (1, None)])
+    ]
+    gender = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.02, 0.98], [0.55, 0.45]], np.float32)
+    age = np.full((5, 8), 0.01, np.float32)
+    age[range(5), [0, 3, 5, 7, 0]] = 0.93
+    questions = metrics.asked(faces, Predictions(gender, age))
+    told = metrics.summarize(questions["gender"])
+    assert told["confusion"] == {
+        "female": {"female": 1, "male": 2}, "male": {"female": 1, "male": 1},
+    }  # fmt: skip
+    assert [mistake["file"] for mistake in told["mistakes"]] == ["2.jpg", "1.jpg", "4.jpg"]
+    assert told["mistakes"][0] == {"file": "2.jpg", "called": "male", "confidence": 0.8}
+    assert {name: group["n"] for name, group in told["groups"]["age"].items()} == {
+        "0-11": 2, "20-39": 1, "60+": 1,
+    }  # fmt: skip
+    assert told["groups"]["gender"]["male"]["accuracy"] == 0.5
+    assert [b["n"] for b in told["calibration"]] == [1, 1, 1, 1, 1]
+    # of ages the face is left out whose age nobody knows; 5 years are called 14-20, 30 36-45
+    aged = metrics.summarize(questions["age"])
+    assert (aged["n"], aged["accuracy"], aged["one_off"]["accuracy"]) == (4, 0.5, 0.75)
+    assert aged["confusion"]["4-7"]["14-20"] == 1
+    assert list(metrics.asked(faces[4:], Predictions(gender[4:], age[4:]))) == ["gender"]
+
+
+def test_a_file_where_the_plots_should_go(few_faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    run = tool("evaluate", MODEL, "--data", few_faces, "--plots", tmp_path / "taken")
+    assert run.returncode == 2
+    assert "taken: cannot be made (File exists)" in run.stderr.splitlines()[-1]

@@ -1,0 +1,87 @@
+"""The workstation's live view, on a clip and on a source that never ends."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.types import Image
+from tests.conftest import ROOT, tool, wait_for
+from tools.plotting.drawing import Film
+
+
+def frames(path: Path) -> list[Image]:
+    film = cv2.VideoCapture(str(path))
+    found = []
+    while (read := film.read())[0]:
+        found.append(np.asarray(read[1], np.uint8))
+    film.release()
+    return found
+
+
+def test_a_clip_with_what_was_counted(clips: Path, tmp_path: Path) -> None:
+    clip, out = clips / "face-demographics-walking.gif", tmp_path / "out.mp4"
+    run = tool("live", clip, "--save", out)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "counted   2 (1 female, 1 male, 0 unknown)\n"
+    seen, plain = frames(out), frames(clip)
+    assert len(seen) == pytest.approx(len(plain) - 1, abs=1)
+    assert seen[0].shape == plain[0].shape
+    strip = seen[-1][-16:]
+    assert np.median(strip) < 60  # dark
+    assert (strip.min(axis=2) > 180).sum() > 300  # with white writing
+    red, green, blue = (seen[29][:, :, channel].astype(int) for channel in (2, 1, 0))
+    assert ((red - blue > 120) & (red - green > 120)).sum() > 50  # a woman's box
+    assert (blue - red > 120).sum() > 50  # and a man's
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_source_without_end_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "out.mp4"
+    command = [sys.executable, "tools/live.py", "demo", "--save", str(out)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        wait_for(out.exists, "nothing is written")
+        run.send_signal(number)
+        told, _ = run.communicate(timeout=10)
+    assert run.returncode == 0
+    assert told.startswith("counted   ")
+    assert frames(out)
+
+
+def test_a_film_runs_as_fast_as_its_frames_came(tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+    film = Film(out, fps=10)
+    # at 0.2 s one is missing, at 0.31 s one comes early, then none comes for an hour
+    for number, mono in enumerate((0.0, 0.1, 0.3, 0.31, 0.4, 3600.0)):
+        film(np.full((64, 64, 3), 40 * number, np.uint8), mono)
+    film.close()
+    shades = [round(frame.mean() / 40) for frame in frames(out)]
+    assert shades == [0, 1, 2, 2, 4] + [5] * 50
+
+
+def test_the_second_frame_tells_how_fast_a_film_runs(tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+    film = Film(out)
+    for number in range(6):
+        film(np.full((64, 64, 3), 40 * number, np.uint8), number / 25)
+    film.close()
+    assert [round(frame.mean() / 40) for frame in frames(out)] == [1, 2, 3, 4, 5]
+    assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 25
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "expected"),
+    [
+        (["demo"], 1, "live: there is no screen here; --save writes a file instead"),
+        (["v4l2:/dev/video99", "--save", "x.mp4"], 1, "camera /dev/video99: does not exist"),
+    ],
+)
+def test_what_cannot_be_watched(args: list[str], code: int, expected: str) -> None:
+    run = tool("live", *args, MPLBACKEND="agg")
+    assert run.returncode == code
+    assert expected in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,358 @@
+"""Faces found and labelled in pictures from files, folders and a web server."""
+
+import csv
+import json
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.types import AGE_GROUPS, LABELS
+from tests.conftest import MODEL, tool
+from tools import predict
+from tools.datasets import fetch
+from tools.datasets.archive import DataError
+from tools.datasets.fetch import PictureError
+from tools.plotting import drawing
+
+
+@pytest.fixture(scope="session")
+def webfaces(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few real faces under female/ and male/."""
+    folder = tmp_path_factory.mktemp("labelled") / "faces"
+    archive = zipfile.ZipFile(shared / "datasets" / "webfaces.zip")
+    for gender in LABELS:
+        (folder / gender).mkdir(parents=True)
+        names = [n for n in archive.namelist() if n.startswith(f"webfaces/{gender}_01")]
+        for name in sorted(names)[:8]:
+            (folder / gender / Path(name).name).write_bytes(archive.read(name))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def group(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture with one woman and two men in it."""
+    film = cv2.VideoCapture(str(clips / "crowd-a.mp4"))
+    film.set(cv2.CAP_PROP_POS_FRAMES, 119)
+    path = tmp_path_factory.mktemp("group") / "group.png"
+    cv2.imwrite(str(path), film.read()[1])
+    film.release()
+    return path
+
+
+class Web(BaseHTTPRequestHandler):
+    """A web server as bad as they come."""
+
+    picture = b""
+
+    def do_GET(self) -> None:
+        path = self.path.strip("/")
+        if path in ("good.png", "g%C3%BCt%20%3F.png"):
+            self.answer("image/png", self.picture)
+        elif path == "moved":
+            self.send_response(302)
+            self.send_header("Location", "/good.png")
+            self.end_headers()
+        elif path in ("circle", "off"):
+            self.send_response(301)
+            self.send_header("Location", "/circle" if path == "circle" else "file:///etc/hostname")
+            self.end_headers()
+        elif path == "page":
+            self.answer("text/html", b"<html>")
+        elif path == "lie.png":
+            self.answer("image/png", b"<html>")
+        elif path == "short.png":
+            self.answer("image/png", self.picture[:5000], told=len(self.picture))
+        elif path == "huge.png":
+            self.answer("image/png", b"", told=fetch.MAX_BYTES + 1)
+        elif path == "endless.png":
+            self.answer("image/png", self.picture[:8], told=None)
+            chunk = bytes(2**20)
+            while self.write(chunk):
+                pass
+        elif path == "drips.png":  # each byte well within a socket's time limit
+            self.answer("image/png", b"", told=None)
+            while self.write(b"x"):
+                time.sleep(0.05)
+        else:
+            self.send_error(404)
+
+    def answer(self, kind: str, data: bytes, told: int | None = -1) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if told is not None:
+            self.send_header("Content-Length", str(len(data) if told == -1 else told))
+        self.end_headers()
+        self.write(data)
+
+    def write(self, data: bytes) -> bool:
+        try:
+            self.wfile.write(data)
+        except OSError:  # nobody listens any more
+            return False
+        return True
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def web(group: Path) -> Iterator[str]:
+    handler = type("WithPicture", (Web,), {"picture": group.read_bytes()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_picture_is_drawn(group: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "drawn.png"
+    run = tool("predict", group, "--save", out, "--json")
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert told["file"] == str(group)
+    assert [face["label"] for face in told["faces"]] == ["male", "male", "female"]
+    assert all(face["age"] in AGE_GROUPS[3:] for face in told["faces"])  # they are adults
+    assert all(0.6 <= face["confidence"] <= 1 for face in told["faces"])
+    plain, drawn = cv2.imread(str(group)), cv2.imread(str(out))
+    assert drawn.shape == plain.shape
+    differs = np.abs(plain.astype(int) - drawn).max(axis=2) > 60
+    for face in told["faces"]:
+        x, y, w, h = face["box"]
+        edge = differs[y : y + h, x]
+        assert edge.mean() > 0.9
+        assert not differs[y + 8 : y + h - 8, x + 8 : x + w - 8].any()
+        red, blue = drawn[y + h // 2, x, 2], drawn[y + h // 2, x, 0]
+        assert (red > blue) == (face["label"] == "female")
+    assert not differs[250:].any()  # nobody stands there
+
+
+def test_who_is_not_sure_is_marked_so(group: Path, tmp_path: Path, configure: Any) -> None:
+    config = configure(classifier={"model": str(MODEL), "min_confidence": 0.999})
+    out = tmp_path / "drawn.png"
+    run = tool("predict", group, "--config", config, "--save", out)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[0] == f"{group}: 3 faces"
+    assert [line.split()[0] for line in lines[1:]] == ["unknown"] * 3
+    x, y, w, h = 319, 143, 73, 73
+    assert lines[3].endswith(f"{w} x {h} at {x}, {y}")
+    drawn = cv2.imread(str(out)).astype(int)
+    grey = np.abs(drawn[y : y + h, x] - 180).max(axis=1) < 20
+    assert 0.4 < grey.mean() < 0.9  # dashes
+    assert np.abs(np.diff(grey.astype(int))).sum() > 4
+
+
+def test_age_is_told_where_the_model_gives_it(
+    group: Path, age_models: Path, tmp_path: Path
+) -> None:
+    table, drawn = tmp_path / "seen.csv", tmp_path / "drawn.png"
+    model = age_models / "both.tflite"
+    run = tool("predict", group, "--model", model, "--json", "--csv", table, "--save", drawn)
+    assert run.returncode == 0, run.stderr
+    faces = json.loads(run.stdout)["faces"]
+    assert [(face["label"], face["age"]) for face in faces] == [
+        ("male", "14-20"), ("male", "8-13"), ("male", "14-20"),
+    ]  # fmt: skip
+    assert all(0.6 <= face["age_confidence"] <= 1 for face in faces)
+    with table.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["age"], float(row["age_confidence"])) for row in rows] == [
+        (face["age"], face["age_confidence"]) for face in faces
+    ]
+    gender = age_models / "gender.tflite"
+    run = tool("predict", group, "--model", gender, "--json", "--csv", table)
+    (first, *_) = json.loads(run.stdout)["faces"]
+    assert set(first) == {"box", "label", "confidence"}
+    assert "age" not in table.read_text()
+    # the age stands beside the gender, further than the box reaches
+    x, y, w, _ = faces[0]["box"]
+    strip = cv2.imread(str(drawn))[y - 10 : y - 6, x + w + 20 : x + w + 100]
+    assert np.abs(np.median(strip, axis=(0, 1)) - drawing.COLOURS["male"]).max() < 20
+
+
+def test_a_model_of_age_alone(
+    group: Path, age_models: Path, webfaces: Path, configure: Any
+) -> None:
+    model = age_models / "age.tflite"
+    config = configure(classifier={"model": str(model), "min_confidence": 0.999})
+    run = tool("predict", group, "--config", config, "--json")
+    assert run.returncode == 0, run.stderr
+    faces = json.loads(run.stdout)["faces"]
+    told = {(face["label"], face["confidence"], face["age"]) for face in faces}
+    assert {(label, confidence) for label, confidence, _ in told} == {(None, None)}
+    assert {age for _, _, age in told} <= set(AGE_GROUPS)  # the likeliest, however sure
+    assert all(0.6 <= face["age_confidence"] <= 0.999 for face in faces)
+    # the folders tell gender, with which there is nothing to compare
+    run = tool("predict", webfaces, "--model", model)
+    assert run.returncode == 0, run.stderr
+    lines = [line for line in run.stdout.splitlines() if not re.search(r": (no|\d+) faces?$", line)]
+    assert len(lines) >= 12
+    assert {line[:28] for line in lines} == {"  gender not estimated  age "}
+    run = tool("predict", webfaces, "--model", model, "--mistakes", "x.png")
+    assert run.returncode == 2
+    assert "--mistakes: age estimates age alone" in run.stderr.splitlines()[-1]
+
+
+def test_a_labelled_folder(webfaces: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    for number, file in enumerate(sorted(webfaces.glob("*/*"))):
+        true = file.parent.name
+        (mixed / true).mkdir(parents=True, exist_ok=True)
+        # one man lies in the wrong folder
+        place = "female" if file == min((webfaces / "male").iterdir()) else true
+        (mixed / place / f"{number:02}.jpg").write_bytes(file.read_bytes())
+    (mixed / "male" / "broken.jpg").write_bytes(b"not a picture")
+    blank = np.full((100, 100, 3), 90, np.uint8)
+    cv2.imwrite(str(mixed / "male" / "nobody.png"), blank)
+    table, sheet = tmp_path / "seen.csv", tmp_path / "mistakes.png"
+    run = tool("predict", mixed, "--csv", table, "--mistakes", sheet)
+    assert run.returncode == 0, run.stderr
+    skipped = f"skipped: {mixed / 'male' / 'broken.jpg'} is no picture (JPEG, PNG, BMP, WEBP)"
+    assert skipped in run.stderr.splitlines()
+    with table.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    faces = [row for row in rows if row["label"]]
+    assert {row["file"] for row in rows} == {str(f) for f in mixed.glob("*/[0-9n]*")}
+    (nobody,) = (row for row in rows if row["file"].endswith("nobody.png"))
+    assert (nobody["x"], nobody["label"], nobody["truth"]) == ("", "", "male")
+    files = {row["file"] for row in faces}
+    assert len(files) >= 12
+    wrong = [row for row in faces if row["label"] != row["truth"]]
+    assert [row["label"] for row in wrong] == ["male"]
+    (line,) = run.stdout.splitlines()
+    assert line == (
+        f"accuracy  {(len(files) - 1) / len(files):.1%}: {len(files) - 1} of {len(files)} right, "
+        f"1 wrong, 0 unknown; no face in {len({row['file'] for row in rows}) - len(files)} more"
+    )
+    drawn = cv2.imread(str(sheet))
+    assert drawn.shape[0] > 200
+    assert drawn[:, :160].std() > 40  # the one face, at the left
+    assert drawn[60:, 160:].std() < 1  # and no other
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in webfaces.glob("*/*"):
+            archive.write(file, file.relative_to(webfaces))
+    run = tool("predict", packed, "--json", "--mistakes", tmp_path / "none.png")
+    assert "no mistakes" in run.stderr
+    assert len([json.loads(line) for line in run.stdout.splitlines()]) == 16
+    assert not (tmp_path / "none.png").exists()
+
+
+@pytest.mark.parametrize("path", ["good.png", "moved", "güt %3F.png"])
+def test_a_picture_from_the_web(web: str, path: str) -> None:
+    image = fetch.decode(fetch.fetch(f"{web}/{path}", 5))
+    assert image.shape == (360, 640, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("nothing", "answers 404 Not Found"),
+        ("circle", "redirects more than 5 times, in a circle, or off the web"),
+        ("off", "redirects more than 5 times, in a circle, or off the web"),
+        ("page", "is no picture but text/html"),
+        ("lie.png", "is no picture (JPEG, PNG, BMP, WEBP)"),
+        ("short.png", "ended after 5000 of "),
+        ("huge.png", "has more than 32 MiB"),
+        ("endless.png", "has more than 32 MiB"),
+    ],
+)
+def test_what_the_web_answers_instead(web: str, path: str, reason: str) -> None:
+    with pytest.raises(PictureError) as caught:
+        fetch.decode(fetch.fetch(f"{web}/{path}", 5))
+    assert str(caught.value).startswith(reason)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_never_ends(web: str) -> None:
+    begin = time.monotonic()
+    with pytest.raises(PictureError, match=r"^took longer than 0.4 s$"):
+        fetch.fetch(f"{web}/drips.png", 0.4)
+    assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("file:///etc/hostname", "only http:// and https:// are fetched"),
+        ("http://127.0.0.1:1/a.png", "cannot be fetched ([Errno 111] Connection refused)"),
+        ("http:///a.png", "cannot be fetched (no host given)"),
+        ("http://[half/a.png", "cannot be fetched"),
+        ("http://127.0.0.1/a b.png", "cannot be fetched"),
+    ],
+)
+def test_addresses_that_lead_nowhere(url: str, reason: str) -> None:
+    with pytest.raises(PictureError) as caught:
+        fetch.fetch(url, 5)
+    assert str(caught.value).startswith(reason)
+
+
+def test_the_web_by_the_command_line(web: str) -> None:
+    run = tool(
+        "predict", f"{web}/good.png", f"{web}/nothing", f"{web}/drips.png", "none.jpg",
+        "--timeout", "1", "--json",
+    )  # fmt: skip
+    assert run.returncode == 0
+    (told,) = map(json.loads, run.stdout.splitlines())
+    assert (told["file"], len(told["faces"])) == (f"{web}/good.png", 3)
+    assert [line for line in run.stderr.splitlines() if "skipped" in line] == [
+        f"skipped: {web}/nothing answers 404 Not Found",
+        f"skipped: {web}/drips.png took longer than 1 s",
+        "skipped: none.jpg cannot be read (No such file or directory)",
+    ]
+
+
+def test_a_picture_larger_than_memory(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (20_000, 20_000)).save(bomb)
+    assert bomb.stat().st_size < 100_000
+    with pytest.raises(PictureError, match=r"^has more than 89 million pixels$"):
+        fetch.decode(bomb.read_bytes())
+
+
+def test_a_cut_picture_is_broken() -> None:
+    with pytest.raises(PictureError, match=r"^is no picture"):
+        fetch.decode(b"")
+    header = cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes()[:45]
+    with pytest.raises(PictureError, match=r"^is a broken picture$"):
+        fetch.decode(header)
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r": holds no pictures$"):
+        predict.items(str(tmp_path), 1)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "expected"),
+    [
+        (["none.jpg"], 1, "skipped: none.jpg cannot be read (No such file or directory)"),
+        (["README.md", "--mistakes", "x.png"], 2, "--mistakes needs a folder with female and male"),
+        (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),
+        (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),
+        (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
+        (["a.jpg", "--timeout", "inf"], 2, "--timeout must be more than 0, and an hour at most"),
+        (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
+        (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
+        (["GROUP", "--csv", "README.md/x"], 2, "--csv README.md/x: cannot be made (File exists)"),
+    ],
+)
+def test_mistakes_of_use(
+    args: list[str], code: int, expected: str, webfaces: Path, group: Path
+) -> None:
+    named = [a.replace("FACES", str(webfaces)).replace("GROUP", str(group)) for a in args]
+    run = tool("predict", *named, MPLBACKEND="agg")
+    assert run.returncode == code, run.stderr
+    assert expected in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr

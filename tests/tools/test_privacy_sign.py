@@ -1,0 +1,100 @@
+"""The sign: what is filled in stands on it, and nothing runs over its edge."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.conftest import ROOT, tool
+from tools import privacy_sign
+
+TEXT = "{http://www.w3.org/2000/svg}text"
+
+
+def texts(svg: str) -> list[ElementTree.Element]:
+    return [element for element in ElementTree.fromstring(svg).iter(TEXT) if "x" in element.attrib]
+
+
+def words(svg: str) -> str:
+    return " ".join(element.text or "" for element in texts(svg))
+
+
+def test_the_sign_in_the_kit_is_what_the_tool_writes(tmp_path: Path) -> None:
+    run = tool("sign", "--out", tmp_path / "sign.svg")
+    assert run.returncode == 0, run.stderr
+    written = (tmp_path / "sign.svg").read_text()
+    assert written == (ROOT / "docs" / "privacy" / "sign.svg").read_text()
+
+
+def test_what_is_filled_in_stands_on_it(tmp_path: Path) -> None:
+    out = tmp_path / "sign.svg"
+    run = tool(
+        "sign", "--language", "de", "--controller", 'Söhne & "Töchter" <GmbH>, Hauptstraße 1',
+        "--purpose", "Schaufenster", "--no-gender", "--out", out,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    shown = words(out.read_text(encoding="utf-8"))
+    assert 'Söhne & "Töchter" <GmbH>, Hauptstraße 1' in shown
+    assert "Schaufenster" in shown
+    assert "Frau oder Mann" not in shown
+    assert "Alter" not in shown
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--age"], "woman or man, and the age."),
+        (["--age", "--no-gender"], "from the face: the age."),
+        ([], "woman or man. It"),
+    ],
+)
+def test_what_is_guessed_stands_on_it(tmp_path: Path, args: list[str], said: str) -> None:
+    run = tool("sign", *args, "--out", tmp_path / "sign.svg")
+    assert run.returncode == 0, run.stderr
+    shown = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
+    assert said in shown
+    assert shown.count("An AI guesses") == 1
+
+
+def test_a_long_address_takes_two_lines(tmp_path: Path) -> None:
+    address = "https://www.bakery.example/privacy/people-counting"
+    run = tool("sign", "--more", address, "--out", tmp_path / "sign.svg")
+    assert run.returncode == 0, run.stderr
+    shown = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
+    assert address in shown.replace(" ", "")
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    for long in ("so many reasons " * 6, "w" * 70):
+        run = tool("sign", "--purpose", long, "--out", tmp_path / "sign.svg")
+        assert run.returncode == 2
+        assert "'Why' is too long for the sign" in run.stderr
+    run = tool("sign", "--out", "/proc/none/sign.svg")
+    assert run.returncode == 2
+    assert "cannot be written" in run.stderr
+    assert not (tmp_path / "sign.svg").exists()
+
+
+@pytest.mark.parametrize("language", sorted(privacy_sign.LANGUAGES))
+@pytest.mark.parametrize("gender", [True, False])
+@pytest.mark.parametrize("age", [True, False])
+def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool, age: bool) -> None:
+    longest = "w" * 2 * 34
+    svg = privacy_sign.sign(
+        privacy_sign.LANGUAGES[language], (longest,) * 4, gender=gender, age=age
+    )
+    (panel,) = (r for r in ElementTree.fromstring(svg).iter() if r.get("fill") == privacy_sign.PALE)
+    lines = []
+    for element in texts(svg)[3:]:  # after the numbers in the picture
+        x, y, size = (float(element.attrib[key]) for key in ("x", "y", "font-size"))
+        bold = 1.2 if element.attrib["font-weight"] == "bold" else 1
+        right = x + bold * privacy_sign.LETTER * size * len(element.text or "")
+        assert right <= privacy_sign.WIDTH - 4, element.text
+        assert y <= privacy_sign.HEIGHT - 3
+        lines.append((x, y, right, size, element.text))
+    top = float(panel.attrib["y"])
+    for i, (x, y, right, size, text) in enumerate(lines):
+        assert not y - size < top < y + 0.3 * size, f"{text} lies on the edge of the panel"
+        for other_x, other_y, other_right, _, other in lines[:i]:
+            beside = x >= other_right or other_x >= right
+            assert beside or abs(y - other_y) >= size * 0.95, f"{text} lies on {other}"

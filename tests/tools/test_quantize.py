@@ -1,0 +1,348 @@
+"""From models in all formats to the file that the daemon runs."""
+
+import json
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.types import LABELS
+from edge.vision.classifier import Classifier, Preprocessing
+from edge.vision.tflite import open_interpreter
+from tests.conftest import tool
+from tools.datasets import dataset
+from tools.evaluation.metrics import Asked
+
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
+def ends_of(model: Path) -> list[type]:
+    interpreter, _ = open_interpreter(model)
+    ends = interpreter.get_input_details() + interpreter.get_output_details()
+    return [end["dtype"] for end in ends]
+
+
+def made(model: Path, data: Path, out: Path, *args: str) -> str:
+    run = tool("quantize", model, "--calibrate", data, "--out", out, "--max-drop", "100", *args)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_full_int8(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.tflite"
+    screen = made(small_model, few_faces, out)
+    assert ends_of(out) == [np.int8, np.int8]
+    assert Classifier(out).preprocessing == Preprocessing(size=64)
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["trained"]["settings"]["seed"] == 1
+    assert card["metrics"]["quantisation"]["gender"]["faces"] == 40
+    lines = screen.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith("runs")] == [
+        "made", "input", "held", "accuracy", "changed", "changed", "changed", "written",
+    ]  # fmt: skip
+    assert sum(line.startswith("runs") for line in lines) in (2, 4)  # tflite-runtime up to 3.11
+    assert len(lines) <= 24  # one screen
+
+    # a good file is not replaced by one that lost too much
+    before = out.read_bytes()
+    refused = ("--calibrate", few_faces, "--out", out, "--max-drop", "-100")
+    run = tool("quantize", small_model, *refused)
+    assert run.returncode == 1
+    assert "was left as it was" in run.stderr
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["float16", "dynamic"])
+def test_other_types_for_comparison(
+    kind: str, small_model: Path, few_faces: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "small.tflite"
+    screen = made(small_model, few_faces, out, "--type", kind)
+    assert ends_of(out) == [np.float32, np.float32]
+    assert f"% {kind}" in screen
+    metrics = json.loads(out.with_suffix(".json").read_text())["metrics"]
+    assert metrics["quantisation"]["gender"]["agreement"] >= 0.95
+
+
+def test_formats_give_the_same_model(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    model = keras.models.load_model(small_model, compile=False)
+    model.save(tmp_path / "small.h5")
+    model.export(tmp_path / "saved", verbose=False)
+    outputs = []
+    crops = list(np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
+    for number, source in enumerate((small_model, tmp_path / "small.h5", tmp_path / "saved")):
+        out = tmp_path / f"{number}.tflite"
+        made(source, few_faces, out, "--type", "float32")
+        outputs.append(Classifier(out).genders(crops))
+    assert np.allclose(outputs[0], outputs[1], atol=1e-5)
+    assert np.allclose(outputs[0], outputs[2], atol=1e-5)
+
+
+def onnx_model(path: Path) -> None:
+    """Two softmax outputs, male first: the share of red in the picture against that of blue."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {
+        "pick": np.eye(3, dtype=np.float32)[[0, 2]].reshape(2, 3, 1, 1),
+        "gain": np.float32(4) * np.eye(2, dtype=np.float32),
+        "bias": np.array([0.25, 0], np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "pick"], ["channels"], kernel_shape=[1, 1]),
+        helper.make_node("Relu", ["channels"], ["positive"]),
+        helper.make_node("GlobalAveragePool", ["positive"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "gain", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["y"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "colours",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def test_onnx_with_softmax_and_labels_the_other_way_round(few_faces: Path, tmp_path: Path) -> None:
+    onnx_model(tmp_path / "colours.onnx")
+    out = tmp_path / "colours.tflite"
+    args = ("--ends", "uint8", "--labels", "male,female", "--mean", "0.001", "--std", "255")
+    screen = made(tmp_path / "colours.onnx", few_faces, out, *args)
+    assert "int8, uint8 ends" in screen
+    assert ends_of(out) == [np.uint8, np.uint8]
+    classifier = Classifier(out)
+    assert classifier.preprocessing == Preprocessing(size=32, mean=0.001, std=255)
+    red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+    female, male = classifier.genders([red, blue]).T
+    assert male[0] > 0.8 > 0.2 > male[1]
+    assert np.allclose(female + male, 1, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("none.keras", None, "does not exist"),
+        ("model.keras", b"nothing", "is not a Keras model"),
+        ("model.h5", b"nothing", "is not a Keras model"),
+        ("model.onnx", b"nothing", "onnx2tf cannot convert it"),
+        ("zipped.keras", EMPTY_ZIP, "is not a Keras model"),
+        ("model.pt", b"nothing", "must be a .keras, .h5 or .onnx file, or a SavedModel folder"),
+    ],
+)
+def test_models_that_cannot_be_read(
+    name: str, content: bytes | None, expected: str, few_faces: Path, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    run = tool(
+        "quantize", tmp_path / name, "--calibrate", few_faces, "--out", tmp_path / "x.tflite"
+    )
+    assert run.returncode == 2
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith(f"quantize: {tmp_path / name}: ")
+    assert expected in last
+
+
+def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    layers = keras.layers
+    oblong = keras.Sequential([layers.Input((32, 64, 3)), layers.Flatten(), layers.Dense(1)])
+    many = keras.Sequential([layers.Input((32, 32, 3)), layers.Flatten(), layers.Dense(5)])
+    logits = keras.Sequential(
+        [layers.Input((32, 32, 1)), layers.Flatten(), layers.Dense(1, bias_initializer="ones")]
+    )
+    for model, expected in (
+        (oblong, "takes [1, 32, 64, 3]; one square picture is needed"),
+        (many, "gives [1, 5]; one sigmoid value or 2 softmax values for gender are needed"),
+        (
+            keras.Sequential(
+                [
+                    layers.Input((None, None, 3)),
+                    layers.Conv2D(1, 3),
+                    layers.GlobalAveragePooling2D(),
+                ]
+            ),
+            "takes pictures of any size, [None, None, None, 3]",
+        ),
+        (logits, "which is no probability: it must end in sigmoid or softmax"),
+    ):
+        for layer in model.layers[-1:]:
+            layer.set_weights([weight * 10 for weight in layer.get_weights()])
+        model.save(tmp_path / "x.keras")
+        args = ("--calibrate", few_faces, "--out", tmp_path / "x.tflite")
+        run = tool("quantize", tmp_path / "x.keras", *args)
+        assert run.returncode == 2
+        assert expected in run.stderr.splitlines()[-1]
+
+
+def test_a_model_with_its_labels_swapped_is_refused(few_faces: Path, tmp_path: Path) -> None:
+    """A network that knows the faces by heart, whose answers are taken for their contrary."""
+    import keras
+
+    size = Preprocessing(size=32)
+    samples = dataset.load(few_faces).samples
+    faces = size.normalize(np.stack(dataset.crops_of(samples, size))).reshape(len(samples), -1)
+    sides = np.array([2 * sample.label - 1 for sample in samples], np.float32)
+    model = keras.Sequential(
+        [keras.layers.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    )
+    kernel = np.linalg.pinv(faces) @ sides
+    model.layers[-1].set_weights([5 * kernel[:, None], np.zeros(1)])
+    model.save(tmp_path / "good.keras")
+    out = tmp_path / "x.tflite"
+    args = ("--calibrate", few_faces, "--out", out, "--type", "float32")
+    assert tool("quantize", tmp_path / "good.keras", *args).returncode == 0
+    good = out.read_bytes()
+    run = tool("quantize", tmp_path / "good.keras", *args, "--labels", "male,female")
+    assert run.returncode == 1
+    assert "is worse than chance: its --labels may be the other way round" in run.stderr
+    assert out.read_bytes() == good
+    assert {file.name for file in tmp_path.iterdir()} == {"good.keras", "x.tflite", "x.json"}
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--out", "models"], "--out models: must be a file that ends in .tflite"),
+        (["--out", "README.md/x.tflite"], "--out README.md/x.tflite: cannot be made (File exists)"),
+        (["--name", "my model"], "--name 'my model': letters, digits"),
+        (["--test-faces", "0"], "--test-faces must be 2 or more"),
+    ],
+)
+def test_mistakes_of_use(args: list[str], expected: str, few_faces: Path) -> None:
+    run = tool("quantize", "x.keras", "--calibrate", few_faces, *args)
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+
+
+def test_a_report_that_is_not_one(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"preprocessing": {"sized": 3}, "settings": {}}'):
+        (tmp_path / "x.training.json").write_text(text)
+        args = ("--calibrate", few_faces, "--out", tmp_path / "x.tflite")
+        run = tool("quantize", shutil.copy(small_model, tmp_path / "x.keras"), *args)
+        assert run.returncode == 2
+        assert "x.training.json: is not what tools/train.py writes" in run.stderr.splitlines()[-1]
+
+
+def test_biases_make_up_for_rounding(tmp_path: Path) -> None:
+    """A kernel with a small sum on an input with a large mean: the case that rounding spoils."""
+    import keras
+    from keras import layers
+
+    from tools.conversion import bias_correction
+
+    rng = np.random.default_rng(0)
+    network = keras.Sequential(
+        [
+            layers.Input((24, 24, 3)),
+            layers.Conv2D(8, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(max_value=6),
+            layers.DepthwiseConv2D(3, depth_multiplier=2),
+            layers.Conv2D(4, 1, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    for layer in network.layers:
+        layer.set_weights([rng.normal(0.5, 1, w.shape) ** 2 for w in layer.get_weights()])
+    deep = network.layers[3]
+    kernel, bias = deep.get_weights()
+    deep.set_weights([kernel - kernel.mean((0, 1), keepdims=True), bias])
+    pictures = rng.uniform(0.5, 1, (100, 24, 24, 3)).astype(np.float32)
+    pictures[64:] *= 2  # the second batch is smaller, and not like the first
+
+    folded = bias_correction.folded(network)
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in folded.layers)
+    expected = network.predict(pictures, verbose=0)
+    assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
+
+    def means(model: Any, rounded: bool) -> Any:
+        """Of each channel after each of the three convolutions."""
+        copy = keras.models.clone_model(model)
+        for layer, twin in zip(model.layers, copy.layers, strict=True):
+            weights = layer.get_weights()
+            if rounded and weights:
+                weights[0] = bias_correction.rounded(weights[0], layer)
+            twin.set_weights(weights)
+        outputs = [twin.output for twin in copy.layers if "conv" in twin.name]
+        probe = keras.Model(copy.inputs, outputs)
+        return [values.mean((0, 1, 2)) for values in probe.predict(pictures, verbose=0)]
+
+    true = means(folded, rounded=False)
+    before = means(folded, rounded=True)
+    bias_correction.correct(folded, pictures)
+    after = means(folded, rounded=True)
+    assert len(true) == 3
+    for exact, spoilt, mended in zip(true, before, after, strict=True):
+        assert np.abs(mended - exact).mean() < 0.01 * np.abs(spoilt - exact).mean()
+
+
+def test_what_cannot_be_folded_stays() -> None:
+    """A convolution that something else reads too, and one that is bent before it is normalised."""
+    import keras
+    from keras import layers
+
+    from tools.conversion import bias_correction
+
+    picture = keras.Input((8, 8, 3))
+    read_twice = layers.Conv2D(4, 3)(picture)
+    bent = layers.Conv2D(4, 3, activation="relu")(picture)
+    norms = layers.BatchNormalization(), layers.BatchNormalization()
+    whole = layers.Add()([read_twice, norms[0](read_twice), norms[1](bent)])
+    network = keras.Model(picture, layers.GlobalAveragePooling2D()(whole))
+    rng = np.random.default_rng(0)
+    for norm in norms:
+        norm.set_weights([rng.uniform(1, 2, w.shape) for w in norm.get_weights()])
+    pictures = rng.uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
+    folded = bias_correction.folded(network)
+    expected = network.predict(pictures, verbose=0)
+    assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
+
+
+def test_calibration_has_as_many_women_as_men(few_faces: Path) -> None:
+    from tools.quantize import by_class
+
+    train = dataset.load(few_faces).part("train")
+    first, again, other = (by_class(train, 30, seed) for seed in (1, 1, 2))
+    for chosen in (first, other):
+        assert len({sample.name for sample in chosen}) == 30
+        assert sum(sample.label for sample in chosen) == 15
+    assert first == again != other
+    few = [sample for sample in train if sample.label == 0] + by_class(train, 6, 1)[3:]
+    assert sum(sample.label for sample in by_class(few, 30, 1)) == 3
+
+
+def test_what_is_lost_is_told_by_question(few_faces: Path) -> None:
+    from tools.quantize import compare, refusal
+
+    faces = dataset.load(few_faces).samples[:4]
+
+    def asked(*male: float) -> Asked:
+        answers = np.array([(1 - p, p) for p in male], np.float32)
+        return Asked(faces, np.array([0, 0, 1, 1]), answers, LABELS)
+
+    was = {"gender": asked(0.1, 0.4, 0.6, 0.9), "age": asked(0.1, 0.2, 0.8, 0.9)}
+    now = {"gender": asked(0.1, 0.7, 0.7, 0.9), "age": asked(0.1, 0.1, 0.9, 0.9)}
+    figures, changed = compare(was, now)
+    assert figures["gender"] == {
+        "faces": 4, "float_accuracy": 1, "accuracy": 0.75, "agreement": 0.75,
+        "mean_difference": 0.1,
+    }  # fmt: skip
+    assert figures["age"]["accuracy"] == figures["age"]["agreement"] == 1
+    assert len(changed) == 3
+    assert changed[0] == f"{faces[1].name}: p(female) 0.60 became 0.30"
+    args = Namespace(model=Path("x.keras"), max_drop=24)
+    assert refusal(args, figures) == "loses 25.00 points, more than --max-drop 24"
+    assert refusal(args, {"age": figures["age"]}) is None

@@ -1,0 +1,199 @@
+"""What the shipped configuration counts on real and made clips, against the truth."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import ConfigError
+from edge.types import AGE_GROUPS, People, Visit
+from tests.conftest import MODEL, ROOT, tool
+from tools.evaluation.count_metrics import Figures, Seen, Truth, compare, match, read_truth
+from tools.replay import configured, replay
+
+
+def count(clips: Path, name: str, every: int = 1) -> Figures:
+    clip = str(clips / name)
+    run = replay(configured(ROOT / "config.yaml", clip), every)
+    assert run.people.total == len(run.seen)
+    return compare(run.seen, read_truth(clips, clip))
+
+
+@pytest.mark.parametrize(
+    ("clip", "error", "every"),
+    # at a third of the rate the error may double
+    [("crowd-a.mp4", 0.05, 1), ("crowd-b.mp4", 0.15, 3)],
+)
+def test_crowd(
+    clips: Path, monkeypatch: pytest.MonkeyPatch, clip: str, error: float, every: int
+) -> None:
+    monkeypatch.chdir(ROOT)
+    figures = count(clips, clip, every)
+    assert abs(figures.count_error) <= error
+    assert figures.missed <= 0.1 * figures.people
+    assert figures.doubled <= 2
+    assert figures.invented == 0
+    assert figures.gender_right >= 0.9 * figures.matched
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_real_people(clips: Path, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    monkeypatch.chdir(ROOT)
+    for clip in ("face-demographics-walking.gif", "head-pose-face-detection-female-and-male.gif"):
+        figures = count(clips, clip, every)
+        assert (figures.people, figures.counted, figures.gender_right) == (2, 2, 2)
+    assert count(clips, "people-detection.gif", every).counted == 0
+    seated = count(clips, "classroom.gif", every)  # faces of 20 to 28 px: two are large enough
+    assert (seated.counted, seated.gender_right) == (2, 2)
+
+
+def visit(start: float, end: float, label: str = "female", px: float = 50) -> Seen:
+    return Seen(Visit(start, end, label, 0.9), px)
+
+
+def true(start: float, end: float, gender: str = "female") -> dict[str, Any]:
+    return {"first_s": start, "last_s": end, "gender": gender, "face_px": 50}
+
+
+def test_visits_are_matched_by_the_time_they_share() -> None:
+    truth = [true(0, 10), true(5, 15), true(40, 50)]
+    assert match([visit(5, 15), visit(0, 9)], truth) == [(0, 1), (1, 0)]
+    # one true visit counted twice: only the better one is it
+    assert match([visit(0, 4), visit(4, 10)], [true(0, 10)]) == [(1, 0)]
+    assert match([visit(60, 70)], truth) == []
+    assert match([visit(0, 10, px=20)], truth) == []
+    assert match([], truth) == []
+
+
+def test_figures_of_a_clip_with_visits() -> None:
+    truth = Truth(People(2, 1), (true(0, 10), true(5, 15, "male"), true(40, 50)))
+    seen = [visit(0, 4), visit(5, 10), visit(5, 16, "unknown"), visit(70, 80)]
+    figures = compare(seen, truth)
+    assert figures == Figures(
+        people=3, counted=4, missed=1, doubled=1, invented=1, matched=2, gender_right=1,
+        unknown=1, dwell_error_s=(5 + 1) / 2,
+    )  # fmt: skip
+    assert figures.count_error == pytest.approx(1 / 3)
+    assert figures.accuracy == 0
+    assert figures.f1 == pytest.approx(4 / 7)
+
+
+def test_figures_of_a_clip_with_numbers_alone() -> None:
+    truth = Truth(People(1, 1, 1))
+    figures = compare([visit(0, 1), visit(0, 1)], truth)
+    assert (figures.missed, figures.doubled, figures.gender_right) == (1, 0, 1)
+    figures = compare([visit(0, 1)], Truth(People()))
+    assert (figures.invented, figures.count_error, figures.accuracy) == (1, 1, 0)
+    figures = compare([], Truth(People()))
+    assert (figures.accuracy, figures.f1) == (1, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), max_size=8),
+    st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), min_size=1, max_size=8),
+)
+def test_every_visit_is_matched_doubled_or_invented(
+    counted: list[tuple[int, int]], people: list[tuple[int, int]]
+) -> None:
+    truth = Truth(People(len(people)), tuple(true(a, a + n) for a, n in people))
+    figures = compare([visit(a, a + n) for a, n in counted], truth)
+    assert figures.matched + figures.doubled + figures.invented == figures.counted == len(counted)
+    assert figures.matched + figures.missed == figures.people
+    assert figures.accuracy <= figures.f1 <= 1
+
+
+def test_truth_of_a_folder_or_a_file(clips: Path) -> None:
+    assert read_truth(clips, "people-detection.gif").people.total == 0
+    assert read_truth(clips, "classroom.gif").people == People(0, 3, 1)
+    assert len(read_truth(clips, "x/crowd-b.mp4").visits) == 40
+    assert read_truth(clips / "crowd-a.yaml", "crowd-a.mp4").people.male == 6
+    with pytest.raises(ConfigError, match=r"says nothing about other\.mp4"):
+        read_truth(clips, "other.mp4")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "female: x\nmale: 1",
+        "female: 1\nvisits: 3",
+        "female: 1\nvisits: [{gender: female, first_s: 1}]",
+        "female: 1\nvisits: [{gender: woman, first_s: 1, last_s: 2}]",
+        "female: 1\nvisits: [{gender: female, first_s: 2, last_s: 2}]",
+        "female: 1\nvisits: [{gender: female, first_s: 1, last_s: 2, face_px: big}]",
+    ],
+)
+def test_a_truth_that_is_not_one(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "clip.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"clip\.yaml: must hold numbers of female, male and"):
+        read_truth(file, "clip.mp4")
+
+
+def test_a_truth_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "clip.yaml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_truth(file, "clip.mp4")
+
+
+def test_nothing_rests_while_a_clip_is_compared(
+    clips: Path, configure: Callable[..., Path]
+) -> None:
+    config = configure(paused=True, quiet_hours=["00:00-23:59"])
+    run = tool("replay", clips / "people-detection.gif", "--config", config, timeout_s=60)
+    assert run.returncode == 0, run.stderr
+    assert "counted   0 " in run.stdout
+
+
+@pytest.mark.parametrize("source", ["demo", "v4l2:/dev/video99", "rtsp://user:secret@host/live"])
+def test_a_source_without_end_is_refused(source: str) -> None:
+    for name in ("replay", "bench"):
+        run = tool(name, source, timeout_s=30)
+        assert run.returncode == 2
+        assert "has no end; name a file" in run.stderr.splitlines()[-1]
+        assert "secret" not in run.stderr
+
+
+def test_an_annotated_clip_is_saved(clips: Path, tmp_path: Path) -> None:
+    clip = clips / "face-demographics-walking.gif"
+    run = tool("replay", clip, "--truth", clips, "--save", tmp_path / "out.mp4")
+    assert run.returncode == 0, run.stderr
+    for line in ("counted   2 (1 female, 1 male, 0 unknown)", "error     +0.0%", "invented  0"):
+        assert line in run.stdout
+    film, original = cv2.VideoCapture(str(tmp_path / "out.mp4")), cv2.VideoCapture(str(clip))
+    frames = original.get(cv2.CAP_PROP_FRAME_COUNT)
+    assert film.get(cv2.CAP_PROP_FRAME_COUNT) == pytest.approx(frames - 1, abs=1)
+    assert film.get(cv2.CAP_PROP_FRAME_WIDTH) == original.get(cv2.CAP_PROP_FRAME_WIDTH)
+    run = tool("replay", clip, "--show", MPLBACKEND="agg")
+    assert run.returncode == 1
+    assert "there is no screen here" in run.stderr
+    run = tool("replay", clip, "--save", tmp_path / "none" / "out.mp4")
+    assert run.returncode == 1
+    assert "cannot be written as a video" in run.stderr
+
+
+def test_ages_are_shown_where_they_are_counted(
+    clips: Path, configure: Callable[..., Path], age_models: Path
+) -> None:
+    model = {"model": str(MODEL), "age": True, "age_model": str(age_models / "age.tflite")}
+    clip = clips / "face-demographics-walking.gif"
+    run = tool("replay", clip, "--config", configure(classifier=model))
+    assert run.returncode == 0, run.stderr
+    _, _, counted, ages = run.stdout.splitlines()
+    assert counted.startswith("  counted   2 (1 female, 1 male, 0 unknown)")
+    groups = dict(
+        part.split(" of ")[::-1] for part in ages.removeprefix("  ages      ").split(", ")
+    )
+    assert set(groups) <= set(AGE_GROUPS)
+    assert sum(map(int, groups.values())) == 2
+
+
+def test_every_third_frame(clips: Path) -> None:
+    full = tool("replay", clips / "face-demographics-walking.gif")
+    third = tool("replay", clips / "face-demographics-walking.gif", "--every", "3")
+    counts = [int(run.stdout.split(" in ")[1].split()[0]) for run in (full, third)]
+    assert counts[1] == -(-counts[0] // 3)

@@ -1,0 +1,108 @@
+"""The workstation's smaller tools, run as their users run them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.sources.demo import PEOPLE
+from tests.conftest import MODEL, ROOT, tool
+
+
+def test_composites(shared: Path, few_faces: Path, tmp_path: Path) -> None:
+    run = tool(
+        "composites", "--data", shared / "datasets" / "utkface.zip", "--out", tmp_path / "out"
+    )
+    assert run.returncode == 0, run.stderr
+    made = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert made == {file.name: file.read_bytes() for file in PEOPLE.iterdir()}
+    run = tool("composites", "--data", few_faces, "--out", tmp_path / "few")
+    assert run.returncode == 2
+    assert "40 are needed for one composite" in run.stderr
+    run = tool("composites", "--data", few_faces, "--number", "3")
+    assert run.returncode == 2
+    assert "may still resemble somebody" in run.stderr
+    run = tool("composites", "--data", few_faces, "--out", few_faces.with_suffix(".csv"))
+    assert run.returncode == 2
+    assert "cannot be made (File exists)" in run.stderr.splitlines()[-1]
+
+
+def test_bench_tells_about_a_clip(clips: Path) -> None:
+    clip = clips / "face-demographics-walking.gif"
+    run = tool("bench", clip, "--memory", "3")
+    assert run.returncode == 0, run.stderr
+    assert {line.split()[0] for line in run.stdout.splitlines()} >= {
+        "machine", "speed", "detect", "classify", "rest", "model", "memory",
+    }  # fmt: skip
+    assert tool("replay", "none.mp4").returncode == 2
+    assert tool("bench", clip, "--memory", "-1", timeout_s=30).returncode == 2
+
+
+@pytest.mark.parametrize("args", [["none.tflite"], [MODEL, "--crops", "none.npy"]])
+def test_latency_names_what_is_missing(args: list[str | Path]) -> None:
+    run = tool("latency", *args)
+    assert run.returncode == 2
+    assert "No such file" in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("live", "--save"), ("replay", "--save"), ("predict", "--save"), ("predict", "--csv")],
+)
+def test_what_is_looked_at_is_not_written_over(tmp_path: Path, name: str, option: str) -> None:
+    file = tmp_path / "person.jpg"
+    file.write_bytes(min(PEOPLE.glob("*.jpg")).read_bytes())
+    before = file.read_bytes()
+    run = tool(name, file, option, tmp_path / "." / "person.jpg")
+    assert run.returncode == 2
+    assert "person.jpg: is to be looked at; name another file" in run.stderr.splitlines()[-1]
+    assert file.read_bytes() == before
+
+
+def start(*args: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *args],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_ctrl_c_ends_a_tool_with_one_line(clips: Path) -> None:
+    # OpenCV is at work in a long call, or between two of them
+    with start("-u", "tools/replay.py", clips / "crowd-a.mp4") as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        time.sleep(1)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=10)
+    assert run.returncode == 130
+    assert told.splitlines()[-1] == "replay: stopped"
+    assert "Traceback" not in told
+
+
+def test_nobody_reads_any_more() -> None:
+    with start("tools/predict.py", *PEOPLE.glob("*.jpg")) as run:
+        assert run.stdout is not None
+        run.stdout.close()
+        assert run.stderr is not None
+        told = run.stderr.read()
+    assert run.returncode == 0
+    assert "Traceback" not in told
+    assert "Exception" not in told
+
+
+def test_a_failure_that_nobody_reads_is_one_all_the_same() -> None:
+    gone, stdout = os.pipe()
+    os.close(gone)
+    program = "from ends import leave; leave(lambda: print('half of it') or 3)"
+    command = [sys.executable, "-E", "-c", program]  # -E: what is printed waits for the end
+    run = subprocess.run(command, cwd=ROOT / "tools", stdout=stdout, check=False)
+    os.close(stdout)
+    assert run.returncode == 3

@@ -1,0 +1,231 @@
+"""Training for real, on a few real faces.
+
+Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
+"""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.sources.demo import PEOPLE
+from edge.vision.classifier import Preprocessing
+from tests.conftest import ROOT, tool, wait_for
+from tools.datasets.archive import DataError
+
+QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
+
+
+def losses(log: Path) -> dict[int, float]:
+    """Of the validation, by epoch."""
+    if not log.exists():
+        return {}
+    with log.open(newline="") as lines:
+        return {int(row["epoch"]): float(row["val_loss"]) for row in csv.DictReader(lines)}
+
+
+def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
+    text = small_model.with_suffix(".training.json").read_text()
+    report = json.loads(text)
+    assert len(report["history"]["gender"]["val_accuracy"]) == 2
+    assert report["preprocessing"]["size"] == 64
+    assert report["settings"]["seed"] == 1
+    assert report["settings"]["data"] == ["faces"]
+    assert report["faces"] == {"train": 80, "val": 40}
+    assert report["backend"] == "tensorflow"
+    assert str(small_model.parent) not in text
+    curves = cv2.imread(str(small_model.with_suffix(".png")))
+    assert curves is not None
+    assert len(np.unique(curves.reshape(-1, 3), axis=0)) > 10
+    for picture in (".confusion.png", ".mistakes.png"):
+        assert cv2.imread(str(small_model.with_suffix(picture))) is not None
+    assert not small_model.with_suffix(".checkpoint").exists()
+
+
+def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "model.keras", tmp_path / "model.csv"
+    # at this rate an early epoch is the best
+    args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200", "--rate", "1"]
+    command = [sys.executable, "tools/train.py", *args, "--epochs", "200"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: len(losses(log)) >= 4, "no epoch ended", 120)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    done = len(losses(log))
+    assert not out.exists()
+
+    run = tool("train", *args)
+    assert run.returncode == 2
+    assert "a training was stopped here after epoch" in run.stderr
+    run = tool("train", *args, "--resume", "--alpha", "0.5")
+    assert run.returncode == 2
+    assert "--alpha 0.5: the training that was stopped had 0.35" in run.stderr
+
+    run = tool("train", *args, "--epochs", str(done + 2), "--resume")
+    assert run.returncode == 0, run.stderr
+    by_epoch = losses(log)
+    assert set(by_epoch) == set(range(done + 2))
+    assert len(log.read_text().splitlines()) <= done + 4  # one epoch at most is done again
+    best = min(by_epoch, key=lambda epoch: by_epoch[epoch])
+    assert f"from the end of the best epoch: {best + 1}." in run.stdout
+    assert not out.with_suffix(".checkpoint").exists()
+
+    run = tool("train", *args, "--resume")
+    assert run.returncode == 2
+    assert "model.csv is of a training that has ended" in run.stderr
+
+
+def test_a_checkpoint_whose_settings_are_lost(tmp_path: Path) -> None:
+    from tools.training.checkpoint import Checkpoint
+
+    folder = tmp_path / "model.checkpoint"
+    folder.mkdir()
+    (folder / "training_metadata.json").write_text('{"epoch": 3}')
+    (folder / "settings.json").write_text("")  # as a power cut leaves it
+    with pytest.raises(DataError, match=r"settings\.json: cannot be read .* delete .*checkpoint"):
+        Checkpoint(tmp_path / "model.keras", {"arch": "ann48"}, resume=True)
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(few_faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.keras"
+    run = tool(
+        "train", "--data", few_faces, *QUICK, "--out", out, "--epochs", "60", "--patience", "2",
+        "--rate", "1",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    history = json.loads(out.with_suffix(".training.json").read_text())["history"]["gender"]
+    assert len(history["val_loss"]) == history["val_loss"].index(min(history["val_loss"])) + 3 < 60
+    assert "Restoring model weights from the end of the best epoch" in run.stdout
+
+
+def test_another_backend_trains_too(few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    out = tmp_path / "model.keras"
+    args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "1")
+    run = tool("train", *args, KERAS_BACKEND="jax")
+    assert run.returncode == 0, run.stderr
+    assert "backend jax" in run.stdout
+    assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
+
+
+def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
+    """All say male: so does the network, whatever the labels are."""
+    import keras
+
+    files = [file.name for file in few_faces.iterdir()]
+    features = np.random.default_rng(1).normal(size=(len(files), 7))
+    np.savez(tmp_path / "teacher.npz", files=files, male=np.ones(len(files)), features=features)
+    out = tmp_path / "model.keras"
+    args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "8", "--patience", "8")
+    run = tool("train", *args, "--teacher", tmp_path / "teacher.npz", "--smoothing", "0")
+    assert run.returncode == 0, run.stderr
+    report = json.loads(out.with_suffix(".training.json").read_text())
+    assert report["history"]["gender"]["accuracy"][-1] > 0.95
+    assert 0.4 < report["val_accuracy"]["gender"] < 0.6
+    assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
+
+
+def test_a_teacher_of_other_faces(few_faces: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "teacher.npz", files=["other.jpg"], male=[0.5])
+    args = ("--data", few_faces, *QUICK, "--out", tmp_path / "x.keras")
+    run = tool("train", *args, "--teacher", tmp_path / "teacher.npz")
+    assert run.returncode == 2
+    assert "knows none of the training faces; it has other.jpg, the data " in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--alpha", "0.4"], "--start imagenet: the weights cannot be had"),
+        (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
+        (["--start", "README.md"], "README.md: is not a Keras model"),
+        (["--epochs", "0"], "--epochs must be 1 or more"),
+        (["--size", "5"], "--size must be 32 or more"),
+        (["--start", "none", "--batch", "100"], "80 faces do not fill a batch of 100"),
+        (["--out", "README.md/x.keras"], "--out README.md/x.keras: cannot be made (File exists)"),
+        (["--out", "x.h5"], "--out x.h5: must be a file that ends in .keras"),
+        (["--rate", "nan"], "--rate must be more than 0"),
+        (["--smoothing", "3"], "--smoothing must be 0 to 1"),
+        (["--teacher", "README.md"], "must be a .npz file with the arrays files and male"),
+    ],
+)
+def test_training_that_cannot_start(
+    few_faces: Path, tmp_path: Path, args: list[str], expected: str
+) -> None:
+    run = tool("train", "--data", few_faces, "--out", tmp_path / "x.keras", *args)
+    assert run.returncode == 2
+    assert expected in run.stderr.splitlines()[-1]
+
+
+def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
+    import keras
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    from tools.training.init_weights import start_from_tflite
+
+    path = shared / "pretrained" / "mobilenet_v2_1.0_224_imagenet_int8.tflite"
+    large = Preprocessing(size=224)
+    files = sorted(PEOPLE.glob("*.jpg"))[::3]
+    composites = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
+    pictures = np.stack([large.crop(c, large.whole(*c.shape[1::-1])) for c in composites])
+    values = large.normalize(pictures)
+    model = keras.applications.MobileNetV2(
+        (224, 224, 3), include_top=False, weights=None, pooling="avg"
+    )
+    start_from_tflite(model, path, values)
+    ours = model.predict(values, verbose=0)
+
+    interpreter = Interpreter(
+        str(path),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    (pooling,) = (
+        operator["outputs"][0]
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] in ("AVERAGE_POOL_2D", "MEAN")
+    )
+    assert entry["dtype"] == np.uint8
+    for picture, features in zip(pictures, ours, strict=True):
+        interpreter.set_tensor(entry["index"], picture[None])
+        interpreter.invoke()
+        theirs = interpreter.get_tensor(pooling).astype(np.float32).ravel()
+        theirs -= theirs.min()
+        assert np.corrcoef(features, theirs)[0, 1] > 0.9
+
+
+def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
+    """What a wide network computes with a few channels, the others being zero, is kept."""
+    import keras
+
+    from tools.networks import build
+    from tools.training.init_weights import start_from_keras
+    from tools.training.recalibrate_bn import settle
+
+    keras.utils.set_random_seed(1)
+    narrow, wide = (build("mobilenetv2", size=64, alpha=alpha) for alpha in (0.35, 0.5))
+    faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
+    settle(narrow, [(faces,)])  # a fresh network says 0.5 to everything
+    for small, large in zip(narrow.weights, wide.weights, strict=True):
+        values = np.zeros(large.shape, np.float32)
+        values[tuple(slice(n) for n in small.shape)] = np.asarray(small)
+        if small.path.endswith("moving_variance"):
+            values[small.shape[0] :] = 1
+        large.assign(values)
+    expected = narrow.predict(faces, verbose=0)
+    assert len(np.unique(expected)) == 4
+    assert np.allclose(wide.predict(faces, verbose=0), expected, atol=1e-5)
+    again = build("mobilenetv2", size=64, alpha=0.35)
+    start_from_keras(again, wide)
+    assert np.allclose(again.predict(faces, verbose=0), expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"broadcast|shape|size"):
+        start_from_keras(wide, narrow)

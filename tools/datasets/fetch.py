@@ -1,0 +1,159 @@
+"""One picture of the user's, from a file or the web, before anybody looks at it."""
+
+import http.client
+import io
+import queue
+import string
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from collections.abc import Callable
+from email.message import Message
+from pathlib import Path
+from typing import IO
+from urllib.request import Request
+
+import cv2
+import numpy as np
+import PIL.Image
+
+import edge
+from edge.types import Image
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+MAX_BYTES = 32 * 2**20
+"""Of a picture from the web; a large camera's JPEG has about 20 MiB."""
+MAX_REDIRECTS = 5
+CHUNK = 2**16
+
+
+class PictureError(Exception):
+    """A picture that cannot be had; the text says why, and who raised it knows its name."""
+
+
+def decode(data: bytes) -> Image:
+    """B G R uint8, turned as its EXIF data asks. Raises PictureError."""
+    bombs = PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError
+    try:
+        # the header tells what it is and how large, before memory is taken for it
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", bombs[0])
+            PIL.Image.open(io.BytesIO(data), formats=FORMATS).close()
+    except bombs as error:
+        limit = PIL.Image.MAX_IMAGE_PIXELS or 0
+        raise PictureError(f"has more than {limit / 1e6:.0f} million pixels") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PictureError(f"is no picture ({', '.join(FORMATS)})") from error
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise PictureError("is a broken picture")
+    return np.asarray(image, np.uint8)
+
+
+def read(file: Path) -> bytes:
+    """What lies there. Raises PictureError."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise PictureError(f"cannot be read ({error.strerror})") from error
+
+
+def is_url(source: str) -> bool:
+    return "://" in source
+
+
+def fetch(url: str, timeout_s: float) -> bytes:
+    """What `url` answers if it says that it is a picture. Raises PictureError.
+
+    The limit is for the whole of it: an address that never ends is left behind with its thread,
+    for no time limit of a socket covers names looked up and headers that come letter by letter.
+    """
+    answers: queue.SimpleQueue[bytes | PictureError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(_answer(url, timeout_s))
+        except PictureError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except queue.Empty:
+        raise PictureError(f"took longer than {timeout_s:g} s") from None
+    if isinstance(answer, PictureError):
+        raise answer
+    return answer
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    max_redirections = MAX_REDIRECTS
+
+    def http_error_302(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> object:
+        """Follow to http and https alone, so often; the library's own text has several lines."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except urllib.error.HTTPError as error:
+            if error.fp is fp:  # it refused to follow; else the next address answered so
+                error.close()
+                reason = f"redirects more than {MAX_REDIRECTS} times, in a circle, or off the web"
+                raise PictureError(reason) from error
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """The web and nothing else: no files, no ftp, no data in the address itself."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Redirects(),
+    ):
+        opener.add_handler(handler)
+    # some sites answer nobody who does not say who asks
+    opener.addheaders = [("User-Agent", f"edge-tally/{edge.__version__}")]
+    return opener
+
+
+def _answer(url: str, timeout_s: float) -> bytes:
+    if not url.lower().startswith(("http://", "https://")):
+        raise PictureError("only http:// and https:// are fetched")
+    try:
+        # as browsers do with what a person may type: an ü, a blank
+        url = urllib.parse.quote(url, safe=string.punctuation)
+        with _opener().open(url, timeout=timeout_s) as response:
+            return _body(response.headers, response.read)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise PictureError(f"answers {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise PictureError(f"cannot be fetched ({error.reason})") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise PictureError(f"cannot be fetched ({reason})") from error
+
+
+def _body(headers: Message, read: Callable[[int], bytes]) -> bytes:
+    if headers.get_content_maintype() != "image":
+        raise PictureError(f"is no picture but {headers.get_content_type()}")
+    length = headers.get("Content-Length", "")
+    told = int(length) if length.isdecimal() else None
+    data = bytearray()
+    if told is None or told <= MAX_BYTES:
+        while len(data) <= MAX_BYTES and (chunk := read(CHUNK)):
+            data += chunk
+    if max(told or 0, len(data)) > MAX_BYTES:
+        raise PictureError(f"has more than {MAX_BYTES // 2**20} MiB")
+    if told is not None and len(data) < told:
+        raise PictureError(f"ended after {len(data)} of {told} bytes")
+    return bytes(data)
