@@ -13,7 +13,18 @@ ROWS = re.findall(r"^\| (\d) \| (.+) \|$", HOUSE, re.MULTILINE)
 FLOORS = [set(re.findall(r"`(\w+)`", rooms)) for _, rooms in sorted(ROWS)]
 """The rooms on each, from the lowest up, as the plan of the house tells."""
 ROOMS = {
-    "cv2": {"frames", "cameras", "scene", "idle", "faces", "classify", "crop", "__main__"},
+    "cv2": {
+        "frames",
+        "cameras",
+        "pictures",
+        "scene",
+        "idle",
+        "faces",
+        "classify",
+        "crop",
+        "__main__",
+    },
+    "PIL": {"pictures"},
     "paho": {"broker", "connection"},
     "libcamera": {"cameras"},
     "picamera2": {"cameras"},
