@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.mirror import missing_flip
 from edge.records import Image
 from edge.timeline import Timeline
 
@@ -17,6 +18,8 @@ MOST_FRAMES = 1e9
 """A larger number of frames was made up by OpenCV."""
 MOST_PIXELS = 80_000_000
 """Of a frame, by the file's header; 8K video has 33 million."""
+FLIPS = {"vertical": 0, "horizontal": 1}
+"""OpenCV's codes."""
 
 
 def read_video(
@@ -40,8 +43,11 @@ def read_video(
         if width * height > MOST_PIXELS:
             warn(f"{width:.0f} x {height:.0f} pixels are more than a frame may have")
             return
+        flip = missing_flip(path) if path.is_file() else None  # a pipe is read but once
         number = 0
         while (image := _next(capture, number, warn)) is not None:
+            if flip is not None:
+                image = np.asarray(cv2.flip(image, FLIPS[flip]), np.uint8)
             yield image, timeline.place(capture.get(cv2.CAP_PROP_POS_MSEC))
             number += 1
         if number < COMPLETE * announced < MOST_FRAMES:

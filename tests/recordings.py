@@ -15,7 +15,14 @@ MATRICES = {
     180: (-1, 0, 0, -1),
     270: (0, -1, 1, 0),
 }
-"""a, b, c, d of a track header by how far a player turns the picture clockwise (ISO 14496-12)."""
+MIRRORS = {
+    "left and right": (-1, 0, 0, 1),
+    "up and down": (1, 0, 0, -1),
+    "falling diagonal": (0, 1, 1, 0),
+    "rising diagonal": (0, -1, -1, 0),
+}
+"""a, b, c, d of a track header by what a player does to the picture (ISO 14496-12): it turns it
+clockwise by as many degrees, or mirrors it."""
 
 
 def write_video(path: Path, pictures: Iterable[Image], code: str = "mp4v", fps: float = 10) -> None:

@@ -28,7 +28,7 @@ def write_pictures(folder: Path, number: int) -> list[Path]:
     folder.mkdir()
     files = [folder / f"{n:03}.png" for n in range(number)]
     for n, file in enumerate(files):
-        cv2.imwrite(str(file), np.full((90, 160, 3), n * 10, np.uint8))
+        cv2.imwrite(str(file), np.full((90, 160, 3), n * 10 % 250, np.uint8))
         os.utime(file, (MODIFIED, MODIFIED))
     return files
 
@@ -204,13 +204,10 @@ def test_an_animation_goes_by_its_own_clock(tmp_path: Path, name: str) -> None:
     pictures = [PIL.Image.effect_noise((160, 90), 50 + n) for n in range(5)]
     first, *others = [picture.convert("RGB") for picture in pictures]
     first.save(tmp_path / name, save_all=True, append_images=others, duration=[100, 200, 0, 50, 90])
-    for path in (tmp_path / name, (tmp_path / name).rename(tmp_path / f"b{Path(name).suffix}")):
-        if not path.exists():
-            continue
-        frames = list(open_file(path))
-        assert [round(frame.mono, 3) for frame in frames] == [0, 0.1, 0.3, 0.4, 0.45]
-        for frame, picture in zip(frames, pictures, strict=True):
-            assert np.abs(frame.gray.astype(int) - np.asarray(picture)).mean() < 8
+    frames = list(open_file(tmp_path / name))
+    assert [round(frame.mono, 3) for frame in frames] == [0, 0.1, 0.3, 0.4, 0.45]
+    for frame, picture in zip(frames, pictures, strict=True):
+        assert np.abs(frame.gray.astype(int) - np.asarray(picture)).mean() < 8
 
 
 def test_a_photo_without_a_suffix_is_upright(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import MATRICES, plain, set_matrix, write_mjpeg, write_stamped, write_video
+from recordings import MATRICES, MIRRORS, plain, set_matrix, write_mjpeg, write_stamped, write_video
 
 from edge.records import Image
 from edge.video import read_video
@@ -33,6 +33,25 @@ def test_a_video_is_upright(tmp_path: Path, turned: int, suffix: str) -> None:
     for image in images:
         assert image.shape == (96, 160, 3)
         assert np.abs(image.astype(int) - upright).mean() < 8
+
+
+@pytest.mark.parametrize("mirror", MIRRORS)
+def test_a_video_that_asks_to_be_mirrored(tmp_path: Path, mirror: str) -> None:
+    right = np.zeros((96, 160, 3), np.uint8)
+    right[:32, :32], right[:32, -32:] = 255, 128  # top left, top right
+    stored = {
+        "left and right": right[:, ::-1],
+        "up and down": right[::-1],
+        "falling diagonal": right.transpose(1, 0, 2),
+        "rising diagonal": right[::-1, ::-1].transpose(1, 0, 2),
+    }[mirror]
+    for suffix in ("mp4", "mov"):
+        path = tmp_path / f"clip.{suffix}"
+        write_video(path, [np.ascontiguousarray(stored)] * 3)
+        set_matrix(path, MIRRORS[mirror])
+        images, _, _ = frames_of(path)
+        assert images[0].shape == (96, 160, 3)
+        assert np.abs(images[0].astype(int) - right).mean() < 8
 
 
 def test_a_phone_held_upright(shared: Path) -> None:
