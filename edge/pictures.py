@@ -32,8 +32,8 @@ SUFFIXES = frozenset(
 
 MAX_PIXELS = 80_000_000
 """Of a picture, by its header; more is refused before memory is taken for it."""
-MAX_BYTES = 2**29
-"""Of a file: `MAX_PIXELS` of 48 bits, not compressed."""
+MAX_BYTES = 250_000_000
+"""Of a file: `MAX_PIXELS` of 24 bits, not compressed."""
 MAX_SCANS = 100
 """Of a JPEG. Programs write about 10; each costs another pass over all pixels."""
 
@@ -76,13 +76,17 @@ class PictureError(Exception):
 
 def read(path: Path) -> Image:
     """The picture in a file, as `decode` returns it. Raises PictureError."""
+    return decode(contents(path))
+
+
+def contents(path: Path) -> bytes:
+    """What `decode` needs of a file, however large that is. Raises PictureError."""
     try:
         # not imread, which crashes on a name that is not UTF-8
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise PictureError(f"cannot be read ({getattr(error, 'strerror', error)})") from error
-    return decode(data)
 
 
 def decode(data: bytes) -> Image:
