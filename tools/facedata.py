@@ -32,7 +32,7 @@ FACE_MODEL = Path(__file__).parents[1] / "models/face.tflite"
 MAX_BROKEN = 0.05
 """Share of unreadable pictures above which a data set is refused rather than used in part."""
 SEARCHED_PIXELS = 2_000_000
-"""Most of a picture in which a face is searched; the daemon searches about half a million."""
+"""Of a picture and its margin, at most; the daemon searches about half a million."""
 NAMED = 10
 """So many of them are named."""
 
@@ -179,8 +179,9 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
     if len(broken) > NAMED:
         print(f"left out, and {len(broken) - NAMED} more", file=sys.stderr)
     if len(broken) > MAX_BROKEN * len(samples):
+        first, _ = broken[0]
         raise DataError(
-            f"data {broken[0][0].pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
+            f"data {first.pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
             f"read{_missing([sample for sample, _ in broken])}"
         )
     return usable, unseen
@@ -208,24 +209,26 @@ def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
 def with_margin(image: Image, search: Callable[[Image], list[Face]]) -> list[Face]:
     """What `search` finds in the picture with a margin around it, in pixels of the picture.
 
-    Haar needs some room around a face, which pictures cut close to it lack. A picture of more than
-    `SEARCHED_PIXELS` is shrunk first, and the margin is no wider than the picture's shorter side,
-    so that little work is done on a picture of any shape.
+    Haar needs some room around a face, which pictures cut close to it lack. The margin is no wider
+    than the picture's shorter side, and what is searched has `SEARCHED_PIXELS` at most, so that
+    no shape and no size takes long.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, math.sqrt(SEARCHED_PIXELS / (height * width)))
+    room = min(max(height, width) // 4, min(height, width))
+    padded = (height + 2 * room) * (width + 2 * room)
+    scale = min(1.0, math.sqrt(SEARCHED_PIXELS / padded))
     if scale < 1:
+        room = round(room * scale)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    sides = image.shape[:2]
-    room = min(max(sides) // 4, min(sides))
-    padded = cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_REPLICATE)
+    image = np.asarray(
+        cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_REPLICATE), np.uint8
+    )
 
     def placed(box: Box) -> Box:
         return Box((box.x - room) / scale, (box.y - room) / scale, box.w / scale, box.h / scale)
 
-    found = search(np.asarray(padded, np.uint8))
-    return [dataclasses.replace(face, box=placed(face.box)) for face in found]
+    return [dataclasses.replace(face, box=placed(face.box)) for face in search(image)]
 
 
 def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = None) -> Image:
