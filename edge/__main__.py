@@ -19,6 +19,7 @@ from edge.cameras import shown_source
 from edge.config import Config, load_config
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
+from edge.frames import is_recorded
 from edge.health import Health
 from edge.lines import JsonLinesPublisher
 from edge.live import THREAD
@@ -111,7 +112,7 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
 
 def count(config: Config, orders: Orders, to_stdout: bool) -> None:
     """Count with one configuration, until the source ends or `orders` say so."""
-    recorded = Path(config.source).exists()
+    recorded = is_recorded(config.source)
 
     def stopped() -> bool:
         # a recording is counted to its end, and not from its beginning again

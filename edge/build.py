@@ -20,7 +20,7 @@ from edge.cool import Governor
 from edge.count import Counter
 from edge.errors import ConfigError, ModelError
 from edge.faces import HaarDetector
-from edge.frames import is_live, open_file, open_frames
+from edge.frames import is_live, is_recorded, open_file, open_frames
 from edge.health import Health
 from edge.hours import within
 from edge.idle import Detect, Idle
@@ -54,7 +54,7 @@ def frames(
             return Rescue(config.state_dir).watch(frames)
         return frames
 
-    if config.paused or (config.quiet_hours and not _recorded(config.source)):
+    if config.paused or (config.quiet_hours and not is_recorded(config.source)):
         return with_rests(opened, lambda: rests(config), stopped)
     return opened()
 
@@ -64,12 +64,8 @@ def rests(config: Config) -> bool:
 
     A recording has none: its time is not the time on the wall.
     """
-    quiet = not _recorded(config.source) and within(config.quiet_hours, time.time())
+    quiet = not is_recorded(config.source) and within(config.quiet_hours, time.time())
     return config.paused or quiet
-
-
-def _recorded(source: str) -> bool:
-    return not is_live(source) and source != "demo"
 
 
 def prove(config: Config) -> None:
@@ -81,7 +77,7 @@ def prove(config: Config) -> None:
     if config.source.startswith("picamera2:"):
         import_picamera2()
     path = Path(config.source)
-    if path.is_dir() or path.is_file():  # a pipe is read but once
+    if is_recorded(config.source) and not path.is_fifo():  # a pipe is read but once
         with contextlib.closing(open_file(path)) as recording:
             next(recording)
 

@@ -20,6 +20,8 @@ from edge.records import Frame, Image, View
 
 log = logging.getLogger(__name__)
 
+LIVE = re.compile(r"auto|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
+"""What the source of a camera or stream is written as; whatever else it is called is a file."""
 OPEN_TIMEOUT_MS = 10_000
 SLICE_S = 0.2
 """A picture is waited for in slices so long, so that the end of the program is noticed."""
@@ -149,6 +151,8 @@ def stream(url: str, view: View) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
         raise SourceError(f"stream {shown_source(url)}: cannot be opened; is the address right?")
+    # on by default, but not in OpenCV 4.11
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
 
 

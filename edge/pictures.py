@@ -7,6 +7,7 @@ imported when the first picture comes, so that a daemon with a camera does not p
 import io
 import re
 import warnings
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ SUFFIXES = frozenset(
     }
 )
 """Lower-case suffixes of these formats. Only the content of a file decides which one it is."""
+ANIMATIONS = ("PNG", "WEBP", "AVIF", "GIF")
+"""Formats of which a file may be an animation. Further pictures in others are other pictures."""
+SHORTEST_MS, USUAL_MS = 20.0, 100.0
+"""Browsers show a picture of an animation for 100 ms if its file asks for less than 20."""
 
 MAX_PIXELS = 80_000_000
 """Of a picture, by its header; more is refused before memory is taken for it."""
@@ -95,6 +100,42 @@ def decode(data: bytes) -> Image:
     Of several pictures, as in a GIF, the first. Raises PictureError if `data` is not a picture, is
     broken or cut short, or is too large.
     """
+    with _opened(data) as picture:
+        return _pixels(picture)
+
+
+def animation(path: Path) -> Generator[tuple[Image, float], None, None]:
+    """The pictures of an animation, or the only one of a file, as `decode` returns them.
+
+    Each comes with its time stamp, milliseconds, of which the first is 0. Raises PictureError if
+    there are none; also later, if the others are broken.
+    """
+    with _opened(contents(path)) as picture:
+        # of an APNG the first picture is for programs that show no animation
+        number = 1 if picture.info.get("default_image") else 0
+        stamp_ms = 0.0
+        while _seek(picture, number):
+            yield _pixels(picture), stamp_ms
+            if picture.format not in ANIMATIONS:
+                return
+            shown_ms = float(picture.info.get("duration") or 0)
+            stamp_ms += shown_ms if shown_ms >= SHORTEST_MS else USUAL_MS
+            number += 1
+
+
+def _seek(picture: "PIL.Image.Image", number: int) -> bool:
+    """Whether there is a picture of this number, counted from 0; it is the one to load now."""
+    try:
+        picture.seek(number)
+    except EOFError:
+        return False
+    except Exception as error:
+        raise PictureError(f"is {BROKEN}") from error
+    return True
+
+
+def _opened(data: bytes) -> "PIL.Image.Image":
+    """A picture of which no more than the header was read."""
     import PIL.Image
 
     # of broken EXIF data; catch_warnings would not do, for pictures are read by several threads
@@ -102,21 +143,24 @@ def decode(data: bytes) -> Image:
     _limit("bytes", len(data), MAX_BYTES)
     _limit("scans", _scans(data), MAX_SCANS)
     try:
-        picture = PIL.Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header alone
+        picture = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
     except PIL.Image.DecompressionBombError as error:
         raise PictureError(_too_many("pixels", MAX_PIXELS)) from error
     except Exception as error:  # of a broken file Pillow may raise anything
         raise PictureError(_kind(data)) from error
-    with picture:
-        _limit("pixels", picture.width * picture.height, MAX_PIXELS)
-        try:
-            picture.load()
-            rgb = np.asarray(_rgb(_upright(picture)), np.uint8)
-            return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
-        except MemoryError as error:
-            raise PictureError("needs more memory than there is") from error
-        except Exception as error:  # likewise
-            raise PictureError(f"is {BROKEN}") from error
+    _limit("pixels", picture.width * picture.height, MAX_PIXELS)
+    return picture
+
+
+def _pixels(picture: "PIL.Image.Image") -> Image:
+    try:
+        picture.load()
+        rgb = np.asarray(_rgb(_upright(picture)), np.uint8)
+        return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
+    except MemoryError as error:
+        raise PictureError("needs more memory than there is") from error
+    except Exception as error:  # likewise
+        raise PictureError(f"is {BROKEN}") from error
 
 
 def _limit(what: str, number: int, most: int) -> None:

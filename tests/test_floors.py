@@ -14,8 +14,8 @@ FLOORS = [set(re.findall(r"`(\w+)`", rooms)) for _, rooms in sorted(ROWS)]
 """The rooms on each, from the lowest up, as the plan of the house tells."""
 ROOMS = {
     "cv2": {
-        "frames",
         "cameras",
+        "video",
         "pictures",
         "scene",
         "idle",

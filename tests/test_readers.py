@@ -23,7 +23,8 @@ from test_pictures import STORED, encoded, scene, turned
 from edge import pictures
 from edge.classify import Classifier
 from edge.config import load_config
-from edge.pictures import PictureError
+from edge.frames import open_file
+from edge.pictures import PictureError, decode
 from edge.records import Box, Face, Image
 from edge.scene import PEOPLE
 
@@ -82,6 +83,15 @@ def test_predict_and_the_page_see_the_same_faces(
     for one in seen:
         shown = look(web.read(Path(one.file)))
         assert [face.box for face in shown] == [face.box for face in one.looks]
+
+
+def test_the_daemon_sees_the_same_picture(photographs: Path) -> None:
+    view = decode(encoded(scene(), "PNG"))
+    for file in sorted(photographs.iterdir()):
+        frames = list(open_file(file))
+        assert len(frames) == 21  # two seconds
+        assert frames[0].image.shape == view.shape
+        assert np.array_equal(frames[0].image, pictures.read(file))
 
 
 def packed(folder: Path, out: Path) -> Path:
