@@ -27,18 +27,22 @@ SLICE_S = 0.2
 """A picture is waited for in slices so long, so that the end of the program is noticed."""
 PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
 """What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
+TALLEST = 4
+"""Height of the gray copy in times of `View.gray_width`, at most: the search of a strip that is
+narrow and very tall would take minutes."""
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def frame_of(
     seq: int, mono: float, utc: float, image: Image, view: View, gray: Image | None = None
 ) -> Frame:
-    """One picture with its grey copy, which is at most `view.gray_width` wide."""
+    """One picture with its gray copy: `view.gray_width` wide, `TALLEST` times as high, at most."""
     if gray is None:
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         height, width = gray.shape
-        if width > view.gray_width:
-            size = (view.gray_width, max(1, round(height * view.gray_width / width)))
+        across = min(view.gray_width, TALLEST * view.gray_width * width / height)
+        if width > across:
+            size = (max(1, round(across)), max(1, round(height * across / width)))
             gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Frame(seq, mono, utc, image, gray)
 

@@ -37,8 +37,8 @@ SHORTEST_MS, USUAL_MS = 20.0, 100.0
 
 MAX_PIXELS = 80_000_000
 """Of a picture, by its header; more is refused before memory is taken for it."""
-MAX_BYTES = 2**29
-"""Of a file: `MAX_PIXELS` of 48 bits, not compressed."""
+MAX_BYTES = 250_000_000
+"""Of a file: `MAX_PIXELS` of 24 bits, not compressed."""
 MAX_SCANS = 100
 """Of a JPEG. Programs write about 10; each costs another pass over all pixels."""
 
@@ -81,7 +81,17 @@ class PictureError(Exception):
 
 def read(path: Path) -> Image:
     """The picture in a file, as `decode` returns it. Raises PictureError."""
-    return decode(_bytes(path))
+    return decode(contents(path))
+
+
+def contents(path: Path) -> bytes:
+    """What `decode` needs of a file, however large that is. Raises PictureError."""
+    try:
+        # not imread, which crashes on a name that is not UTF-8
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise PictureError(f"cannot be read ({getattr(error, 'strerror', error)})") from error
 
 
 def decode(data: bytes) -> Image:
@@ -100,7 +110,7 @@ def animation(path: Path) -> Generator[tuple[Image, float], None, None]:
     Each comes with its time stamp, milliseconds, of which the first is 0. Raises PictureError if
     there are none; also later, if the others are broken.
     """
-    with _opened(_bytes(path)) as picture:
+    with _opened(contents(path)) as picture:
         # of an APNG the first picture is for programs that show no animation
         number = 1 if picture.info.get("default_image") else 0
         stamp_ms = 0.0
@@ -111,15 +121,6 @@ def animation(path: Path) -> Generator[tuple[Image, float], None, None]:
             shown_ms = float(picture.info.get("duration") or 0)
             stamp_ms += shown_ms if shown_ms >= SHORTEST_MS else USUAL_MS
             number += 1
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        # not imread, which crashes on a name that is not UTF-8
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise PictureError(f"cannot be read ({getattr(error, 'strerror', error)})") from error
 
 
 def _seek(picture: "PIL.Image.Image", number: int) -> bool:

@@ -19,9 +19,8 @@ import predict
 import pytest
 from conftest import MODEL, tool
 from files import DataError
-from picture import PictureError
-from PIL import Image
 
+from edge.pictures import PictureError, decode
 from edge.records import AGE_GROUPS, LABELS
 
 
@@ -218,8 +217,8 @@ def test_a_labelled_folder(webfaces: Path, tmp_path: Path) -> None:
     table, sheet = tmp_path / "seen.csv", tmp_path / "mistakes.png"
     run = tool("predict", mixed, "--csv", table, "--mistakes", sheet)
     assert run.returncode == 0, run.stderr
-    skipped = f"skipped: {mixed / 'male' / 'broken.jpg'} is no picture (JPEG, PNG, BMP, WEBP)"
-    assert skipped in run.stderr.splitlines()
+    skipped = f"skipped: {mixed / 'male' / 'broken.jpg'} is not a picture; JPEG, PNG, "
+    assert any(line.startswith(skipped) for line in run.stderr.splitlines())
     with table.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     faces = [row for row in rows if row["label"]]
@@ -251,7 +250,7 @@ def test_a_labelled_folder(webfaces: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["good.png", "moved", "güt %3F.png"])
 def test_a_picture_from_the_web(web: str, path: str) -> None:
-    image = picture.decode(picture.fetch(f"{web}/{path}", 5))
+    image = decode(picture.fetch(f"{web}/{path}", 5))
     assert image.shape == (360, 640, 3)
 
 
@@ -261,8 +260,8 @@ def test_a_picture_from_the_web(web: str, path: str) -> None:
         ("nothing", "answers 404 Not Found"),
         ("circle", "redirects more than 5 times, in a circle, or off the web"),
         ("off", "redirects more than 5 times, in a circle, or off the web"),
-        ("page", "is no picture but text/html"),
-        ("lie.png", "is no picture (JPEG, PNG, BMP, WEBP)"),
+        ("page", "is not a picture but text/html"),
+        ("lie.png", "is not a picture; JPEG, PNG, "),
         ("short.png", "ended after 5000 of "),
         ("huge.png", "has more than 32 MiB"),
         ("endless.png", "has more than 32 MiB"),
@@ -270,7 +269,7 @@ def test_a_picture_from_the_web(web: str, path: str) -> None:
 )
 def test_what_the_web_answers_instead(web: str, path: str, reason: str) -> None:
     with pytest.raises(PictureError) as caught:
-        picture.decode(picture.fetch(f"{web}/{path}", 5))
+        decode(picture.fetch(f"{web}/{path}", 5))
     assert str(caught.value).startswith(reason)
     assert "\n" not in str(caught.value)
 
@@ -311,22 +310,6 @@ def test_the_web_by_the_command_line(web: str) -> None:
         f"skipped: {web}/drips.png took longer than 1 s",
         "skipped: none.jpg cannot be read (No such file or directory)",
     ]
-
-
-def test_a_picture_larger_than_memory(tmp_path: Path) -> None:
-    bomb = tmp_path / "bomb.png"
-    Image.new("1", (20_000, 20_000)).save(bomb)
-    assert bomb.stat().st_size < 100_000
-    with pytest.raises(PictureError, match=r"^has more than 89 million pixels$"):
-        picture.decode(bomb.read_bytes())
-
-
-def test_a_cut_picture_is_broken() -> None:
-    with pytest.raises(PictureError, match=r"^is no picture"):
-        picture.decode(b"")
-    header = cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes()[:45]
-    with pytest.raises(PictureError, match=r"^is a broken picture$"):
-        picture.decode(header)
 
 
 def test_a_folder_without_pictures(tmp_path: Path) -> None:

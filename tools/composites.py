@@ -4,6 +4,7 @@ python tools/composites.py --data utkface.zip --out edge/people
 """
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ends import leave
 from facedata import Sample
 from files import DataError
 
+from edge.pictures import PictureError
 from edge.records import LABELS, Image
 
 SIDE_PX = 144
@@ -24,10 +26,9 @@ def average(samples: list[Sample]) -> Image:
     """Mean of aligned pictures, slightly sharpened: averaging blurs, and Haar needs edges."""
     pictures = []
     for sample in samples:
-        image = sample.image()
-        if image is not None:
+        with contextlib.suppress(PictureError):
             size = (SIDE_PX, SIDE_PX)
-            pictures.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+            pictures.append(cv2.resize(sample.image(), size, interpolation=cv2.INTER_AREA))
     mean = np.mean(pictures, axis=0).astype(np.float32)
     sharp = mean + 0.8 * (mean - cv2.GaussianBlur(mean, (0, 0), 3))
     return np.asarray(np.clip(sharp, 0, 255), np.uint8)

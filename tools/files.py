@@ -1,6 +1,7 @@
 """The files of a data set, in a folder or in a zip file, and the tables among them."""
 
 import io
+import lzma
 import os
 import zipfile
 import zlib
@@ -10,8 +11,12 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-PICTURES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp"}
+from edge import pictures
+from edge.pictures import PictureError
+
+PICTURES = pictures.SUFFIXES
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 ENCRYPTED = 1
 """Bit of a zip member's flags (APPNOTE.TXT, section 4.4.4)."""
 
@@ -40,13 +45,17 @@ class Pictures:
             self._by_base[_base(member)].append(member)
 
     def read(self, member: str) -> bytes:
-        """What lies there; b"" where nothing can be read."""
+        """The bytes of a file. Raises PictureError if it is missing, damaged or too large."""
+        if self._archive is None:
+            return pictures.contents(self.path / member)
+        if member not in self:
+            raise PictureError("is not there")
+        if self._archive.getinfo(member).file_size > pictures.MAX_BYTES:
+            raise PictureError(f"has more than {pictures.MAX_BYTES // 10**6} million bytes")
         try:
-            if self._archive is not None:
-                return self._archive.read(member)
-            return (self.path / member).read_bytes()
-        except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
-            return b""
+            return self._archive.read(member)
+        except (OSError, EOFError, ValueError, *DAMAGE) as error:
+            raise PictureError(f"is damaged in the zip file ({error})") from error
 
     def __contains__(self, member: object) -> bool:
         return member in self._known
@@ -82,7 +91,11 @@ class Pictures:
 
     def table(self, member: str, **options: object) -> pd.DataFrame:
         """A CSV or similar file as text cells. Raises DataError."""
-        return read_table(io.BytesIO(self.read(member)), f"{self.path}: {member}", **options)
+        name = f"{self.path}: {member}"
+        try:
+            return read_table(io.BytesIO(self.read(member)), name, **options)
+        except PictureError as error:
+            raise DataError(f"data {name} {error}") from error
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -26,11 +26,12 @@ from files import DataError, Pictures
 from guess import Guess
 from layouts import LAYOUTS, beside, recognise
 from look import Look, Looker, open_model
-from picture import PictureError
 
+from edge import pictures
 from edge.cameras import silence_opencv
 from edge.config import load_config
 from edge.errors import EdgeError
+from edge.pictures import PictureError
 from edge.records import LABELS, UNKNOWN, Image
 
 GENDERLESS = "gender not estimated"
@@ -73,26 +74,26 @@ def items(source: str, timeout_s: float) -> list[Item]:
         return [Item(source, partial(picture.fetch, source, timeout_s))]
     path = Path(source)
     if not path.is_dir() and path.suffix.lower() != ".zip":
-        return [Item(source, partial(picture.read, path))]
-    pictures = Pictures(path)
-    truths = _truths(pictures)
+        return [Item(source, partial(pictures.contents, path))]
+    files = Pictures(path)
+    truths = _truths(files)
     found = [
-        Item(str(path / member), partial(pictures.read, member), truths.get(member))
-        for member in pictures.images()
+        Item(str(path / member), partial(files.read, member), truths.get(member))
+        for member in files.images()
     ]
     if not found:
         raise DataError(f"{source}: holds no pictures")
     return found
 
 
-def _truths(pictures: Pictures) -> dict[str, str]:
+def _truths(files: Pictures) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
-        layout = LAYOUTS[recognise(pictures)]
+        layout = LAYOUTS[recognise(files)]
     except DataError:
         return {}
     try:
-        entries = layout.read(pictures)
+        entries = layout.read(files)
     except DataError as error:
         print(f"labels not used: {error}", file=sys.stderr)
         return {}
@@ -109,7 +110,7 @@ def look_at(
     seen, skipped = [], []
     for item in shown:
         try:
-            image = picture.decode(item.read())
+            image = pictures.decode(item.read())
         except PictureError as error:
             skipped.append(f"{item.name} {error}")
             continue

@@ -10,12 +10,12 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 from ends import leave
 
+from edge import pictures
 from edge.classify import Classifier
 from edge.errors import EdgeError
+from edge.pictures import PictureError
 from edge.records import LABELS
 from edge.runtime import RUNTIMES
 
@@ -26,10 +26,10 @@ def probabilities(folder: Path, classifier: Classifier) -> dict[str, float]:
     """Probability of a man for each aligned face in `folder`. Raises EdgeError."""
     said = {}
     for file in sorted(folder.iterdir()):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            raise EdgeError(f"{file}: is not a picture that OpenCV can read")
-        face = np.asarray(image, np.uint8)
+        try:
+            face = pictures.read(file)
+        except PictureError as error:
+            raise EdgeError(f"{file} {error}") from error
         height, width = face.shape[:2]
         entry = classifier.preprocessing
         crop = entry.crop(face, entry.whole(width, height))
