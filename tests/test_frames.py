@@ -1,5 +1,6 @@
 """Sources: every kind gives frames or one clear error."""
 
+import contextlib
 import itertools
 import os
 import struct
@@ -14,11 +15,11 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
-from recordings import plain, write_mjpeg, write_video
+from recordings import MATRICES, plain, set_matrix, write_mjpeg, write_video
 
 from edge.cameras import shown_source
 from edge.errors import ConfigError, SourceError
-from edge.frames import open_file, open_frames
+from edge.frames import is_live, is_recorded, open_file, open_frames
 from edge.records import Frame, View
 
 MODIFIED = 1_700_000_000
@@ -264,6 +265,25 @@ def test_empty_folder(tmp_path: Path) -> None:
         open_file(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("source", "live", "recorded"),
+    [
+        ("auto", True, False),
+        ("demo", False, False),
+        ("picamera2:0", True, False),
+        ("v4l2:/dev/video0", True, False),
+        ("rtsp://cam/1", True, False),
+        ("clip.mp4", False, True),
+        ("v4l2:clip.mp4", False, True),
+        ("picamera2:clip.mp4", False, True),
+        ("http:clip.mp4", False, True),
+        ("auto.mp4", False, True),
+    ],
+)
+def test_what_a_source_is(source: str, live: bool, recorded: bool) -> None:
+    assert (is_live(source), is_recorded(source)) == (live, recorded)
+
+
 def test_missing_camera() -> None:
     with pytest.raises(SourceError, match="/dev/video99: does not exist; cameras here"):
         list(open_frames("v4l2:/dev/video99"))
@@ -323,6 +343,15 @@ def test_a_stream_gives_its_newest_frame_and_its_end_is_an_error(stream: str) ->
     assert abs(first.mono - time.monotonic()) < 5
     with pytest.raises(SourceError, match="gives no more frames"):
         list(frames)
+
+
+def test_a_stream_is_upright(stream: str, tmp_path: Path) -> None:
+    write_video(tmp_path / "live.mp4", plain(30))
+    set_matrix(tmp_path / "live.mp4", MATRICES[90])
+    with contextlib.closing(open_frames(stream.replace(".avi", ".mp4"))) as frames:
+        first = next(frames)
+    assert isinstance(first, Frame)
+    assert first.image.shape == (160, 90, 3)
 
 
 def test_a_live_source_stops_when_told(stream: str) -> None:

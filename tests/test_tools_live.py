@@ -73,6 +73,18 @@ def test_the_second_frame_tells_how_fast_a_film_runs(tmp_path: Path) -> None:
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 25
 
 
+def test_a_film_has_one_size(tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+    film = Film(out, fps=10)
+    for number, (height, width) in enumerate([(64, 96), (128, 128), (32, 96), (64, 96)]):
+        film(np.full((height, width, 3), 250, np.uint8), number / 10)
+    film.close()
+    pictures = frames(out)
+    assert [picture.shape for picture in pictures] == [(64, 96, 3)] * 4
+    shares = [(picture > 125).mean() for picture in pictures]
+    assert shares == pytest.approx([1, 64 / 96, 1 / 2, 1], abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "expected"),
     [

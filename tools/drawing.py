@@ -81,9 +81,12 @@ class Film:
         self._last: float | None = None
         self._due, self._written = 1.0, 0
         self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
 
     def __call__(self, picture: Image, mono: float) -> None:
         """One more, taken at `mono` seconds: written again where it is late, left out where early.
+
+        One of another size than the first is shrunk or enlarged, with black beside it.
 
         Raises EdgeError where the file cannot be written.
         """
@@ -95,19 +98,33 @@ class Film:
         passed = 0.0 if self._last is None else mono - self._last
         self._last = mono
         if self._writer is None:
-            height, width = picture.shape[:2]
+            self._size = (picture.shape[1], picture.shape[0])
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), code, self._fps, (width, height))
+            self._writer = cv2.VideoWriter(str(self._path), code, self._fps, self._size)
             if not self._writer.isOpened():
                 raise EdgeError(f"{self._path}: cannot be written as a video; name an .mp4 file")
         self._due += min(passed, LONGEST_GAP_S) * self._fps
+        fitting = _fitted(picture, *self._size)  # a video has one size
         while self._written < round(self._due):
-            self._writer.write(picture)
+            self._writer.write(fitting)
             self._written += 1
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.release()
+
+
+def _fitted(picture: Image, width: int, height: int) -> Image:
+    """The picture as large as fits, in the middle of black."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    size = (max(1, round(scale * picture.shape[1])), max(1, round(scale * picture.shape[0])))
+    right, below = width - size[0], height - size[1]
+    sides = (below // 2, below - below // 2, right // 2, right - right // 2)
+    return np.asarray(
+        cv2.copyMakeBorder(cv2.resize(picture, size), *sides, cv2.BORDER_CONSTANT), np.uint8
+    )
 
 
 class Screen:
