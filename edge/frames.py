@@ -119,12 +119,17 @@ def _video(path: Path, view: View, notices: Notices) -> Moments:
 
 
 def _picture(path: Path, view: View, notices: Notices) -> Moments:
+    """One picture, or an animation up to where it is broken."""
     timeline = Timeline(view.fps, view.fps, notices.warn)
+    number = 0
     try:
         for image, stamp_ms in pictures.animation(path):
             yield image, timeline.place(stamp_ms)
+            number += 1
     except PictureError as error:
-        raise ConfigError(f"source {path}: {error}") from error
+        if not number:
+            raise ConfigError(f"source {path}: {error}") from error
+        notices.warn(f"ends after frame {number - 1}, for it {error}")
 
 
 def _folder(path: Path, files: list[Path], view: View, notices: Notices) -> Moments:

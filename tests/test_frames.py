@@ -211,6 +211,25 @@ def test_an_animation_goes_by_its_own_clock(tmp_path: Path, name: str) -> None:
         assert np.abs(frame.gray.astype(int) - np.asarray(picture)).mean() < 8
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_an_animation_that_was_cut_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    first, *others = (PIL.Image.effect_noise((160, 90), 50 + n) for n in range(5))
+    first.save(tmp_path / name, save_all=True, append_images=others, duration=100)
+    os.truncate(tmp_path / name, (tmp_path / name).stat().st_size * 7 // 10)
+    assert [round(frame.mono, 3) for frame in open_file(tmp_path / name)] == [0, 0.1, 0.2]
+    assert [message.split(": ")[1] for message in caplog.messages] == [
+        "ends after frame 2, for it is a broken picture"
+    ]
+
+
+def test_a_picture_for_programs_that_show_no_animation(tmp_path: Path) -> None:
+    plain, only = (PIL.Image.new("RGB", (160, 90), shade) for shade in ("black", "white"))
+    plain.save(tmp_path / "a.png", save_all=True, append_images=[only], default_image=True)
+    assert {int(frame.image.mean()) for frame in open_file(tmp_path / "a.png")} == {255}
+
+
 def test_a_photo_without_a_suffix_is_upright(tmp_path: Path) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6

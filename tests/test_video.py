@@ -155,3 +155,13 @@ def test_the_size_may_change_on_the_way(tmp_path: Path) -> None:
     write_mjpeg(tmp_path / "raw.mjpeg", [*plain(3), small, *plain(2)])
     images, _, _ = frames_of(tmp_path / "raw.mjpeg")
     assert [image.shape for image in images] == [(90, 160, 3)] * 6
+
+
+def test_frames_of_more_pixels_than_any_video_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "clip.mp4", plain(3))
+    monkeypatch.setattr("edge.video.MOST_PIXELS", 160 * 90 - 1)
+    assert frames_of(tmp_path / "clip.mp4") == (
+        [], [], ["160 x 90 pixels are more than a frame may have"]
+    )  # fmt: skip
