@@ -1,6 +1,7 @@
 """What the C++ libraries write on standard error by themselves.
 
-TensorFlow, TFLite and XNNPACK write to the file descriptor, past Python's `logging` and `sys.stderr`.
+TensorFlow, TFLite and XNNPACK write to the file descriptor, past Python's `logging` and
+`sys.stderr`.
 """
 
 import contextlib

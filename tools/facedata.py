@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import cv2
+import layouts
 import numpy as np
 from files import DataError, Pictures
 from layouts import LAYOUTS, Entry, recognise, with_splits
@@ -106,7 +107,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
         raise DataError(f"data {path}: does not exist")
     pictures = Pictures(path)
     name = recognise(pictures) if layout == "auto" else layout
-    entries = _each_once(LAYOUTS[name].read(pictures), path)
+    entries = _each_once(layouts.read(pictures, name), path)
     if not entries:
         raise DataError(f"data {path}: has no labelled pictures (layout {name})")
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"

@@ -1,14 +1,11 @@
-"""The files of a data set, in a folder or in a zip file, and the tables among them."""
+"""The files of a data set, in a folder or in a zip file."""
 
-import io
 import os
 import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-
-import pandas as pd
 
 PICTURES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp"}
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -31,10 +28,18 @@ class Pictures:
             members = (file.relative_to(path).as_posix() for file in _files(path))
         else:
             self._archive = _archive(path)
-            members = (name for name in self._archive.namelist() if not name.endswith("/"))
-        # macOS adds a file of its own, with the same suffix, to each picture in a zip
-        self.members = sorted(m for m in members if not _base(m).startswith("._"))
-        self._known = frozenset(self.members)
+            members = iter(self._archive.namelist())
+        # Windows writes backslashes into a zip
+        known = [(name.replace("\\", "/"), name) for name in members]
+        self._known: dict[str, str] = {}
+        """What each member is called there."""
+        for member, name in known:
+            # macOS adds a file of its own, with the same suffix, to each picture in a zip
+            if member.endswith("/") or _base(member).startswith("._"):
+                continue
+            if self._known.setdefault(member, name) != name:
+                raise DataError(f"data {path}: {member} is there twice, with / and with \\")
+        self.members = sorted(self._known)
         self._by_base: dict[str, list[str]] = defaultdict(list)
         for member in self.members:
             self._by_base[_base(member)].append(member)
@@ -42,9 +47,10 @@ class Pictures:
     def read(self, member: str) -> bytes:
         """What lies there; b"" where nothing can be read."""
         try:
+            name = self._known[member]
             if self._archive is not None:
-                return self._archive.read(member)
-            return (self.path / member).read_bytes()
+                return self._archive.read(name)
+            return (self.path / name).read_bytes()
         except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
             return b""
 
@@ -80,10 +86,6 @@ class Pictures:
             )
         return found[0] if found else name
 
-    def table(self, member: str, **options: object) -> pd.DataFrame:
-        """A CSV or similar file as text cells. Raises DataError."""
-        return read_table(io.BytesIO(self.read(member)), f"{self.path}: {member}", **options)
-
 
 def _files(folder: Path) -> Iterator[Path]:
     seen = set()
@@ -118,13 +120,3 @@ def _common(member: str, name: str) -> int:
     """How many parts the two paths have in common, from the last on."""
     pairs = zip(reversed(member.split("/")), reversed(name.split("/")), strict=False)
     return next((n for n, (one, other) in enumerate(pairs) if one != other), 99)
-
-
-def read_table(source: io.BytesIO | Path, name: str, **options: object) -> pd.DataFrame:
-    """A CSV or similar file as text cells. Raises DataError."""
-    try:
-        return pd.read_csv(
-            source, dtype=str, keep_default_na=False, skipinitialspace=True, **options
-        )
-    except (OSError, ValueError) as error:
-        raise DataError(f"data {name}: cannot be read as a table ({error})") from error

@@ -19,12 +19,13 @@ from typing import Any
 import cv2
 import drawing
 import facedata
+import layouts
 import picture
 from drawing import Mistake
 from ends import leave
 from files import DataError, Pictures
 from guess import Guess
-from layouts import LAYOUTS, beside, recognise
+from layouts import beside
 from look import Look, Looker, open_model
 from picture import PictureError
 
@@ -88,11 +89,11 @@ def items(source: str, timeout_s: float) -> list[Item]:
 def _truths(pictures: Pictures) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
-        layout = LAYOUTS[recognise(pictures)]
+        layout = layouts.recognise(pictures)
     except DataError:
         return {}
     try:
-        entries = layout.read(pictures)
+        entries = layouts.read(pictures, layout)
     except DataError as error:
         print(f"labels not used: {error}", file=sys.stderr)
         return {}
