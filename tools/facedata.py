@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 import cv2
 import layouts
 import numpy as np
+from ends import add_verbose
 from files import DataError, Pictures
 from layouts import LAYOUTS, Entry, recognise, with_splits
 from rich.console import Console
@@ -262,6 +263,7 @@ def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool =
         action="append" if several else "store",
         help="labelled faces, a folder or zip file" + ("; may be repeated" if several else ""),
     )
+    add_verbose(parser)
     parser.add_argument(
         "--layout",
         choices=("auto", *LAYOUTS),

@@ -20,9 +20,10 @@ import cv2
 import drawing
 import facedata
 import layouts
+import outputs
 import picture
 from drawing import Mistake
-from ends import leave
+from ends import add_verbose, leave
 from files import DataError, Pictures
 from guess import Guess
 from layouts import beside
@@ -217,6 +218,8 @@ def main() -> int:
     parser.add_argument(
         "--mistakes", type=Path, metavar="OUT", help="of a labelled folder: draw what is wrong"
     )
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
     args = parser.parse_args()
     if not 0 < args.timeout <= 3600:
@@ -235,6 +238,7 @@ def main() -> int:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
                 drawing.need_other(out, args.sources)
+                outputs.need_free(f"--{option}", out, force=args.force)
                 facedata.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)

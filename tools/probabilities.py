@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from ends import leave
+from ends import add_verbose, leave
 
 from edge.classify import Classifier
 from edge.errors import EdgeError
@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("faces", type=Path, help="a folder of aligned pictures")
     parser.add_argument("--model", type=Path, default=Path("models/gender.tflite"))
     parser.add_argument("--runtime", choices=["auto", *RUNTIMES], default="auto")
+    add_verbose(parser)
     args = parser.parse_args()
     try:
         print(json.dumps(probabilities(args.faces, Classifier(args.model, runtime=args.runtime))))

@@ -25,6 +25,7 @@ import facedata
 import metrics
 import numpy as np
 import numpy.typing as npt
+import outputs
 import sources
 import tensorflow as tf
 from card import describe, training_of
@@ -37,7 +38,7 @@ from sources import ConversionError
 
 from edge import native_log
 from edge.classify import MODEL_NAME, Classifier, Looks, Preprocessing
-from edge.errors import ModelError
+from edge.errors import EdgeError
 from edge.records import LABELS, Image
 from edge.runtime import open_interpreter
 
@@ -169,7 +170,8 @@ def need_knowledge(
 ) -> None:
     """Raises RefusedError where a model only guesses.
 
-    `find` looks for an input with which it knows more gender. With a `--max-drop` of `ANYTHING` or more a model may guess, if another input is not better.
+    `find` looks for an input with which it knows more gender. With a `--max-drop` of `ANYTHING` or
+    more a model may guess, if no other input is better.
     """
     lenient = args.max_drop >= ANYTHING
     for asked in questions.values():
@@ -202,6 +204,8 @@ def refusal(args: argparse.Namespace, figures: dict[str, dict[str, Any]]) -> str
 
 
 def quantise(args: argparse.Namespace) -> int:
+    for file in (args.out, args.out.with_suffix(".json")):
+        outputs.need_free("--out", file, force=args.force)
     facedata.make_folder(args.out.parent, f"--out {args.out}")
     training = training_of(args.model)
     data = facedata.load(args.calibrate, args.layout, args.detect)
@@ -273,7 +277,11 @@ def quantise(args: argparse.Namespace) -> int:
     if reason := refusal(args, figures):
         raise RefusedError(reason)
     need_knowledge(args, f"{args.model} as {args.type}", after, lambda: None)
-    replace(card, notes={**card.notes, "metrics": {"quantisation": figures}}).write(made, args.out)
+    card = replace(card, notes={**card.notes, "metrics": {"quantisation": figures}})
+    try:
+        card.write(made, args.out)
+    except OSError as error:
+        raise DataError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     print(f"written    {args.out} and {args.out.with_suffix('.json').name}")
     return 0
 
@@ -310,7 +318,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help=f"{sources.KINDS}; or a .caffemodel")
     facedata.add_arguments(parser, "--calibrate")
-    parser.add_argument("--out", type=Path, default=Path("models/gender.tflite"))
+    parser.add_argument(
+        "--out", type=Path, metavar="TFLITE", help="default: beside the model, by its name"
+    )
+    outputs.add_arguments(parser)
     parser.add_argument("--type", choices=TYPES, default="int8")
     parser.add_argument(
         "--ends", choices=("int8", "uint8"), default="int8", help="of an int8 model"
@@ -343,6 +354,9 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.out is None:
+        name = args.model.name if args.model.is_dir() else args.model.stem
+        args.out = args.model.with_name(f"{name}.tflite")
     if args.out.suffix != ".tflite" or args.out.is_dir():
         parser.error(f"--out {args.out}: must be a file that ends in .tflite")
     if args.name is not None and not re.fullmatch(MODEL_NAME, args.name):
@@ -364,7 +378,7 @@ def main() -> int:
     except ConversionError as error:
         print(f"quantize: {args.model}: {error}", file=sys.stderr)
         return 2
-    except (DataError, ModelError) as error:
+    except (DataError, EdgeError) as error:
         print(f"quantize: {error}", file=sys.stderr)
         return 2
 
