@@ -1,6 +1,8 @@
 """Turn a trained model into the full-int8 TFLite file, and its JSON, that the daemon runs.
 
-python tools/quantize.py build/gender.keras --calibrate faces.zip
+    python tools/quantize.py build/gender.keras --calibrate faces.zip
+
+They lie beside the model, as build/gender.tflite and gender.json, unless --out says otherwise.
 """
 
 import argparse
@@ -350,7 +352,10 @@ def main() -> int:
     parser.add_argument("--calibration-faces", type=int, default=500)
     parser.add_argument("--test-faces", type=int, default=1000)
     parser.add_argument(
-        "--max-drop", type=float, default=1.0, help="accuracy that may be lost, percentage points"
+        "--max-drop",
+        type=float,
+        default=1.0,
+        help="accuracy that may be lost, percentage points; with 50 or more a model may even guess",
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

@@ -33,6 +33,7 @@ from metrics import Floats
 from networks import HEADS
 from scipy.optimize import minimize_scalar
 
+from edge import native_log
 from edge.classify import Preprocessing
 from edge.errors import EdgeError
 
@@ -56,7 +57,13 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
     """
     if model.is_dir():
         sources.check_saved_model(model)
-        loaded = tf.saved_model.load(str(model))
+        try:
+            with native_log.quiet():
+                loaded = tf.saved_model.load(str(model))
+        except Exception as error:  # TensorFlow raises what it happens upon
+            raise DataError(
+                f"{model}: is not a SavedModel ({sources.failure(str(error))})"
+            ) from error
         signature = loaded.signatures.get("serving_default")
         entries = {} if signature is None else signature.structured_input_signature[1]
         if len(entries) != 1:
@@ -64,7 +71,7 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
         ((name, entry),) = entries.items()
 
         def ask(faces: Floats) -> Floats:
-            answers = signature(**{name: tf.constant(faces)})
+            answers = signature(**{name: tf.cast(faces, entry.dtype)})
             parts = [np.reshape(answers[key], (len(faces), -1)) for key in sorted(answers)]
             return np.concatenate(parts, axis=1)
 
