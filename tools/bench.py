@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import latency
-from ends import leave
+from ends import add_verbose, leave
 from replay import configured, replay
 
 from edge.config import Config
@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("clip", help="a video file")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"))
     parser.add_argument("--memory", type=int, metavar="SECONDS", help="also run a daemon so long")
+    add_verbose(parser)
     args = parser.parse_args()
     if args.memory is not None and args.memory < 1:
         parser.error("--memory must be 1 or more")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from files import DataError
 
-FREE = ("out", "epochs", "patience", "resume")
+FREE = ("out", "epochs", "patience", "resume", "force", "verbose")
 """Settings with which a training may go on that began with others."""
 
 
@@ -37,8 +37,8 @@ class Checkpoint:
             )
         if resume and not self.epochs and len(self.rows()):
             raise DataError(
-                f"--resume: {self.log} is of a training that has ended; leave --resume out to "
-                "begin anew"
+                f"--resume: {self.log} is of a training that has ended; begin anew with --force "
+                "in place of --resume"
             )
         if self.epochs:
             self._compare()

@@ -11,11 +11,13 @@ from pathlib import Path
 import cv2
 import facedata
 import numpy as np
+import outputs
 from ends import leave
 from facedata import Sample
 from files import DataError
 
 from edge.pictures import PictureError
+from edge.errors import ConfigError
 from edge.records import LABELS, Image
 
 SIDE_PX = 144
@@ -34,7 +36,7 @@ def average(samples: list[Sample]) -> Image:
     return np.asarray(np.clip(sharp, 0, 255), np.uint8)
 
 
-def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
+def make(source: Path, out: Path, number: int, seed: int, *, force: bool) -> list[Path]:
     """One composite per gender, ethnicity and age band; names begin with the gender."""
     samples = facedata.load(source).part("train")
     if not all(sample.aligned for sample in samples):
@@ -60,6 +62,7 @@ def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
                     )
                 chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
                 path = out / f"{gender}-{ethnicity}-{low}.jpg"
+                outputs.need_free("--out", path, force=force)
                 if not cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90]):
                     raise DataError(f"{path}: cannot be written")
                 written.append(path)
@@ -72,12 +75,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("edge/people"))
     parser.add_argument("--number", type=int, default=40, help="faces in each average")
     parser.add_argument("--seed", type=int, default=1)
+    outputs.add_arguments(parser)
     args = parser.parse_args()
     if args.number < 30:
         parser.error("--number: fewer than 30 faces in an average may still resemble somebody")
     try:
-        written = make(args.data, args.out, args.number, args.seed)
-    except DataError as error:
+        written = make(args.data, args.out, args.number, args.seed, force=args.force)
+    except (DataError, ConfigError) as error:
         print(f"composites: {error}", file=sys.stderr)
         return 2
     size = sum(path.stat().st_size for path in written)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import cv2
+import layouts
 import numpy as np
+from ends import add_verbose
 from files import DataError, Pictures
 from layouts import LAYOUTS, Entry, recognise, with_splits
 from rich.console import Console
@@ -106,7 +108,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
         raise DataError(f"data {path}: does not exist")
     pictures = Pictures(path)
     name = recognise(pictures) if layout == "auto" else layout
-    entries = _each_once(LAYOUTS[name].read(pictures), path)
+    entries = _each_once(layouts.read(pictures, name), path)
     if not entries:
         raise DataError(f"data {path}: has no labelled pictures (layout {name})")
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
@@ -273,6 +275,7 @@ def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool =
         action="append" if several else "store",
         help="labelled faces, a folder or zip file" + ("; may be repeated" if several else ""),
     )
+    add_verbose(parser)
     parser.add_argument(
         "--layout",
         choices=("auto", *LAYOUTS),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from ends import leave
+from ends import add_verbose, leave
 
 from edge.classify import Classifier
 from edge.errors import ModelError
@@ -73,6 +73,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
     parser.add_argument("--crops", type=Path, help="faces to use, a .npy file of uint8 crops")
+    add_verbose(parser)
     args = parser.parse_args()
     try:
         lines = measure(args.model, None if args.crops is None else np.load(args.crops))

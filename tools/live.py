@@ -15,8 +15,9 @@ from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 
+import outputs
 from drawing import Film, Screen, annotated, captioned, need_other
-from ends import leave
+from ends import add_verbose, leave
 from replay import configured, split
 
 from edge import build
@@ -77,6 +78,8 @@ def main() -> int:
     parser.add_argument(
         "--save", type=Path, metavar="MP4", help="write a clip instead of showing a window"
     )
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     args = parser.parse_args()
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -84,6 +87,7 @@ def main() -> int:
     try:
         if args.save:
             need_other(args.save, [args.source])
+            outputs.need_free("--save", args.save, force=args.force)
         config = configured(args.config, args.source)
         # of a recording, its own frames tell how fast they follow
         timed = is_live(args.source) or args.source == "demo"

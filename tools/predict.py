@@ -19,12 +19,14 @@ from typing import Any
 import cv2
 import drawing
 import facedata
+import layouts
+import outputs
 import picture
 from drawing import Mistake
-from ends import leave
+from ends import add_verbose, leave
 from files import DataError, Pictures
 from guess import Guess
-from layouts import LAYOUTS, beside, recognise
+from layouts import beside
 from look import Look, Looker, open_model
 
 from edge import pictures
@@ -89,11 +91,11 @@ def items(source: str, timeout_s: float) -> list[Item]:
 def _truths(files: Pictures) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
-        layout = LAYOUTS[recognise(files)]
+        layout = layouts.recognise(files)
     except DataError:
         return {}
     try:
-        entries = layout.read(files)
+        entries = layouts.read(files, layout)
     except DataError as error:
         print(f"labels not used: {error}", file=sys.stderr)
         return {}
@@ -217,6 +219,8 @@ def main() -> int:
     parser.add_argument(
         "--mistakes", type=Path, metavar="OUT", help="of a labelled folder: draw what is wrong"
     )
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
     args = parser.parse_args()
     if not 0 < args.timeout <= 3600:
@@ -235,6 +239,7 @@ def main() -> int:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
                 drawing.need_other(out, args.sources)
+                outputs.need_free(f"--{option}", out, force=args.force)
                 facedata.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)

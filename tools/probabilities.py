@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from ends import leave
+from ends import add_verbose, leave
 
 from edge import pictures
 from edge.classify import Classifier
@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("faces", type=Path, help="a folder of aligned pictures")
     parser.add_argument("--model", type=Path, default=Path("models/gender.tflite"))
     parser.add_argument("--runtime", choices=["auto", *RUNTIMES], default="auto")
+    add_verbose(parser)
     args = parser.parse_args()
     try:
         print(json.dumps(probabilities(args.faces, Classifier(args.model, runtime=args.runtime))))

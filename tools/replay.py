@@ -13,9 +13,10 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import outputs
 import visits
 from drawing import Film, Screen, annotated, need_other
-from ends import leave
+from ends import add_verbose, leave
 from visits import Figures, Seen
 
 from edge import build
@@ -145,6 +146,8 @@ def main() -> int:
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--save", type=Path, metavar="MP4", help="write one clip, annotated")
     shown.add_argument("--show", action="store_true", help="show it in a window")
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     args = parser.parse_args()
     if args.every < 1:
         parser.error("--every must be 1 or more")
@@ -155,6 +158,7 @@ def main() -> int:
     try:
         if args.save:
             need_other(args.save, args.clips)
+            outputs.need_free("--save", args.save, force=args.force)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
         draw = partial(_draw, view) if view else None

@@ -18,9 +18,11 @@ from typing import Any
 # SavedModels are read by TensorFlow, so Keras models are too
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+import keras_log  # noqa: F401  # isort: skip
 import facedata
 import keras
 import numpy as np
+import outputs
 import sources
 import teacher
 import tensorflow as tf
@@ -31,7 +33,9 @@ from metrics import Floats
 from networks import HEADS
 from scipy.optimize import minimize_scalar
 
+from edge import native_log
 from edge.classify import Preprocessing
+from edge.errors import EdgeError
 
 Ask = Callable[[Floats], Floats]
 View = Callable[[list[Sample]], Floats]
@@ -53,7 +57,13 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
     """
     if model.is_dir():
         sources.check_saved_model(model)
-        loaded = tf.saved_model.load(str(model))
+        try:
+            with native_log.quiet():
+                loaded = tf.saved_model.load(str(model))
+        except Exception as error:  # TensorFlow raises what it happens upon
+            raise DataError(
+                f"{model}: is not a SavedModel ({sources.failure(str(error))})"
+            ) from error
         signature = loaded.signatures.get("serving_default")
         entries = {} if signature is None else signature.structured_input_signature[1]
         if len(entries) != 1:
@@ -61,7 +71,7 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
         ((name, entry),) = entries.items()
 
         def ask(faces: Floats) -> Floats:
-            answers = signature(**{name: tf.constant(faces)})
+            answers = signature(**{name: tf.cast(faces, entry.dtype)})
             parts = [np.reshape(answers[key], (len(faces), -1)) for key in sorted(answers)]
             return np.concatenate(parts, axis=1)
 
@@ -169,6 +179,8 @@ def joined(said: Floats, labels: Floats, wrong: float) -> Floats:
 
 
 def teach(args: argparse.Namespace) -> None:
+    outputs.need_free("--out", args.out, force=args.force)
+    outputs.need_other("--out", args.out, args.sources)
     facedata.make_folder(args.out.parent, f"--out {args.out}")
     views = [view_of(source, args.mean, args.std) for source in args.sources]
     samples: list[Sample] = []
@@ -211,6 +223,7 @@ def main() -> int:
     )
     facedata.add_arguments(parser, "--data", several=True)
     parser.add_argument("--out", type=Path, default=Path("build/teacher.npz"))
+    outputs.add_arguments(parser)
     parser.add_argument("--mean", type=float, default=127.5, help="input = (pixel - mean) / std")
     parser.add_argument("--std", type=float, default=127.5)
     parser.add_argument(
@@ -226,7 +239,7 @@ def main() -> int:
         parser.error(f"--wrong {args.wrong}: must lie between 0 and 0.5")
     try:
         teach(args)
-    except DataError as error:
+    except (DataError, EdgeError) as error:
         print(f"teach: {error}", file=sys.stderr)
         return 2
     return 0

@@ -13,9 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras_log  # noqa: F401  # isort: skip
 import facedata
 import keras
+import layouts
 import networks
+import outputs
 import teacher
 import trained
 from batches import Batches
@@ -68,8 +71,13 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
 
 def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
+    if not args.resume:
+        outputs.need_free("--out", args.out, force=args.force)
+    tables = [layouts.beside(path) for path in args.data]
+    outputs.need_other("--out", args.out, [Path(args.start)])
     facedata.make_folder(args.out.parent, f"--out {args.out}")
     shown = {name: _shown(value) for name, value in sorted(vars(args).items())}
+    outputs.need_other("the log of --out,", args.out.with_suffix(".csv"), tables)
     checkpoint = Checkpoint(args.out, shown, resume=args.resume)
     settings = {
         "batch": args.batch,
@@ -193,6 +201,7 @@ def main() -> int:
         "file that tools/train.py made, or, for mobilenetv2, an int8 .tflite or a wider .keras",
     )
     parser.add_argument("--out", type=Path, default=Path("build/gender.keras"))
+    outputs.add_arguments(parser)
     parser.add_argument("--size", type=int, help="side of the input, pixels; each network has its")
     parser.add_argument("--alpha", type=float, default=1.0, help="width of a mobilenetv2")
     parser.add_argument("--epochs", type=int, default=10)

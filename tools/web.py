@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import gradio as gr
 import PIL.Image
-from ends import leave
+import numpy as np
+from ends import add_verbose, leave
 from look import Look, Looker, open_model
 from PIL import ImageDraw, ImageFont
 
@@ -246,6 +247,7 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
     parser.add_argument("--port", type=int, default=7860)
+    add_verbose(parser)
     args = parser.parse_args()
     if not is_loopback(args.host):
         print(
