@@ -16,8 +16,8 @@ from ends import leave
 from facedata import Sample
 from files import DataError
 
-from edge.pictures import PictureError
 from edge.errors import ConfigError
+from edge.pictures import PictureError
 from edge.records import LABELS, Image
 
 SIDE_PX = 144

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-
 from edge import pictures
 from edge.pictures import PictureError
 
@@ -31,10 +30,10 @@ class Pictures:
         self.path = path
         self._archive: zipfile.ZipFile | None = None
         if path.is_dir():
-            members = (file.relative_to(path).as_posix() for file in _files(path))
+            members = [file.relative_to(path).as_posix() for file in _files(path)]
         else:
             self._archive = _archive(path)
-            members = iter(self._archive.namelist())
+            members = self._archive.namelist()
         # Windows writes backslashes into a zip
         known = [(name.replace("\\", "/"), name) for name in members]
         self._known: dict[str, str] = {}
@@ -63,6 +62,13 @@ class Pictures:
             return self._archive.read(name)
         except (OSError, EOFError, ValueError, *DAMAGE) as error:
             raise PictureError(f"is damaged in the zip file ({error})") from error
+
+    def table(self, member: str) -> bytes:
+        """The bytes of a table of labels. Raises DataError."""
+        try:
+            return self.read(member)
+        except PictureError as error:
+            raise DataError(f"data {self.path}: {member} {error}") from error
 
     def __contains__(self, member: object) -> bool:
         return member in self._known

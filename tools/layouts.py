@@ -62,7 +62,7 @@ def beside(path: Path) -> Path:
 
 
 def _table(pictures: Pictures, member: str, needed: Sequence[str], *more: str) -> list[Row]:
-    return tables.read(pictures.read(member), f"{pictures.path}: {member}", needed, more)
+    return tables.read(pictures.table(member), f"{pictures.path}: {member}", needed, more)
 
 
 def read_csv(pictures: Pictures) -> list[Entry]:
@@ -156,7 +156,7 @@ def read_folders(pictures: Pictures) -> list[Entry]:
 
 def _split(member: str, where: str) -> str | None:
     """The split that the folders of a picture name. Raises DataError where they name two."""
-    named = []
+    named: list[str] = []
     for folder in PurePosixPath(member).parts[:-1]:
         splits = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
         named += splits if len(splits) == 1 else []  # a whole data set may be called train-val
@@ -205,7 +205,7 @@ def _celeba_table(pictures: Pictures, stem: str, column: str) -> dict[str, str] 
     if not (member := pictures.named(f"{stem}.txt")):
         return None
     name = f"{pictures.path}: {member}"
-    lines = [line.split() for line in tables.text_of(pictures.read(member), name).splitlines()]
+    lines = [line.split() for line in tables.text_of(pictures.table(member), name).splitlines()]
     lines = [cells for cells in lines if cells]
     names = [column]
     if stem == "list_attr_celeba":

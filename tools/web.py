@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import gradio as gr
 import PIL.Image
-import numpy as np
 from ends import add_verbose, leave
 from look import Look, Looker, open_model
 from PIL import ImageDraw, ImageFont
