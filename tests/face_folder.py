@@ -24,7 +24,7 @@ def write(folder: Path, seed: int = 1) -> None:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     faces = sorted(PEOPLE.glob("*.jpg"))
-    rows = []
+    rows: list[dict[str, object]] = []
     for split, number in NUMBERS.items():
         for gender in LABELS:
             own = [file for file in faces if file.name.startswith(f"{gender}-")]
@@ -63,7 +63,8 @@ def varied(face: Image, rng: np.random.Generator) -> Image:
         face = np.asarray(face[:, ::-1], np.uint8)
     side = face.shape[0]
     scale = SIDE_PX / side
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.normal(0, 12), scale)
+    middle = (side / 2, side / 2)
+    turn = np.asarray(cv2.getRotationMatrix2D(middle, rng.normal(0, 12), scale), np.float64)
     turn[:, 2] += (SIDE_PX - side) / 2 + rng.normal(0, 0.03 * SIDE_PX, 2)
     picture = cv2.warpAffine(face, turn, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 6))
