@@ -1,6 +1,8 @@
 """What the tests share: a clip, labelled faces, a real broker, a configuration on disk."""
 
+import functools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +19,7 @@ import face_folder
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
+from hypothesis import settings
 from paho.mqtt.enums import CallbackAPIVersion
 
 ROOT = Path(__file__).parent.parent
@@ -32,8 +35,33 @@ NEEDS = {"shared": "shared", "small_disk": "root"}
 """The marker of tests that use a fixture, directly or not; CI runs them as a part of their own."""
 
 
+SLOW = re.compile(r"\b(subprocess|mosquitto|tool|storm|keras|clips|few_faces|age_models)\b", re.I)
+"""A test file with one of these words starts programs, or works on more than a few pictures."""
+QUICK_S = 20.0
+"""CPU time that a quick test may take on a slow machine, seconds."""
+
+
+@functools.cache
+def is_quick(file: Path) -> bool:
+    """Whether `make quick` runs the tests of this file."""
+    return not SLOW.search(file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def in_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold quick tests to their time, whatever else the machine does."""
+    before = time.process_time()
+    yield
+    if request.node.get_closest_marker("quick"):
+        took = time.process_time() - before
+        assert took < QUICK_S, f"{took:.0f} s is too slow for make quick"
+
+
 def pytest_configure() -> None:
-    """Let the programs under test be interrupted, also where a shell runs pytest in background."""
+    """Whatever machine and shell this is: slow ones, and a shell that runs pytest in background,
+    where programs cannot be interrupted."""
+    settings.register_profile("any machine", deadline=None)  # slow ones too
+    settings.load_profile("any machine")
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -49,6 +77,8 @@ WITH_TENSORFLOW = tuple(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what not everybody can run; run what imports TensorFlow last, longest first."""
     for item in items:
+        if is_quick(item.path):
+            item.add_marker("quick")
         for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(NEEDS[fixture])
     order = {name: number for number, name in enumerate(WITH_TENSORFLOW, 1)}
