@@ -57,11 +57,22 @@ def in_time(request: pytest.FixtureRequest) -> Iterator[None]:
         assert took < QUICK_S, f"{took:.0f} s is too slow for make quick"
 
 
+UNSET = (
+    "COLUMNS", "CREDENTIALS_DIRECTORY", "FORCE_COLOR", "KERAS_BACKEND", "MPLBACKEND",
+    "NOTIFY_SOCKET", "PYTHONWARNINGS", "WATCHDOG_PID", "WATCHDOG_USEC",
+)  # fmt: skip
+"""What a user's shell, or the service that runs the tests, may say to programs under test."""
+
+
 def pytest_configure() -> None:
-    """Whatever machine and shell this is: slow ones, and a shell that runs pytest in background,
-    where programs cannot be interrupted."""
+    """Make the tests independent of the shell and the machine that they run on."""
+    for name in UNSET:
+        os.environ.pop(name, None)
+    # a proxy is for what lies outside
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
     settings.register_profile("any machine", deadline=None)  # slow ones too
     settings.load_profile("any machine")
+    # what a shell runs in background cannot be interrupted, nor can its children
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

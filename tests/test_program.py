@@ -424,8 +424,18 @@ def test_systemd_is_told(
     ],
 )
 def test_each_failure_is_one_clear_line(
-    configure: Configure, args: list[str], keys: dict[str, Any], code: int, expected: str
+    configure: Configure,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    keys: dict[str, Any],
+    code: int,
+    expected: str,
 ) -> None:
+    # a Raspberry Pi may have it
+    (tmp_path / "picamera2.py").write_text("raise ImportError('not here')\n")
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     run = edge("run", "--config", configure(**keys), "--stdout", *args)
     assert run.returncode == code
     (line, *details) = [
