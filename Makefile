@@ -4,6 +4,7 @@
 # make onnx    and what tools/quantize.py needs for ONNX files
 # make web     what tools/web.py needs, the page to try models on
 # make test    install what the tests need and run all checks
+# make quick   format, lint, types, and the tests of single parts: within a minute
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -13,7 +14,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # exact versions of everything, an older TensorFlow among them
 ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 
-.PHONY: setup demo tools onnx web test programs clean
+.PHONY: setup demo tools onnx web test quick programs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -31,6 +32,9 @@ web: $(VENV)/.web
 
 test: programs $(VENV)/.tests
 	@PATH="$(abspath $(BIN)):$$PATH" tools/check
+
+quick: $(VENV)/.tests
+	@PATH="$(abspath $(BIN)):$$PATH" tools/check -m quick
 
 programs:
 	@tools/need-programs

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+from conftest import CLIP
 from recordings import MATRICES, plain, set_matrix, write_mjpeg, write_video
 
 from edge.cameras import shown_source
@@ -50,14 +51,22 @@ def test_video_goes_by_its_own_clock(tmp_path: Path) -> None:
     assert frames[19].image.mean() > frames[1].image.mean()
 
 
-def test_gif_frames_have_their_own_times(clips: Path) -> None:
+def test_gif_frames_have_their_own_times(tmp_path: Path) -> None:
+    pictures = [PIL.Image.new("L", (160, 90), 10 * number) for number in range(5)]
+    clip, milliseconds = tmp_path / "clip.gif", [80, 90, 80, 500, 80]
+    pictures[0].save(clip, save_all=True, append_images=pictures[1:], duration=milliseconds)
+    frames = list(open_file(clip))
+    assert [round(f.mono, 2) for f in frames] == [0, 0.08, 0.17, 0.25, 0.75]
+
+
+def test_real_gif_frames_have_their_own_times(clips: Path) -> None:
     frames = list(open_file(clips / "people-detection.gif"))
     assert len(frames) == 23
     assert [round(f.mono, 2) for f in frames[:4]] == [0, 0.08, 0.17, 0.25]
 
 
-def test_wide_pictures_are_searched_at_less(clips: Path) -> None:
-    frames = open_file(clips / "classroom.gif", View(gray_width=240))
+def test_wide_pictures_are_searched_at_less() -> None:
+    frames = open_file(CLIP, View(gray_width=240))
     frame = next(frames)
     assert frame.image.shape == (270, 480, 3)
     assert frame.gray.shape == (135, 240)

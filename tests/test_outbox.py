@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_for
+from conftest import wait_for, without
 
 from edge.errors import EdgeError, OutboxError
 from edge.outbox import Outbox
@@ -377,7 +377,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
-        without = pytest.fail if os.environ.get("CI") else pytest.skip
         without("only root can make a small disk")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

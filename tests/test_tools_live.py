@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, tool, wait_for
+from conftest import CLIP, ROOT, tool, wait_for
 from drawing import Film
 
 from edge.records import Image
@@ -23,12 +23,12 @@ def frames(path: Path) -> list[Image]:
     return found
 
 
-def test_a_clip_with_what_was_counted(clips: Path, tmp_path: Path) -> None:
-    clip, out = clips / "face-demographics-walking.gif", tmp_path / "out.mp4"
-    run = tool("live", clip, "--save", out)
+def test_a_clip_with_what_was_counted(tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    run = tool("live", CLIP, "--save", out)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "counted   2 (1 female, 1 male, 0 unknown)\n"
-    seen, plain = frames(out), frames(clip)
+    seen, plain = frames(out), frames(CLIP)
     assert len(seen) == pytest.approx(len(plain) - 1, abs=1)
     assert seen[0].shape == plain[0].shape
     strip = seen[-1][-16:]
