@@ -261,7 +261,7 @@ def test_a_picture_from_the_web(web: str, path: str) -> None:
         ("circle", "redirects more than 5 times, in a circle, or off the web"),
         ("off", "redirects more than 5 times, in a circle, or off the web"),
         ("page", "is not a picture but text/html"),
-        ("lie.png", "is not a picture; JPEG, PNG, "),
+        ("lie.png", "is a web page; JPEG, PNG, "),
         ("short.png", "ended after 5000 of "),
         ("huge.png", "has more than 32 MiB"),
         ("endless.png", "has more than 32 MiB"),

@@ -3,7 +3,7 @@
 import io
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def samples(path: Path, *, aligned: bool = False) -> list[Sample]:
     return [Sample(member, 0, "test", aligned, files, member) for member in files.images()]
 
 
-def assert_alike(seen: dict[str, Boxes], number: int) -> None:
+def assert_alike(seen: Mapping[str, Boxes], number: int) -> None:
     """The same faces by the files' names; what a lossy format changes moves a box a little."""
     assert len(seen) == len(KINDS) * len(STORED)
     expected = seen["1.png"]
