@@ -260,7 +260,11 @@ def quantise(args: argparse.Namespace) -> int:
         trial = card.write(made, room / "trial.tflite")
         rest = float_tensors(trial) if args.type == "int8" else []
         if rest:
-            raise DataError(f"not all of the model became int8: {', '.join(rest[:5])}")
+            names = [name for name in rest if not name.startswith("tfl.")] or rest
+            raise DataError(
+                f"{args.model}: not all of it became int8: {', '.join(names[:5])}; leave out or "
+                "replace these layers"
+            )
 
         after = metrics.asked(held_out, look(trial, crops, args.type))
         figures, changed = compare(before, after)
