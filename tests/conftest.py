@@ -34,7 +34,6 @@ NO_BROKER = {"host": "127.0.0.1", "port": 1}
 NEEDS = {"shared": "shared", "small_disk": "root"}
 """The marker of tests that use a fixture, directly or not; CI runs them as a part of their own."""
 
-
 SLOW = re.compile(r"\b(subprocess|mosquitto|tool|storm|keras|clips|few_faces|age_models)\b", re.I)
 """A test file with one of these words starts programs, or works on more than a few pictures."""
 QUICK_S = 20.0
@@ -68,14 +67,14 @@ def pytest_configure() -> None:
     """Make the tests independent of the shell and the machine that they run on."""
     for name in UNSET:
         os.environ.pop(name, None)
-    # a proxy is for what lies outside
-    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
+    for name in ("no_proxy", "NO_PROXY"):
+        listed = [os.environ.get(name), "localhost", "127.0.0.1"]
+        os.environ[name] = ",".join(filter(None, listed))
     settings.register_profile("any machine", deadline=None)  # slow ones too
     settings.load_profile("any machine")
-    # what a shell runs in background cannot be interrupted, nor can its children
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    # what a script runs in background cannot be interrupted, nor can its children
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 WITH_TENSORFLOW = tuple(
