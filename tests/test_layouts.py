@@ -16,8 +16,8 @@ import pytest
 from files import DataError, Pictures
 from layouts import LAYOUTS, recognise
 
-from edge.records import LABELS
 from edge.pictures import PictureError
+from edge.records import LABELS
 from edge.scene import PEOPLE
 
 WOMAN = next(PEOPLE.glob("female-*.jpg")).read_bytes()
