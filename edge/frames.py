@@ -63,6 +63,26 @@ def open_file(path: Path, view: View = View()) -> Recorded:
     return _video(path, view)
 
 
+def length(source: str, view: View = View()) -> int | None:
+    """How many frames a recording has, by what its file says; None if it is not known.
+
+    For whoever waits: a file may be wrong about itself.
+    """
+    path = Path(source)
+    if path.is_dir():
+        with contextlib.suppress(OSError):
+            return sum(file.suffix.lower() in PICTURES for file in path.iterdir())
+    if not path.is_file():  # a pipe can be read only once
+        return None
+    if path.suffix.lower() in PICTURES:
+        return round(STILL_S * view.fps) + 1
+    silence_opencv()
+    capture = cv2.VideoCapture(str(path))
+    frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return frames if frames > 0 else None
+
+
 # files, each on its own clock
 
 
