@@ -20,16 +20,41 @@ from progress import bar
 
 from edge.classify import Preprocessing
 from edge.errors import EdgeError
-from edge.records import LABELS, Image
+from edge.records import LABELS, Box, Image
 from edge.scene import CYCLE_S, HEIGHT, LANES, PEOPLE, WIDTH, Scene, Walker
 
 VARIATIONS = {"train": 60, "val": 30, "test": 30}
 """Pictures of each person."""
 SPLITS = ("train", "train", "train", "val", "test")
 """Of one person after the other: nobody is in two of them."""
-CUT = Preprocessing(size=160, colour="rgb", crop_scale=1.0)
-"""A picture shows no more than the face, of which there is no more."""
+PORTRAIT = Preprocessing(size=160, crop_scale=1.5)
+"""A picture shows the face with some room around it."""
 FPS = 12.5
+
+
+class Portraits(Scene):
+    """The demo's scene with one person at a time in the middle, another one in each cycle."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Raises EdgeError."""
+        super().__init__()
+        self._rng = rng
+        self.names = [file.stem for file in sorted(PEOPLE.glob("*.jpg"))]
+
+    def group(self, cycle: int) -> list[Walker]:
+        """The person of this number alone, from 0 on, somewhere between near and far."""
+        red, green, blue = (int(tone) for tone in self._rng.integers(40, 170, 3))
+        lane = int(self._rng.integers(len(LANES)))
+        self._lane = LANES[lane]
+        return [Walker(cycle, 0.0, CYCLE_S, True, lane, (blue, green, red))]
+
+    def picture(self, person: int) -> Image:
+        """R G B, square, as a camera might see them."""
+        view = self.draw((person + 0.5) * CYCLE_S)
+        y, width = self._lane
+        face = Preprocessing().whole(width, width)
+        face = Box(WIDTH / 2 - width / 2 + face.x, y - width / 2 + face.y, face.w, face.h)
+        return augment(view, face, PORTRAIT, self._rng)
 
 
 def write_faces(folder: Path, rng: np.random.Generator) -> Counter[str]:
@@ -37,20 +62,17 @@ def write_faces(folder: Path, rng: np.random.Generator) -> Counter[str]:
 
     Raises DataError.
     """
-    wanted: list[tuple[Path, Image]] = []
+    portraits = Portraits(rng)
     numbers: Counter[str] = Counter()
-    for gender in LABELS:
-        for number, file in enumerate(sorted(PEOPLE.glob(f"{gender}-*.jpg"))):
-            split = SPLITS[number % len(SPLITS)]
-            person = np.asarray(cv2.imread(str(file)), np.uint8)
-            for variation in range(VARIATIONS[split]):
-                path = folder / split / gender / f"{file.stem}-{variation:02}.jpg"
-                wanted.append((path, person))
-            numbers[split] += VARIATIONS[split]
-    for path, person in bar(wanted, len(wanted), "faces"):
-        height, width = person.shape[:2]
-        face = augment(person, CUT.whole(width, height), CUT, rng)
-        _write(path, np.asarray(face[:, :, ::-1], np.uint8))
+    people = dict.fromkeys(LABELS, 0)
+    for number, name in enumerate(bar(portraits.names, len(portraits.names), "faces")):
+        gender = name.split("-")[0]
+        split = SPLITS[people[gender] % len(SPLITS)]
+        people[gender] += 1
+        for variation in range(VARIATIONS[split]):
+            picture = np.asarray(portraits.picture(number)[:, :, ::-1], np.uint8)
+            _write(folder / split / gender / f"{name}-{variation:02}.jpg", picture)
+        numbers[split] += VARIATIONS[split]
     return numbers
 
 
