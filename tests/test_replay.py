@@ -198,9 +198,10 @@ def test_a_source_is_named_as_to_the_daemon(
 ) -> None:
     clip, other = example / "clip.mp4", example / "group.png"
     config = configure(source=str(clip))
-    save = ["--save", tmp_path / "out.mp4"] if name == "live" else []
+    save: list[str | Path] = ["--save", tmp_path / "out.mp4"] if name == "live" else []
     counted = "4 people" if name == "bench" else "counted   4 (2 female, 2 male, 0 unknown)"
-    for source in ([], ["--source", clip], [clip]):
+    named: tuple[list[str | Path], ...] = ([], ["--source", clip], [clip])
+    for source in named:
         run = tool(name, "--config", config, *source, *save)
         assert run.returncode == 0, run.stderr
         assert counted in run.stdout

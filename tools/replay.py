@@ -115,8 +115,8 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
         on_visit=ended.append,
         on_frame=look,
     )
-    with closing(build.frames(config)) as frames, closing(recorded(frames, config)) as shown:
-        pipeline.run(islice(shown, 0, None, every))
+    with closing(build.frames(config)) as source, closing(recorded(source, config)) as watched:
+        pipeline.run(islice(watched, 0, None, every))
     busy, elapsed = health.totals()
     frames = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
