@@ -46,6 +46,8 @@ def test_a_label_lies_inside_the_picture(x: float, y: float) -> None:
     across, down, _ = drawing._text_size("3 female", 1.0)
     assert right - left >= across - 1, "a part of the label is cut off"
     assert bottom - top >= down - 1
+    if y < down:
+        assert top >= y + 24 - 2, "the label covers the face"
 
 
 def test_text_grows_with_the_picture_and_never_shrinks() -> None:
