@@ -25,6 +25,7 @@ demo: setup
 tools: $(VENV)/.tools
 
 onnx: tools
+	@echo "Installing the ONNX converter into $(VENV) (a minute or two) ..."
 	$(PIP) --editable '.[onnx]'
 	$(ONNX2TF)
 
@@ -44,21 +45,26 @@ clean:
 
 # the last that comes: a half-made environment is made again
 $(BIN)/pip:
+	@echo "Making a Python environment in $(VENV) ..."
 	@tools/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the daemon and the demo's broker into $(VENV) (370 MB, about a minute) ..."
 	$(PIP) --editable '.[broker]'
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the tools with TensorFlow into $(VENV) (2.1 GB, a few minutes) ..."
 	$(PIP) --editable '.[broker,tools]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the page's server into $(VENV) (a minute or two) ..."
 	$(PIP) --editable '.[broker,web]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing what the tests need into $(VENV) (2.8 GB, several minutes) ..."
 	$(PIP) --editable '.[broker,tools,onnx,web,tests]'
 	$(ONNX2TF)
 	@touch $@ $(VENV)/.setup $(VENV)/.tools $(VENV)/.web

@@ -19,15 +19,17 @@ from edge.cameras import shown_source
 from edge.config import Config, load_config
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
-from edge.frames import is_recorded
+from edge.frames import is_recorded, length
 from edge.health import Health
 from edge.lines import JsonLinesPublisher
 from edge.live import THREAD
 from edge.machine import clock_synced
 from edge.orders import Orders
+from edge.progress import LogHandler, ProgressLine
 from edge.publish import probe
-from edge.records import Frame
+from edge.records import Frame, View, Window
 from edge.report import Reporter
+from edge.summary import Summary
 
 log = logging.getLogger("edge")
 
@@ -38,8 +40,9 @@ DELIVERY_WAIT_S = 5.0
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 a failure, 2 a mistake in configuration or use."""
     args = _arguments(argv)
+    line = ProgressLine(sys.stderr)
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[LogHandler(sys.stderr, line)],
         level=logging.DEBUG if args.verbose else logging.INFO,
         format="%(levelname)s %(message)s",
     )
@@ -50,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         if args.command == "run":
-            return run(load, args.stdout)
+            return run(load, args.stdout, line)
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
@@ -94,7 +97,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(load: Callable[[], Config], to_stdout: bool) -> int:
+def run(load: Callable[[], Config], to_stdout: bool, line: ProgressLine) -> int:
     """Count until the source ends or a signal comes; SIGHUP has the configuration read again."""
 
     def reread() -> Config:
@@ -105,13 +108,16 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
     config: Config | None = load()
     orders = Orders(reread)
     while config is not None:
-        count(config, orders, to_stdout)
+        count(config, orders, to_stdout, line)
         config = orders.successor()
     return 0
 
 
-def count(config: Config, orders: Orders, to_stdout: bool) -> None:
-    """Count with one configuration, until the source ends or `orders` say so."""
+def count(config: Config, orders: Orders, to_stdout: bool, line: ProgressLine) -> None:
+    """Count with one configuration, until the source ends or `orders` say so.
+
+    How far a recording has been read shows on `line`, and what was counted in it at the end.
+    """
     recorded = is_recorded(config.source)
 
     def stopped() -> bool:
@@ -124,16 +130,27 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
     frames = build.frames(config, stopped)
     wake = threading.Event()
     health = Health()
+    summary = Summary(
+        window_seconds=config.window.seconds,
+        min_people=config.privacy.min_people,
+        gender=config.classifier.gender,
+        ages=config.classifier.age,
+    )
     with contextlib.ExitStack() as stack:
+        if recorded:
+            stack.callback(_show, summary)
         stack.enter_context(contextlib.closing(frames))
         outbox = build.outbox(None if to_stdout else config.state_dir, config.outbox)
         stack.callback(outbox.close)
         publisher = (
-            JsonLinesPublisher() if to_stdout else build.mqtt_publisher(config, messages, wake.set)
+            JsonLinesPublisher(around=line.hidden)
+            if to_stdout
+            else build.mqtt_publisher(config, messages, wake.set)
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
-        stack.callback(_deliver_rest, courier, "lost" if to_stdout else "kept in the outbox")
+        otherwise = "lost" if to_stdout else "kept in the outbox"
+        stack.callback(_deliver_rest, courier, otherwise, summary)
         reporter = Reporter(
             messages=messages,
             outbox=outbox,
@@ -146,23 +163,42 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
         )
         stack.callback(reporter.close)
         stack.callback(lambda: systemd.notify("RELOADING=1" if orders.reloading else "STOPPING=1"))
+
+        def on_window(window: Window) -> None:
+            summary.add(window)
+            reporter.window(window)
+
+        def on_frame(frame: Frame, tracks: object) -> None:
+            reporter.frame(frame, tracks)
+            if recorded:
+                line.update(frame.seq + 1)
+
         pipeline = build.pipeline(
             config,
             models,
             health,
-            on_window=reporter.window,
-            on_frame=reporter.frame,
+            on_window=on_window,
+            on_frame=on_frame,
             on_blind=reporter.blind,
         )
         reporter.open(build.info(config, models))
+        stack.callback(line.end)
+        if recorded and line.enabled:
+            line.begin(length(config.source, View(fps=config.camera.fps)))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
 
 
-def _deliver_rest(courier: Courier, otherwise: str) -> None:
-    left = courier.close(DELIVERY_WAIT_S)
+def _deliver_rest(courier: Courier, otherwise: str, summary: Summary) -> None:
+    summary.undelivered = left = courier.close(DELIVERY_WAIT_S)
     if left:
         windows = "1 window" if left == 1 else f"{left} windows"
         log.warning("%s not delivered; %s", windows, otherwise)
+
+
+def _show(summary: Summary) -> None:
+    with contextlib.suppress(OSError):  # nobody reads stderr any more
+        for line in summary.lines():
+            print(line, file=sys.stderr)
 
 
 def forget(config: Config) -> int:

@@ -16,7 +16,7 @@ from edge.pictures import SUFFIXES, PictureError
 from edge.records import Blind, Frame, Frames, Image, View
 from edge.scene import Scene
 from edge.timeline import Timeline
-from edge.video import read_video
+from edge.video import announced_frames, read_video
 
 Recorded = Generator[Frame, None, None]
 Moment = tuple[Image, float]
@@ -85,6 +85,24 @@ def open_file(path: Path, view: View = View()) -> Recorded:
         raise ConfigError(f"source {path}: is not a video or picture that can be read")
     shown = _still(first[0], view) if second is None else itertools.chain([first, second], moments)
     return _frames(shown, moments, started, view)
+
+
+def length(source: str, view: View = View()) -> int | None:
+    """The number of frames in a recording, by what its file says; None if it does not say.
+
+    A file may be wrong about itself: this is for progress, not for reading.
+    """
+    path = Path(source)
+    if path.is_dir():
+        with contextlib.suppress(OSError):
+            return sum(map(_is_picture, path.iterdir()))
+    if not path.is_file():  # a pipe can be read only once
+        return None
+    silence_opencv()
+    frames = announced_frames(path)
+    if frames is None and path.suffix.lower() in SUFFIXES:
+        return round(STILL_S * view.fps) + 1
+    return frames
 
 
 def _frames(shown: Iterable[Moment], moments: Moments, started: float, view: View) -> Recorded:

@@ -56,6 +56,14 @@ def read_video(
         capture.release()
 
 
+def announced_frames(path: Path) -> int | None:
+    """The number of frames that a file says it has; None for a single one or a number made up."""
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    capture.release()
+    return int(frames) if 1 < frames < MOST_FRAMES else None
+
+
 def _next(capture: cv2.VideoCapture, number: int, warn: Callable[[str], None]) -> Image | None:
     """The next frame that can be decoded; None at the end."""
     for damaged in range(MAX_DAMAGED):

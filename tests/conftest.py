@@ -159,6 +159,15 @@ def tool(
 
 
 @pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made people: `faces`, `clip.mp4` (20 s, two women, two men) and `group.png`."""
+    folder = tmp_path_factory.mktemp("example")
+    run = tool("example", "--out", folder, "--seconds", "20")
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
 def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 160 labelled faces, aligned, with its table beside it."""
     folder = tmp_path_factory.mktemp("data") / "faces"

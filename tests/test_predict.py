@@ -142,6 +142,39 @@ def test_who_is_not_sure_is_marked_so(tmp_path: Path, configure: Any) -> None:
     assert np.abs(np.diff(grey.astype(int))).sum() > 4
 
 
+def test_a_picture_without_faces_says_so(tmp_path: Path) -> None:
+    blank, out, table = (tmp_path / name for name in ("blank.png", "out.png", "seen.csv"))
+    cv2.imwrite(str(blank), np.full((240, 320, 3), 90, np.uint8))
+    run = tool("predict", "--source", blank, "--save", out)
+    assert run.stdout.splitlines() == [f"{blank}: no faces"]
+    drawn = cv2.imread(str(out))
+    assert drawn.shape == (240, 320, 3)
+    written = (drawn.min(axis=2) > 200).any(axis=1)
+    assert written[:60].sum() > 10  # on white, at the top
+    assert not written[60:].any()
+    run = tool("predict", blank, "--csv", table, "--json")
+    assert json.loads(run.stdout) == {"file": str(blank), "faces": [], "note": "no faces"}
+    with table.open(newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    assert {value for key, value in row.items() if key not in ("file", "note")} == {""}
+    assert row["note"] == "no faces"
+
+
+def test_a_label_at_the_right_edge_is_whole(tmp_path: Path) -> None:
+    face = cv2.imread(str(min(PEOPLE.glob("*.jpg"))))
+    width = face.shape[1]
+    scene = cv2.copyMakeBorder(face, 120, 60, 300, 30, cv2.BORDER_CONSTANT, value=(90, 90, 90))
+    picture, out = tmp_path / "edge.png", tmp_path / "out.png"
+    cv2.imwrite(str(picture), scene)
+    run = tool("predict", picture, "--save", out)
+    assert ": 1 face" in run.stdout, run.stdout
+    drawn = cv2.imread(str(out)).astype(int)
+    named = [np.abs(drawn - colour).max(axis=2) < 40 for colour in drawing.COLOURS.values()]
+    columns = np.flatnonzero(np.any(named, axis=0).any(axis=0))
+    assert columns[0] < 300 + width / 2 - 40  # the label reaches to the left of the box's middle
+    assert columns[-1] < scene.shape[1] - 1
+
+
 def test_age_is_told_where_the_model_gives_it(age_models: Path, tmp_path: Path) -> None:
     table, drawn = tmp_path / "seen.csv", tmp_path / "drawn.png"
     model = age_models / "both.tflite"
@@ -209,6 +242,8 @@ def test_a_labelled_folder(labelled: Path, tmp_path: Path) -> None:
     assert {row["file"] for row in rows} == {str(f) for f in mixed.glob("*/[0-9n]*")}
     (nobody,) = (row for row in rows if row["file"].endswith("nobody.png"))
     assert (nobody["x"], nobody["label"], nobody["truth"]) == ("", "", "male")
+    assert nobody["note"] == "no faces"
+    assert {row["note"] for row in faces} == {""}
     files = {row["file"] for row in faces}
     assert len(files) >= 12
     wrong = [row for row in faces if row["label"] != row["truth"]]
@@ -304,6 +339,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "expected"),
     [
+        ([], 2, "name a picture, a folder or a URL"),
         (["none.jpg"], 1, "skipped: none.jpg cannot be read (No such file or directory)"),
         (["README.md", "--mistakes", "x.png"], 2, "--mistakes needs a folder with female and male"),
         (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),

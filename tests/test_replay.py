@@ -210,6 +210,33 @@ def test_ages_are_shown_where_they_are_counted(
     assert sum(map(int, groups.values())) == 2
 
 
+@pytest.mark.parametrize("name", ["replay", "live", "bench"])
+def test_a_source_is_named_as_to_the_daemon(
+    example: Path, configure: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    clip, other = example / "clip.mp4", example / "group.png"
+    config = configure(source=str(clip))
+    save: list[str | Path] = ["--save", tmp_path / "out.mp4"] if name == "live" else []
+    counted = "4 people" if name == "bench" else "counted   4 (2 female, 2 male, 0 unknown)"
+    named: tuple[list[str | Path], ...] = ([], ["--source", clip], [clip])
+    for source in named:
+        run = tool(name, "--config", config, *source, *save)
+        assert run.returncode == 0, run.stderr
+        assert counted in run.stdout
+    if name == "replay":  # each of several
+        run = tool(name, "--config", config, other, "--source", clip)
+        assert [line for line in run.stdout.splitlines() if line in ("group.png", "clip.mp4")] == [
+            "group.png", "clip.mp4",
+        ]  # fmt: skip
+    else:
+        run = tool(name, "--config", config, other, "--source", clip, *save)
+        assert run.returncode == 2
+        assert f"name one source, not 2: {other}, {clip}" in run.stderr
+    run = tool(name, "--source", "none.mp4", *save)
+    assert run.returncode == 2
+    assert "'none.mp4': no such file or folder" in run.stderr
+
+
 def test_every_third_frame() -> None:
     full = tool("replay", CLIP)
     third = tool("replay", CLIP, "--every", "3")

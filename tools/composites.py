@@ -6,6 +6,7 @@ python tools/composites.py --data utkface.zip --out edge/people
 import argparse
 import contextlib
 import sys
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import outputs
 from ends import leave
 from facedata import Sample
 from files import DataError
+from progress import bar
 
 from edge.errors import ConfigError
 from edge.pictures import PictureError
@@ -44,28 +46,29 @@ def make(source: Path, out: Path, number: int, seed: int, *, force: bool) -> lis
     rng = np.random.default_rng(seed)
     written = []
     facedata.make_folder(out, f"--out {out}")
-    for label, gender in enumerate(LABELS):
-        for ethnicity in sorted({s.ethnicity for s in samples if s.ethnicity}):
-            for low, high in AGES:
-                group = [
-                    s
-                    for s in samples
-                    if s.label == label
-                    and s.ethnicity == ethnicity
-                    and s.age is not None
-                    and low <= s.age <= high
-                ]
-                if len(group) < number:
-                    raise DataError(
-                        f"{source}: {len(group)} {gender} {ethnicity} faces aged {low} to {high}, "
-                        f"{number} are needed for one composite"
-                    )
-                chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
-                path = out / f"{gender}-{ethnicity}-{low}.jpg"
-                outputs.need_free("--out", path, force=force)
-                if not cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90]):
-                    raise DataError(f"{path}: cannot be written")
-                written.append(path)
+    ethnicities = sorted({s.ethnicity for s in samples if s.ethnicity})
+    groups = list(product(range(len(LABELS)), ethnicities, AGES))
+    for label, ethnicity, (low, high) in bar(groups, len(groups), "composites"):
+        gender = LABELS[label]
+        group = [
+            s
+            for s in samples
+            if s.label == label
+            and s.ethnicity == ethnicity
+            and s.age is not None
+            and low <= s.age <= high
+        ]
+        if len(group) < number:
+            raise DataError(
+                f"{source}: {len(group)} {gender} {ethnicity} faces aged {low} to {high}, "
+                f"{number} are needed for one composite"
+            )
+        chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
+        path = out / f"{gender}-{ethnicity}-{low}.jpg"
+        outputs.need_free("--out", path, force=force)
+        if not cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90]):
+            raise DataError(f"{path}: cannot be written")
+        written.append(path)
     return written
 
 

@@ -16,6 +16,7 @@ from facedata import Sample
 from files import DataError
 from layouts import SPLITS
 from metrics import Asked
+from progress import bar
 
 from edge.classify import Classifier
 from edge.errors import EdgeError
@@ -30,7 +31,7 @@ def ask(
     if not faces:
         raise DataError("no face was found in any picture")
     crops = (facedata.crop_of(face, classifier.preprocessing, face_px) for face in faces)
-    questions = metrics.asked(faces, classifier(facedata.bar(crops, len(faces), "model")))
+    questions = metrics.asked(faces, classifier(bar(crops, len(faces), "model")))
     if not questions:
         raise DataError("the model estimates age alone, and no picture's age is known")
     return questions, len(faces) / (len(faces) + len(unseen))

@@ -6,11 +6,11 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import cv2
 import layouts
@@ -18,8 +18,7 @@ import numpy as np
 from ends import add_verbose
 from files import DataError, Pictures
 from layouts import LAYOUTS, Entry, recognise, with_splits
-from rich.console import Console
-from rich.progress import track
+from progress import bar
 
 from edge.blaze import BlazeFace
 from edge.cameras import frame_of
@@ -39,7 +38,6 @@ NAMED = 10
 """So many of them are named."""
 
 Detect = Literal["auto", "haar", "none"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +190,6 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
 def _missing(broken: Sequence[Sample]) -> str:
     members = [sample.member for sample in broken if sample.member not in sample.pictures]
     return f"; {len(members)} are not there, such as {members[0]}" if members else ""
-
-
-def bar(items: Iterator[T], number: int, what: str) -> Iterator[T]:
-    """The items, while a bar on stderr shows how many have gone by; nothing in a log file."""
-    console = Console(stderr=True)
-    yield from track(items, what, number, console=console, disable=not console.is_terminal)
 
 
 def _largest_face(image: Image, detect: HaarDetector) -> Box | None:

@@ -1,5 +1,6 @@
 """Find the faces in pictures and say how the model labels each, as the daemon would.
 
+python tools/predict.py --source photo.jpg --save seen.png
 python tools/predict.py photo.jpg https://example.org/group.jpg --json
 python tools/predict.py faces/ --csv faces-seen.csv --mistakes mistakes.png
 
@@ -28,6 +29,8 @@ from files import DataError, Pictures
 from guess import Guess
 from layouts import beside
 from look import Look, Looker, open_model
+from options import add_config, add_sources, named_sources
+from progress import bar
 
 from edge import pictures
 from edge.cameras import silence_opencv
@@ -108,7 +111,7 @@ def look_at(
     on_picture: Callable[[str, Image, list[Look]], None],
 ) -> list[Seen]:
     """What is seen in those that can be read; the others are named on stderr."""
-    shown = wanted if len(wanted) == 1 else facedata.bar(iter(wanted), len(wanted), "pictures")
+    shown = wanted if len(wanted) == 1 else bar(iter(wanted), len(wanted), "pictures")
     seen, skipped = [], []
     for item in shown:
         try:
@@ -128,7 +131,9 @@ def show(seen: Iterable[Seen]) -> None:
     """A block per picture."""
     for one in seen:
         name = one.file.encode(errors="backslashreplace").decode()  # it may not be UTF-8
-        print(f"{name}: {len(one.looks) or 'no'} face{'' if len(one.looks) == 1 else 's'}")
+        number = len(one.looks)
+        faces = f"{number} face{'' if number == 1 else 's'}" if number else drawing.NO_FACES
+        print(f"{name}: {faces}")
         for look in one.looks:
             x, y, w, h = _box(look)
             gender, age = look.guesses.gender, look.guesses.age
@@ -139,7 +144,9 @@ def show(seen: Iterable[Seen]) -> None:
 
 
 def as_json(one: Seen) -> dict[str, Any]:
-    return {"file": one.file, "faces": [_face(look) for look in one.looks]}
+    """`note` is null unless there is no face to speak of."""
+    faces = [_face(look) for look in one.looks]
+    return {"file": one.file, "faces": faces, "note": None if faces else drawing.NO_FACES}
 
 
 def _face(look: Look) -> dict[str, Any]:
@@ -157,16 +164,20 @@ def _face(look: Look) -> dict[str, Any]:
 
 
 def write_csv(seen: Iterable[Seen], path: Path, *, ages: bool) -> None:
-    """A row per face; one with empty cells for a picture without any. Raises EdgeError."""
+    """A row per face; one with a note in place of a face for a picture without any.
+
+    Raises EdgeError.
+    """
     names = ["file", "x", "y", "w", "h", "label", "confidence", "truth"]
     names += ["age", "age_confidence"] if ages else []
+    names.append("note")
     try:
         with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.DictWriter(file, names)
             table.writeheader()
             for one in seen:
                 faces = [_face(look) for look in one.looks]
-                for face in faces or [{"box": [None] * 4}]:
+                for face in faces or [{"box": [None] * 4, "note": drawing.NO_FACES}]:
                     box = dict(zip("xywh", face.pop("box"), strict=True))
                     table.writerow({"file": one.file, **box, **face, "truth": one.truth})
     except OSError as error:
@@ -207,11 +218,9 @@ def save_mistakes(seen: Iterable[Seen], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "sources", nargs="+", metavar="PICTURE|FOLDER|URL", help="a zip file is a folder too"
-    )
+    add_sources(parser, "a zip file is a folder too", metavar="PICTURE|FOLDER|URL", several=True)
     parser.add_argument("--model", type=Path, help="default: the one that the configuration names")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
     parser.add_argument("--save", type=Path, metavar="OUT", help="write one picture, drawn")
     parser.add_argument("--show", action="store_true", help="show each in a window")
@@ -223,9 +232,12 @@ def main() -> int:
     add_verbose(parser)
     parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
     args = parser.parse_args()
+    named = named_sources(args)
+    if not named:
+        parser.error("name a picture, a folder or a URL")
     if not 0 < args.timeout <= 3600:
         parser.error("--timeout must be more than 0, and an hour at most")
-    if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in args.sources]:
+    if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in named]:
         parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
     silence_opencv()
 
@@ -238,14 +250,14 @@ def main() -> int:
     try:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
-                drawing.need_other(out, args.sources)
+                drawing.need_other(out, named)
                 outputs.need_free(f"--{option}", out, force=args.force)
                 facedata.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)
         if args.show:
             drawing.need_screen()
-        wanted = [item for source in args.sources for item in items(source, args.timeout)]
+        wanted = [item for source in named for item in items(source, args.timeout)]
         if args.save and len(wanted) > 1:
             parser.error("--save needs a single picture")
         labelled = any(item.truth for item in wanted)

@@ -36,6 +36,7 @@ from ends import leave
 from facedata import Sample
 from files import DataError
 from metrics import Asked, wilson
+from progress import bar
 from sources import ConversionError
 
 from edge import native_log
@@ -88,7 +89,7 @@ def _converted(
         converter.target_spec.supported_types = [tf.float16]
     if kind == "int8":
         converter.representative_dataset = lambda: (
-            [preprocessing.normalise(crop[None])] for crop in crops
+            [preprocessing.normalise(crop[None])] for crop in bar(crops, len(crops), "calibration")
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.as_dtype(ends)
@@ -144,7 +145,7 @@ def compare(
 
 def look(model: Path, crops: list[Image], what: str) -> Looks:
     """What a model says of each crop. Raises DataError where it gives no probabilities."""
-    said = Classifier(model)(facedata.bar(iter(crops), len(crops), what))
+    said = Classifier(model)(bar(iter(crops), len(crops), what))
     for answers in (said.gender, said.age):
         if answers is None:
             continue

@@ -31,6 +31,7 @@ from facedata import Sample
 from files import DataError
 from metrics import Floats
 from networks import HEADS
+from progress import bar
 from scipy.optimize import minimize_scalar
 
 from edge import native_log
@@ -115,7 +116,7 @@ def view_of(source: Path, mean: float, std: float) -> View:
     def asked(samples: list[Sample]) -> Floats:
         rows = []
         batches = range(0, len(samples), BATCH)
-        for begin in facedata.bar(iter(batches), len(batches), source.name):
+        for begin in bar(iter(batches), len(batches), source.name):
             crops = facedata.crops_of(samples[begin : begin + BATCH], preprocessing)
             rows.append(np.asarray(ask(preprocessing.normalise(np.stack(crops))), np.float32))
         return np.concatenate(rows)
