@@ -96,7 +96,9 @@ def is_silence(error: BaseException) -> bool:
         return False
     if isinstance(error, ssl.SSLError):
         return _alert(error) is None
-    return isinstance(error, ConnectionResetError | BrokenPipeError | TimeoutError)
+    # a machine that does not answer at all is named as such
+    handshake = isinstance(error, TimeoutError) and "handshake" in str(error)
+    return handshake or isinstance(error, ConnectionResetError | BrokenPipeError)
 
 
 def look(host: str, port: int, context: ssl.SSLContext | None) -> str:
@@ -126,6 +128,8 @@ def _not_plain(answer: bytes, host: str, port: int) -> str:
 
 
 def _other(answer: bytes, how: str) -> str:
+    if answer[:4] == b"\x20\x02\x00\x01":
+        return "does not speak MQTT 3.1.1: set mqtt.version to auto"
     if answer[:1] == b"\x20":  # to us, but not to the device's own greeting
         return "ends the connection at the device's greeting; the broker's log may say why"
     who = _greeter(answer)
@@ -152,18 +156,22 @@ def _answer(host: str, port: int, context: ssl.SSLContext | None) -> bytes:
         try:
             link = stack.enter_context(socket.create_connection((host, port), LOOK_S))
             if context is None:
-                link.sendall(HELLO)
-                return link.recv(64)
+                return _greeted(link)
         except OSError:
             return b""
         secure = stack.enter_context(context.wrap_socket(link, server_hostname=host))
         secure.settimeout(1.0)
         with contextlib.suppress(TimeoutError):  # TLS 1.3 refuses a certificate only now
             return secure.recv(64)
-        secure.settimeout(LOOK_S)
+        return _greeted(secure)
+
+
+def _greeted(link: socket.socket) -> bytes:
+    for words in (HELLO, b"\r\n\r\n"):  # a web server may wait for the end of a line
+        link.settimeout(LOOK_S / 2)
+        link.sendall(words)
         with contextlib.suppress(TimeoutError):
-            secure.sendall(HELLO)
-            return secure.recv(64)
+            return link.recv(64)
     return b""
 
 

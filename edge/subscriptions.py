@@ -60,31 +60,49 @@ class Subscriptions:
         while not self._answers.empty():
             mid, refusal = self._answers.get()
             topic = self._topics.pop(mid, None)
-            asked = self._asked.get(topic) if topic is not None else None
+            asked = None if topic is None else self._asked.get(topic)
             if topic is None or asked is None:
                 continue
             asked.granted = not refusal
-            if not refusal:
-                asked.refusals = 0
-                continue
-            asked.refusals += 1
-            # at QoS 0 at once
-            wait_s = 0.0 if asked.refusals == 1 else FIRST_RETRY_S * 2.0 ** (asked.refusals - 2)
-            wait_s = min(LAST_RETRY_S, wait_s)
-            asked.due = time.monotonic() + wait_s
-            refused.append((topic, wait_s, asked.refusals))
+            if refusal:
+                refused.append((topic, *self._put_off(asked)))
         return refused
+
+    def missed(self, topic: str) -> tuple[float, int] | None:
+        """Nothing came of it: it is asked for again.
+
+        Seconds to wait, and how often it failed; None where it was granted, so that something
+        else is the matter.
+        """
+        asked = self._asked.get(topic)
+        if asked is None or asked.granted:
+            self._asked.pop(topic, None)
+            return None
+        return self._put_off(asked)
+
+    @staticmethod
+    def _put_off(asked: _Asked) -> tuple[float, int]:
+        asked.refusals += 1
+        # by QoS 0 at once
+        wait_s = 0.0 if asked.refusals == 1 else FIRST_RETRY_S * 2.0 ** (asked.refusals - 2)
+        wait_s = min(LAST_RETRY_S, wait_s)
+        asked.due = time.monotonic() + wait_s
+        return wait_s, asked.refusals
+
+    def granted(self, topic: str) -> bool | None:
+        """Whether it is subscribed to; None where that is not known yet."""
+        asked = self._asked.get(topic)
+        if asked is None or not (asked.granted or asked.refusals):
+            return None
+        return asked.granted
 
     def unanswered(self, topic: str, within_s: float) -> bool:
         """Whether it was asked for in the last seconds and there was no answer."""
+        self.refused()
         asked = self._asked.get(topic)
-        pending = asked is not None and not asked.granted and asked.due is None
-        return asked is not None and pending and time.monotonic() - asked.at < within_s
-
-    def ask_again(self, topic: str) -> None:
-        """It was granted, or not answered, but nothing comes: to be asked for once more."""
-        if (asked := self._asked.get(topic)) is not None and asked.due is None:
-            asked.granted, asked.due = False, time.monotonic()
+        if asked is None or asked.granted or asked.due is not None:
+            return False
+        return time.monotonic() - asked.at < within_s
 
     def end(self, topic: str) -> None:
         """What it was for has come."""

@@ -21,11 +21,12 @@ from demo import broker as nats
 from proxy import Proxy, packets
 
 from edge.broker import Broker, Version, tls_context
-from edge.connection import IN_FLIGHT
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
+from edge.limits import IN_FLIGHT
 from edge.outbox import Outbox
-from edge.publish import MqttPublisher, probe, retry_s
+from edge.probe import probe
+from edge.publish import MqttPublisher, retry_s
 from edge.records import Message, People, Totals
 
 WILL = Message("t/availability", "offline", 1, retain=True)
@@ -415,7 +416,7 @@ def test_each_topic_is_proven_once_per_connection(
 
 def test_a_broker_that_knows_only_311(tmp_path: Path, subscribe: Subscribe) -> None:
     with nats(tmp_path) as port:
-        assert probe(broker(port), [Message("t/check", "", 1)]) == "3.1.1"
+        assert probe(broker(port), [Message("t/check", "", 1)]).version == "3.1.1"
         wake = threading.Event()
         publisher = MqttPublisher(broker(port), will=WILL, wake=wake.set)
         outbox = Outbox(tmp_path / "outbox.db")
@@ -580,7 +581,7 @@ def test_probe_says_why(mosquitto: Mosquitto) -> None:
             probe(broker(mute.getsockname()[1]), timeout_s=1)
         assert time.monotonic() - begin < 5
     mosquitto.start()
-    assert probe(broker(mosquitto.port)) == "5"
+    assert probe(broker(mosquitto.port)).version == "5"
 
 
 def test_password_comes_from_its_file(tmp_path: Path) -> None:

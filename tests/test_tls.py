@@ -11,7 +11,7 @@ from conftest import Mosquitto
 
 from edge.broker import Broker, tls_context
 from edge.errors import ConfigError, EdgeError
-from edge.publish import probe
+from edge.probe import probe
 
 # a handshake that fails leaves paho's socket to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -79,7 +79,7 @@ def answer(mosquitto: Mosquitto, authority: Authority | None, device: bool = Fal
     own = authority.folder / "device" if authority and device else None
     context = tls_context(ca, own and own.with_suffix(".pem"), own and own.with_suffix(".key"))
     try:
-        return probe(Broker("localhost", mosquitto.port, "lobby", tls=context))
+        return probe(Broker("localhost", mosquitto.port, "lobby", tls=context)).version
     except EdgeError as error:
         return str(error)
 
