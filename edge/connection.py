@@ -380,9 +380,10 @@ class Connection:
 
     def _note_subscription(self) -> None:
         topic = self.birth_topic
-        if topic is not None and not self.unanswered:
-            if self._subscriptions.unanswered(topic, SOON_S):
-                self.unanswered.append(Message(topic, ""))
+        if topic is None or self.unanswered:
+            return
+        if self._subscriptions.unanswered(topic, SOON_S):
+            self.unanswered.append(Message(topic, ""))
 
     def _prove(self, topic: str, payload: bytes) -> None:
         ours = [

@@ -48,8 +48,9 @@ def discovery(
 ) -> dict[str, Any]:
     """The payload of Home Assistant's device discovery, by a daemon of this `version`.
 
-    `ids` are its names there. `topic` gives the topic of a name such as `state`. People are told apart by `gender`, and by
-    `ages`. The seconds say how long to wait for the next `state` and `health`.
+    `ids` are its names there. `topic` gives the topic of a name such as `state`. People are told
+    apart by `gender`, and by `ages`. The seconds say how long to wait for the next `state` and
+    `health`.
     """
     # from one state to the next: a window, max_hold, and the rest of the window in which that
     # ends; one more window to spare
