@@ -369,14 +369,16 @@ class Connection:
 
     def _settle_subscriptions(self, settled: Settled) -> None:
         for topic, wait_s, times in self._subscriptions.refused():
-            if topic == self.birth_topic:
-                self.refused[topic] = UNHEARD
-                continue
             # nothing that is on its way can come back
             why = UNREADABLE if times > 1 else None
             for mid, sent in list(self._sent.items()):
                 if sent.message.topic == topic and self._missing_echo(sent.message):
                     self._return(mid, settled, why, wait_s)
+        if self.birth_topic is not None and self.hears_births is not None:
+            if self.hears_births:
+                self.refused.pop(self.birth_topic, None)
+            else:
+                self.refused[self.birth_topic] = UNHEARD
 
     def _note_subscription(self) -> None:
         topic = self.birth_topic

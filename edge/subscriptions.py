@@ -92,7 +92,7 @@ class Subscriptions:
     def granted(self, topic: str) -> bool | None:
         """Whether it is subscribed to; None where that is not known yet."""
         asked = self._asked.get(topic)
-        if asked is None or not (asked.granted or asked.refusals):
+        if asked is None or not (asked.granted or asked.refusals > 1):
             return None
         return asked.granted
 

@@ -20,7 +20,6 @@ from edge.errors import EdgeError
 from edge.failures import failure, refusal
 from edge.probe import probe
 
-
 # a handshake that fails leaves paho's socket to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
