@@ -3,7 +3,8 @@
 MQTT 5 says of each message whether it was refused. MQTT 3.1.1 acknowledges what the broker's access
 rules refuse like everything else (section 3.3.5 of its specification leaves the broker no other
 answer but to hang up). There, each topic is believed only once the broker has sent one of its
-messages back, once per connection; where a broker acknowledges nothing (QoS 0), each message.
+messages back, once per connection, and again for a longer one; where a broker acknowledges nothing
+(QoS 0), each message.
 """
 
 import collections
@@ -114,7 +115,9 @@ class Connection:
         """Keys of windows that are not even sent."""
         self._acknowledged: queue.SimpleQueue[tuple[int, ReasonCode]] = queue.SimpleQueue()
         self._echoes: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        self._proven: set[str] = set()
+        self._proven: dict[str, int] = {}
+        """Topics of which a message came back, and bytes of the longest: a longer one may still be
+        more than the broker takes."""
         self._trusted: set[str] = set()
         """Topics of which the newest window whose fate is known was taken."""
         self._retry_at: dict[str, float] = {}
@@ -304,7 +307,7 @@ class Connection:
 
     def _send(self, message: Message) -> None:
         self._retry_at.pop(message.topic, None)
-        if self._needs_echo(message) and message.topic not in self._proven:
+        if self._missing_echo(message):
             self._subscriptions.ask(message.topic, qos=min(1, self.limits.qos))
         fit = self.limits.fit(message)
         info = self._client.publish(fit.topic, fit.payload, fit.qos, fit.retain)
@@ -356,7 +359,8 @@ class Connection:
         return settled
 
     def _missing_echo(self, message: Message) -> bool:
-        return self._needs_echo(message) and message.topic not in self._proven
+        proven = self._proven.get(message.topic, -1)
+        return self._needs_echo(message) and proven < len(message.payload.encode())
 
     def _miss(self, mid: int, topic: str, settled: Settled) -> None:
         """The message was acknowledged, but did not come back."""
@@ -397,8 +401,11 @@ class Connection:
             return
         if self.limits.qos == 0:  # nothing else speaks for the others of this topic
             ours[0].echoed = True
-        elif topic not in self._proven:
-            self._proven.add(topic)
+            return
+        if self._missing_echo(ours[0].message):
+            self._proven[topic] = len(payload)
+        waiting = (sent.message for sent in self._sent.values() if sent.message.topic == topic)
+        if not any(self._missing_echo(message) for message in waiting):
             self._subscriptions.end(topic)
 
     def _accept(self, mid: int, settled: Settled) -> None:

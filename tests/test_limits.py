@@ -131,6 +131,23 @@ def test_windows_that_are_too_large_are_named_and_kept(
     wait_for(lambda: publisher.status()["refused"] == [], "it still complains")
 
 
+def test_a_window_longer_than_those_before_it_is_not_lost_silently(
+    mosquitto: Mosquitto, subscribe: Subscribe, deliver: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By 3.1.1 mosquitto acknowledges what it then drops."""
+    monkeypatch.setattr("edge.connection.ECHO_S", 0.5)
+    mosquitto.rules = "message_size_limit 700\n"
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "t/window")
+    outbox, courier, publisher = deliver("3.1.1", 5)
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    append(outbox, courier, 1, 800)
+    wait_for(lambda: "window" in publisher.status()["refused"], "it is not named")
+    append(outbox, courier, 1, 600)
+    assert len(outbox) == 2
+    assert len(dashboard.messages) == 5
+
+
 @pytest.mark.parametrize(
     ("rules", "retained"), [("max_qos 0\n", True), ("retain_available false\n", False)]
 )
