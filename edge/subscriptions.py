@@ -106,5 +106,5 @@ class Subscriptions:
 
     def end(self, topic: str) -> None:
         """What it was for has come."""
-        self._asked.pop(topic, None)
-        self._client.unsubscribe(topic)
+        if self._asked.pop(topic, None) is not None:
+            self._client.unsubscribe(topic)
