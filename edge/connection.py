@@ -10,10 +10,6 @@ messages back, once per connection, and again for a longer one; where a broker a
 import collections
 import contextlib
 import queue
-import select
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,28 +18,23 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge import failures
 from edge.broker import Broker, Version
 from edge.limits import Limits
+from edge.link import Link
 from edge.records import Message, Settled
 from edge.subscriptions import Subscriptions
 
 ECHO_S = 5.0
 """For so long after its acknowledgement a message is expected back on MQTT 3.1.1."""
-GREETING_S = 10.0
-"""How long a broker may take to answer the greeting."""
 REFUSED_RETRY_S = 60.0
 """Access rules may be mended while the connection stands: what was refused is tried again."""
 CALM_S = 0.2
 """Without a window for this long, what is to be alone on its way may go."""
-LOOK_S = 1.0
-"""How often it is seen whether a keep-alive is due."""
 SOON_S = 5.0
 """A connection that ends this soon after a subscription was asked for may have ended of it."""
 NO_ECHO = "acknowledged, but not sent back: this user may not both write and read it"
 UNREADABLE = "the broker refuses to send it back: this user may not both write and read it"
 UNHEARD = "the broker refuses the subscription; Home Assistant's start is not noticed"
-UNSUPPORTED = "Unsupported protocol version"
 NO_RETAIN, NO_QOS = "Retain not supported", "QoS not supported"
 
 
@@ -58,8 +49,7 @@ class _Sent:
 class Connection:
     """A connection from its first packet to its end; it is never made again.
 
-    `run` belongs to a thread of its own, all else to callers that exclude each other. paho's
-    callbacks take no lock: paho holds locks of its own there that sending takes too.
+    `run` belongs to a thread of its own, all else to callers that exclude each other.
     """
 
     def __init__(
@@ -83,11 +73,6 @@ class Connection:
         Raises ConfigError where the password cannot be read.
         """
         self.version, self.limits = version, limits
-        self.opened = False
-        """Whether the broker has let us in; stays true after the end."""
-        self.ended = threading.Event()
-        self.reason = failures.SILENT
-        """Why it ended, or did not begin."""
         self.births = 0
         self.refused: dict[str, str] = {}
         """Topics whose last message was refused, and why."""
@@ -95,15 +80,12 @@ class Connection:
         """Topics of which a message was taken."""
         self.unanswered: list[Message] = []
         """At the end: what had been sent and not acknowledged."""
-        self.stalled = False
-        """Whether it ended because nothing came from the broker any more."""
-        self._broker, self._alone, self._wake = broker, alone, wake
+        self._alone, self._wake, self._keepalive = alone, wake, broker.asked_keepalive
         self.birth_topic = birth_topic
         self._begun = False
         """Whether anything was handed over."""
         # as long as a broker waits (MQTT 5, section 3.1.2.10)
         self._patience = 1.5 * broker.keepalive
-        self._reached = self._wordless = self._will_refused = False
         self._windows: collections.deque[Message] = collections.deque()
         """To be sent when fewer are on their way."""
         self._others: collections.deque[Message] = collections.deque()
@@ -126,9 +108,15 @@ class Connection:
         if will is not None:
             will = limits.fit(will)
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
-        self._client.on_socket_register_write = self._on_want_write
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
+        self._link = Link(
+            self._client,
+            broker.host,
+            broker.port,
+            client_id=broker.client_id,
+            tls=broker.tls,
+            greeted=self._greeted,
+            wake=wake,
+        )
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._subscriptions = Subscriptions(self._client)
@@ -136,77 +124,17 @@ class Connection:
     # the connection's own thread
 
     def run(self) -> None:
-        """Connect and stay until the link ends; then `reason` says why."""
-        try:
-            # within: for a pair of sockets too there may be nothing left
-            self._nudge, nudged = socket.socketpair()
-            with self._nudge, nudged:
-                self._nudge.setblocking(False)
-                broker = self._broker
-                self._client.connect(broker.host, broker.port, broker.asked_keepalive)
-                self._reached = self._wordless = True
-                self._stay(nudged)
-        except Exception as error:  # whatever a broker sends must not end the reconnecting
-            self.reason = failures.failure(error)
-            self._wordless |= isinstance(error, OSError) and failures.is_silence(error)
-        finally:
-            self.ended.set()
-            self._wake()
+        """Connect and stay until the link ends; then `explain` says why."""
+        self._link.run(self._keepalive)
 
-    def _stay(self, nudged: socket.socket) -> None:
-        """Read and write until the link ends.
-
-        paho's own loop does not keep to one thread: whoever publishes writes to the socket as well,
-        even in the midst of a packet that did not fit into a stalled link.
-        """
-        client, begin = self._client, time.monotonic()
-        while (link := client.socket()) is not None:
-            write = [link] if client.want_write() else []
-            readable, writable, _ = select.select([link, nudged], write, [], LOOK_S)
-            if nudged in readable:
-                nudged.recv(4096)
-            if link in readable:
-                client.loop_read()
-                while isinstance(link, ssl.SSLSocket) and client.socket() and link.pending():
-                    client.loop_read()
-            if writable and client.socket():
-                client.loop_write()
-            client.loop_misc()
-            if not self.opened and time.monotonic() - begin > GREETING_S:
-                self.drop()
-
-    def _on_want_write(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # nudged often enough, or at its end
-            self._nudge.send(b"!")
-
-    def _on_connect(
-        self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any
-    ) -> None:
-        self._wordless = False
-        if self.version == "5" and properties is not None:
-            self.limits = Limits.announced(properties.json())
-        if reason.is_failure:
-            self._refused_by(str(reason))
-            return
+    def _greeted(self, refusal: str | None, properties: dict[str, Any]) -> None:
+        if self.version == "5":
+            self.limits = Limits.announced(properties)
+            if refusal == NO_RETAIN:  # a refusal need not announce it
+                self.limits = replace(self.limits, retain=False)
+            elif refusal == NO_QOS:
+                self.limits = replace(self.limits, qos=0)
         self._window_at = time.monotonic()
-        self.reason = "connection lost"
-        self.opened = True
-        self._wake()
-
-    def _refused_by(self, reason: str) -> None:
-        self.reason = failures.refusal(reason, self._broker.client_id)
-        self._will_refused = reason in (NO_RETAIN, NO_QOS)
-        if reason == NO_RETAIN:  # a refusal need not announce it
-            self.limits = replace(self.limits, retain=False)
-        elif reason == NO_QOS:
-            self.limits = replace(self.limits, qos=0)
-
-    def _on_disconnect(
-        self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
-    ) -> None:
-        if self.opened and reason.is_failure and not self.stalled:
-            self.reason = f"connection lost ({reason})"
-            self.stalled = str(reason) == "Keep alive timeout"
 
     def _on_publish(
         self, _client: mqtt.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
@@ -224,25 +152,40 @@ class Connection:
     # everybody else
 
     @property
+    def opened(self) -> bool:
+        """Whether the broker has let us in; stays true after the end."""
+        return self._link.opened
+
+    @property
+    def ended(self) -> bool:
+        return self._link.ended.is_set()
+
+    @property
     def open(self) -> bool:
-        return self.opened and not self.ended.is_set()
+        return self.opened and not self.ended
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it ended because nothing came from the broker any more."""
+        return self._link.stalled
 
     @property
     def speaks_other(self) -> bool:
         """Whether the end looks as if the broker knows only another version of MQTT."""
-        return self._reached and not self.opened and (self._wordless or UNSUPPORTED in self.reason)
+        return self._link.speaks_other
 
     @property
     def will_refused(self) -> bool:
         """Whether it was not opened because of how the will was to be published."""
-        return self._will_refused
+        return self._link.refusal in (NO_RETAIN, NO_QOS)
 
     def explain(self) -> str:
-        """Why it ended; looks at the broker once more where that is not known yet."""
-        if self._wordless and not self.opened:
-            self._wordless = False
-            self.reason = failures.look(self._broker.host, self._broker.port, self._broker.tls)
-        return self.reason
+        """Why it ended, or did not begin; may look at the broker once more for that."""
+        return self._link.explain()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it has ended."""
+        self._link.ended.wait(timeout_s)
 
     @property
     def room(self) -> int:
@@ -319,7 +262,7 @@ class Connection:
 
     def settle(self) -> Settled:
         """What became known since the last call."""
-        ended = self.ended.is_set()  # before the queues: what came before the end counts
+        ended = self.ended  # before the queues: what came before the end counts
         settled = Settled()
         settled.returned.extend(self._unsent)
         self._unsent.clear()
@@ -347,8 +290,7 @@ class Connection:
             elif sent.acknowledged and waited > ECHO_S:
                 self._miss(mid, sent.message.topic, settled)
             elif waited > self._patience:
-                self.reason, self.stalled = "acknowledges nothing any more", True
-                self.drop()
+                self._link.give_up("acknowledges nothing any more")
         if ended:
             settled.returned.extend(each.key for each in self._windows if each.key is not None)
             self._windows.clear()
@@ -438,10 +380,7 @@ class Connection:
 
     def drop(self) -> None:
         """End the connection as if the cable were cut: the broker publishes the will."""
-        connection = self._client.socket()
-        if isinstance(connection, socket.socket):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._link.drop()
 
     def close(self, last: Message, timeout_s: float) -> bool:
         """Send `last`, wait until it is acknowledged, and disconnect; whether it was.

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge.broker import Broker, Version
-from edge.connection import GREETING_S, UNHEARD, Connection
+from edge.connection import UNHEARD, Connection
 from edge.errors import EdgeError
 from edge.limits import publish_bytes
+from edge.link import GREETING_S
 from edge.records import Message
 from edge.versions import Versions
 
@@ -70,7 +71,7 @@ def probe(
     finally:
         link.leave()
         # or the program might end before it has said so, and the will speak
-        link.ended.wait(CLOSE_S)
+        link.wait(CLOSE_S)
     return found
 
 
@@ -79,11 +80,11 @@ def _connection(broker: Broker, will: Message | None, timeout_s: float) -> Conne
     while True:
         link = Connection(broker, versions.next, will=will, limits=versions.limits)
         threading.Thread(target=link.run, name="probe", daemon=True).start()
-        _wait_until(lambda: link.opened or link.ended.is_set(), timeout_s)  # noqa: B023  # now
+        _wait_until(lambda: link.opened or link.ended, timeout_s)  # noqa: B023  # now
         if link.open:
             return link
         link.drop()
-        link.ended.wait(timeout_s)
+        link.wait(timeout_s)
         if not versions.after(link):
             raise EdgeError(f"broker {broker.where}: {link.explain()}")
 
@@ -107,7 +108,7 @@ def _send(link: Connection, message: Message) -> str | None:
     kind, size = "retained " * message.retain, publish_bytes(message)
     if link.refused:
         return "refuses " + "; ".join(f"{topic}: {why}" for topic, why in link.refused.items())
-    why = "ends the connection at" if link.ended.is_set() else "does not acknowledge"
+    why = "ends the connection at" if link.ended else "does not acknowledge"
     return f"{why} a {kind}message of {size} bytes"
 
 

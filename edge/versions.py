@@ -14,9 +14,10 @@ class Greeting(Protocol):
     """A connection that has ended, as far as it tells what its broker speaks."""
 
     version: Version
-    opened: bool
     limits: Limits
 
+    @property
+    def opened(self) -> bool: ...
     @property
     def speaks_other(self) -> bool: ...
     @property

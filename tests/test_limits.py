@@ -12,11 +12,10 @@ import pytest
 from conftest import Mosquitto, Subscriber, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
-from paho.mqtt.client import MQTT_ERR_SUCCESS, Client
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.broker import Broker, Version
-from edge.connection import Connection
 from edge.deliver import Courier
 from edge.limits import Limits, publish_bytes
 from edge.outbox import Outbox
@@ -167,33 +166,24 @@ def test_a_broker_that_keeps_or_acknowledges_nothing(
         wait_for(lambda: later.payloads("state"), "it was not retained")
 
 
-def test_a_lost_message_is_not_proven_without_acknowledgements(mosquitto: Mosquitto) -> None:
-    """At QoS 0 only a window's own echo speaks for it."""
-    link = Connection(Broker("127.0.0.1", mosquitto.port, "x"), "5", limits=Limits(qos=0))
-    first, second = (Message("t/window", str(number), 1, key=number) for number in (1, 2))
-    assert link._needs_echo(first)
-    link._client.publish = lambda *_: Client(CallbackAPIVersion.VERSION2).publish("t")  # type: ignore[method-assign]
-    link._send(first)
-    link._client.publish = lambda *_: Info(2)  # type: ignore[method-assign, assignment, return-value]
-    link._send(second)
-    for sent in link._sent.values():
-        sent.acknowledged = True
-    link._prove("t/window", b"2")
-    assert link.settle().delivered == [2]
-
-
-class Info:
-    rc = MQTT_ERR_SUCCESS
-
-    def __init__(self, mid: int) -> None:
-        self.mid = mid
+def test_a_window_is_proven_by_itself_where_nothing_is_acknowledged(
+    mosquitto: Mosquitto, deliver: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.connection.ECHO_S", 0.5)
+    mosquitto.rules = "max_qos 0\nmessage_size_limit 700\n"
+    mosquitto.start()
+    outbox, courier, publisher = deliver("5", 5)
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    append(outbox, courier, 1, 800)
+    wait_for(lambda: "window" in publisher.status()["refused"], "it is not named")
+    assert len(outbox) == 1
 
 
 @given(st.text("aé", min_size=1, max_size=40), st.integers(0, 20_000), st.integers(0, 1))
 def test_the_size_of_a_packet_is_exact(topic: str, length: int, qos: int) -> None:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     packets: list[bytes] = []
-    client._packet_queue = lambda _command, packet, *_: packets.append(bytes(packet))  # type: ignore[method-assign, return-value, assignment]
+    client._packet_queue = lambda _command, packet, *_: packets.append(bytes(packet))  # type: ignore[method-assign, assignment]
     client._sock = object()  # type: ignore[assignment]
     message = Message(topic, "y" * length, qos)
     client._send_publish(1, topic.encode(), message.payload.encode(), qos)
