@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge import remote
 from edge.errors import ConfigError, SourceError
 from edge.records import Frame, Image, View
 
@@ -25,6 +26,8 @@ LIVE = re.compile(r"auto|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
 OPEN_TIMEOUT_MS = 10_000
 SLICE_S = 0.2
 """A picture is waited for in slices so long, so that the end of the program is noticed."""
+VIDEO_MAJOR = 81
+"""Of the devices of video4linux (Linux, admin-guide/devices.txt)."""
 PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
 """What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
 TALLEST = 4
@@ -126,6 +129,12 @@ def usb(device: str, view: View) -> cv2.VideoCapture:
     if not path.exists():
         here = ", ".join(str(p) for p in sorted(Path("/dev").glob("video*"))) or "none"
         raise SourceError(f"camera {device}: does not exist; cameras here: {here}")
+    if path.is_char_device() and os.major(path.stat().st_rdev) != VIDEO_MAJOR:
+        raise SourceError(f"camera {device}: is not a camera; name a video device: /dev/videoN")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise SourceError(
+            f"camera {device}: may not be opened by this user; add it to the group video"
+        )
     capture = _device(path)
     if not capture.isOpened():
         raise SourceError(f"camera {device}: cannot be opened; is it in use by another program?")
@@ -150,7 +159,7 @@ def stream(url: str, view: View) -> cv2.VideoCapture:
     timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(view.timeout * 1000)]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
-        raise SourceError(f"stream {shown_source(url)}: cannot be opened; is the address right?")
+        raise SourceError(f"stream {shown_source(url)}: cannot be opened: {remote.trouble(url)}")
     # on by default, but not in OpenCV 4.11
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture

@@ -25,7 +25,7 @@ ROOMS = {
         "__main__",
     },
     "PIL": {"pictures"},
-    "paho": {"broker", "connection"},
+    "paho": {"broker", "link", "connection", "subscriptions"},
     "libcamera": {"cameras"},
     "picamera2": {"cameras"},
     "sqlite3": {"database", "outbox"},
