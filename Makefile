@@ -4,6 +4,7 @@
 # make onnx    and what tools/quantize.py needs for ONNX files
 # make web     what tools/web.py needs, the page to try models on
 # make test    install what the tests need and run all checks
+# make quick   format, lint, types, and the tests of single parts: within a minute
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -13,7 +14,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # exact versions of everything, an older TensorFlow among them
 ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 
-.PHONY: setup demo tools onnx web test programs clean
+.PHONY: setup demo tools onnx web test quick programs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -24,6 +25,7 @@ demo: setup
 tools: $(VENV)/.tools
 
 onnx: tools
+	@echo "Installing the ONNX converter into $(VENV) (a minute or two) ..."
 	$(PIP) --editable '.[onnx]'
 	$(ONNX2TF)
 
@@ -31,6 +33,9 @@ web: $(VENV)/.web
 
 test: programs $(VENV)/.tests
 	@PATH="$(abspath $(BIN)):$$PATH" tools/dev/check
+
+quick: $(VENV)/.tests
+	@PATH="$(abspath $(BIN)):$$PATH" tools/dev/check -m quick
 
 programs:
 	@tools/dev/need-programs
@@ -40,21 +45,26 @@ clean:
 
 # the last that comes: a half-made environment is made again
 $(BIN)/pip:
+	@echo "Making a Python environment in $(VENV) ..."
 	@tools/dev/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the daemon and the demo's broker into $(VENV) (370 MB, about a minute) ..."
 	$(PIP) --editable '.[broker]'
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the tools with TensorFlow into $(VENV) (2.1 GB, a few minutes) ..."
 	$(PIP) --editable '.[broker,tools]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the page's server into $(VENV) (a minute or two) ..."
 	$(PIP) --editable '.[broker,web]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing what the tests need into $(VENV) (2.8 GB, several minutes) ..."
 	$(PIP) --editable '.[broker,tools,onnx,web,tests]'
 	$(ONNX2TF)
 	@touch $@ $(VENV)/.setup $(VENV)/.tools $(VENV)/.web

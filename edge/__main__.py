@@ -18,15 +18,18 @@ from edge import sd_notify, wiring
 from edge.config import Config, load_config
 from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
-from edge.delivery.mqtt_publisher import probe
+from edge.delivery.mqtt_probe import probe
 from edge.errors import ConfigError, EdgeError
 from edge.health import Health
 from edge.host import clock_synced
+from edge.progress import LogHandler, ProgressLine
 from edge.reporter import Reporter
 from edge.signals import SignalHandler
 from edge.sources.devices import shown_source
 from edge.sources.reconnecting import THREAD
-from edge.types import Frame
+from edge.sources.recordings import is_recorded, length
+from edge.summary import Summary
+from edge.types import CaptureSettings, Frame, Window
 
 log = logging.getLogger("edge")
 
@@ -37,8 +40,9 @@ DELIVERY_WAIT_S = 5.0
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 a failure, 2 a mistake in configuration or use."""
     args = _arguments(argv)
+    line = ProgressLine(sys.stderr)
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[LogHandler(sys.stderr, line)],
         level=logging.DEBUG if args.verbose else logging.INFO,
         format="%(levelname)s %(message)s",
     )
@@ -49,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         if args.command == "run":
-            return run(load, args.stdout)
+            return run(load, args.stdout, line)
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
@@ -93,7 +97,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run(load: Callable[[], Config], to_stdout: bool) -> int:
+def run(load: Callable[[], Config], to_stdout: bool, line: ProgressLine) -> int:
     """Count until the source ends or a signal comes; SIGHUP has the configuration read again."""
 
     def reread() -> Config:
@@ -104,14 +108,17 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
     config: Config | None = load()
     orders = SignalHandler(reread)
     while config is not None:
-        count(config, orders, to_stdout)
+        count(config, orders, to_stdout, line)
         config = orders.successor()
     return 0
 
 
-def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
-    """Count with one configuration, until the source ends or `orders` say so."""
-    recorded = Path(config.source).exists()
+def count(config: Config, orders: SignalHandler, to_stdout: bool, line: ProgressLine) -> None:
+    """Count with one configuration, until the source ends or `orders` say so.
+
+    How far a recording has been read shows on `line`, and what was counted in it at the end.
+    """
+    recorded = is_recorded(config.source)
 
     def stopped() -> bool:
         # a recording is counted to its end, and not from its beginning again
@@ -119,20 +126,33 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
 
     cv2.setNumThreads(config.detector.threads)
     models = wiring.models(config)
-    messages = wiring.messages(config, models)
+    messages = wiring.messages(
+        config, models, legacy_ids=not to_stdout and wiring.has_legacy_ids(config)
+    )
     frames = wiring.frames(config, stopped)
     wake = threading.Event()
     health = Health()
+    summary = Summary(
+        window_seconds=config.window.seconds,
+        min_people=config.privacy.min_people,
+        gender=config.classifier.gender,
+        ages=config.classifier.age,
+    )
     with contextlib.ExitStack() as stack:
+        if recorded:
+            stack.callback(_show, summary)
         stack.enter_context(contextlib.closing(frames))
         outbox = wiring.outbox(None if to_stdout else config.state_dir, config.outbox)
         stack.callback(outbox.close)
         publisher = (
-            JsonLinesPublisher() if to_stdout else wiring.mqtt_publisher(config, messages, wake.set)
+            JsonLinesPublisher(around=line.hidden)
+            if to_stdout
+            else wiring.mqtt_publisher(config, messages, wake.set)
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
-        stack.callback(_deliver_rest, courier, "lost" if to_stdout else "kept in the outbox")
+        otherwise = "lost" if to_stdout else "kept in the outbox"
+        stack.callback(_deliver_rest, courier, otherwise, summary)
         reporter = Reporter(
             messages=messages,
             outbox=outbox,
@@ -147,28 +167,55 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
         stack.callback(
             lambda: sd_notify.notify("RELOADING=1" if orders.reloading else "STOPPING=1")
         )
+
+        def on_window(window: Window) -> None:
+            summary.add(window)
+            reporter.window(window)
+
+        def on_frame(frame: Frame, tracks: object) -> None:
+            reporter.frame(frame, tracks)
+            if recorded:
+                line.update(frame.seq + 1)
+
         pipeline = wiring.pipeline(
             config,
             models,
             health,
-            on_window=reporter.window,
-            on_frame=reporter.frame,
+            on_window=on_window,
+            on_frame=on_frame,
             on_blind=reporter.blind,
         )
         reporter.open(wiring.info(config, models))
+        stack.callback(line.end)
+        if recorded and line.enabled:
+            line.begin(length(config.source, CaptureSettings(fps=config.camera.fps)))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
 
 
-def _deliver_rest(courier: Courier, otherwise: str) -> None:
-    left = courier.close(DELIVERY_WAIT_S)
+def _deliver_rest(courier: Courier, otherwise: str, summary: Summary) -> None:
+    summary.undelivered = left = courier.close(DELIVERY_WAIT_S)
     if left:
         windows = "1 window" if left == 1 else f"{left} windows"
         log.warning("%s not delivered; %s", windows, otherwise)
 
 
+def _show(summary: Summary) -> None:
+    with contextlib.suppress(OSError):  # nobody reads stderr any more
+        for line in summary.lines():
+            print(line, file=sys.stderr)
+
+
 def forget(config: Config) -> int:
     """Remove the device's retained messages, after the daemon was stopped for good."""
-    probe(wiring.broker(config), wiring.messages(config).forgotten())
+    legacy_ids = wiring.has_legacy_ids(config)
+    messages = wiring.messages(config, legacy_ids=legacy_ids)
+    probe(
+        wiring.broker(config),
+        messages.forgotten(),
+        # a broker's rules may grant the one in use alone
+        optional=[(message, message) for message in messages.forgotten_ids()],
+    )
+    wiring.drop_legacy_ids(config)
     print(f"forgotten: {config.site}/{config.device} on {config.mqtt.host}:{config.mqtt.port}")
     return 0
 
@@ -208,16 +255,24 @@ def check(config: Config, path: Path) -> int:
         models = wiring.Models()
         with contextlib.suppress(EdgeError):  # told above
             models = wiring.models(config)
-        made = wiring.messages(config, models)
-        info = made.info(wiring.info(config, models))
-        empty, long = made.check(info, *made.discovery(edge.__version__))
-        version = probe(wiring.broker(config), [empty, long], will=empty)
-        return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
+        made = wiring.messages(config, models, legacy_ids=wiring.has_legacy_ids(config))
+        needed = made.check()
+        optional = [made.info(wiring.info(config, models)), *made.discovery(edge.__version__)]
+        there = wiring.broker(config)
+        found = probe(
+            there,
+            needed,
+            optional=[(made.blank(message), message) for message in optional],
+            will=needed[0],
+            birth_topic=wiring.birth_topic(config),
+        )
+        warnings.extend(f"{there.where}: {warning}" for warning in found.warnings)
+        return f"{there.where}: speaks MQTT {found.version}, takes our topics"
 
     def state() -> None:  # nothing to tell where all is well
         wiring.prove_state_dir(config.state_dir)
 
-    failed = False
+    failed, warnings = False, list[str]()
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
     parts: list[tuple[str, Callable[[], str | None]]] = [
         ("model", model),
@@ -232,6 +287,9 @@ def check(config: Config, path: Path) -> int:
         try:
             if told := prove():
                 print(f"ok    {name:<6}  {told}")
+            for warning in warnings:
+                print(f"warn  {name:<6}  {warning}")
+            warnings.clear()
         except EdgeError as error:
             failed = True
             print(f"FAIL  {name:<6}  {str(error).removeprefix(f'{name} ')}")

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from edge.errors import ConfigError
 from edge.hours import Hours
+from edge.sources.devices import LIVE
 from edge.strict_yaml import read_keys
 
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
@@ -37,9 +38,6 @@ TYPES = {
     "tuple_type": "must be a list, in [ ]",
 }
 """What a value must be, by the name that pydantic has for one of another type."""
-
-CAMERA = re.compile(r"auto|demo|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
-"""Sources that are not files."""
 
 
 def _host(host: str) -> str:
@@ -77,7 +75,9 @@ def _source(source: str) -> str:
         source.encode()
     except UnicodeError:  # OpenCV crashes on such a name
         raise ValueError(f"{_shown(source)}: its name must be UTF-8; rename it") from None
-    if CAMERA.fullmatch(source):
+    if source.lower().startswith("file://"):
+        raise ValueError(f"{_shown(source)}: write the path alone, without file://")
+    if source == "demo" or LIVE.fullmatch(source):
         return source
     path = Path(source)
     try:

@@ -13,6 +13,7 @@ from typing import Any, Required, TypedDict, Unpack
 import edge
 from edge.config import Config, OutboxLimits
 from edge.counting import Counter
+from edge.delivery import outbox_db
 from edge.delivery.messages import NO_MODEL, Messages
 from edge.delivery.mqtt_broker import Broker, tls_context
 from edge.delivery.mqtt_publisher import MqttPublisher
@@ -23,7 +24,7 @@ from edge.hours import within
 from edge.pipeline import Pipeline
 from edge.sources.devices import import_picamera2, shown_source
 from edge.sources.reboot import RebootGuard
-from edge.sources.recordings import is_live, open_file, open_frames
+from edge.sources.recordings import is_live, is_recorded, open_file, open_frames
 from edge.sources.schedule import scheduled
 from edge.sources.thermal import ThermalThrottle
 from edge.tracking.tracker import Tracker
@@ -54,7 +55,7 @@ def frames(
             return RebootGuard(config.state_dir).watch(frames)
         return frames
 
-    if config.paused or (config.quiet_hours and not _recorded(config.source)):
+    if config.paused or (config.quiet_hours and not is_recorded(config.source)):
         return scheduled(opened, lambda: rests(config), stopped)
     return opened()
 
@@ -64,12 +65,8 @@ def rests(config: Config) -> bool:
 
     A recording has none: its time is not the time on the wall.
     """
-    quiet = not _recorded(config.source) and within(config.quiet_hours, time.time())
+    quiet = not is_recorded(config.source) and within(config.quiet_hours, time.time())
     return config.paused or quiet
-
-
-def _recorded(source: str) -> bool:
-    return not is_live(source) and source != "demo"
 
 
 def prove(config: Config) -> None:
@@ -81,7 +78,7 @@ def prove(config: Config) -> None:
     if config.source.startswith("picamera2:"):
         import_picamera2()
     path = Path(config.source)
-    if path.is_dir() or path.is_file():  # a pipe is read but once
+    if is_recorded(config.source) and not path.is_fifo():  # a pipe is read but once
         with contextlib.closing(open_file(path)) as recording:
             next(recording)
 
@@ -214,7 +211,12 @@ def pipeline(
     )
 
 
-def messages(config: Config, models: Models = Models()) -> Messages:  # immutable
+def messages(
+    config: Config,
+    models: Models = Models(),  # immutable
+    *,
+    legacy_ids: bool = False,
+) -> Messages:
     return Messages(
         site=config.site,
         device=config.device,
@@ -223,10 +225,22 @@ def messages(config: Config, models: Models = Models()) -> Messages:  # immutabl
         gender=config.classifier.gender,
         ages=config.classifier.age,
         discovery_prefix=config.mqtt.discovery_prefix,
+        legacy_ids=legacy_ids,
         window_seconds=config.window.seconds,
         max_hold=config.privacy.max_hold,
         health_seconds=config.health.seconds,
     )
+
+
+def has_legacy_ids(config: Config) -> bool:
+    """Whether Home Assistant knows the device by the ids of an earlier installation."""
+    return outbox_db.has_legacy_ids(config.state_dir / OUTBOX)
+
+
+def drop_legacy_ids(config: Config) -> None:
+    """A device that was forgotten comes back by its site and name. Raises OutboxError."""
+    if has_legacy_ids(config):
+        outbox_db.drop_legacy_ids(config.state_dir / OUTBOX)
 
 
 def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
@@ -260,12 +274,17 @@ def broker(config: Config) -> Broker:
     )
 
 
-def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> MqttPublisher:
+def birth_topic(config: Config) -> str | None:
+    """Where Home Assistant says that it has come up; None where it is not to find the device."""
     prefix = config.mqtt.discovery_prefix
+    return f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None
+
+
+def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> MqttPublisher:
     return MqttPublisher(
         broker(config),
         will=made.availability("offline"),
-        birth_topic=f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None,
+        birth_topic=birth_topic(config),
         wake=wake,
     )
 

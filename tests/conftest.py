@@ -1,53 +1,114 @@
-"""What the tests share: the clips beside the project, a real broker, a configuration on disk."""
+"""What the tests share: a clip, labelled faces, a real broker, a configuration on disk."""
 
-import csv
+import functools
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
+from hypothesis import settings
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support import contract
+from tests.support import contract, face_folder
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "gender.tflite"
+CLIP = ROOT / "tests" / "data" / "people.mp4"
+"""A woman and a man of the demo walk past, in 6.4 s; made by tests/support/people.py, as is PICTURE."""
+PICTURE = CLIP.with_suffix(".jpg")
+"""A woman, and two men to her right."""
+NO_BROKER = {"host": "127.0.0.1", "port": 1}
+"""The connection is refused, whatever brokers run on this machine."""
+
+NEEDS = {"shared": "shared", "small_disk": "root"}
+"""The marker of tests that use a fixture, directly or not; CI runs them as a part of their own."""
+
+SLOW = re.compile(r"\b(subprocess|mosquitto|tool|storm|keras|clips|few_faces|age_models)\b", re.I)
+"""A test file with one of these words starts programs, or works on more than a few pictures."""
+QUICK_S = 20.0
+"""CPU time that a quick test may take on a slow machine, seconds."""
+
+
+@functools.cache
+def is_quick(file: Path) -> bool:
+    """Whether `make quick` runs the tests of this file."""
+    return not SLOW.search(file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def in_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold quick tests to their time, whatever else the machine does."""
+    before = time.process_time()
+    yield
+    if request.node.get_closest_marker("quick"):
+        took = time.process_time() - before
+        assert took < QUICK_S, f"{took:.0f} s is too slow for make quick"
+
+
+UNSET = (
+    "COLUMNS", "CREDENTIALS_DIRECTORY", "FORCE_COLOR", "KERAS_BACKEND", "MPLBACKEND",
+    "NOTIFY_SOCKET", "PYTHONWARNINGS", "WATCHDOG_PID", "WATCHDOG_USEC",
+)  # fmt: skip
+"""What a user's shell, or the service that runs the tests, may say to programs under test."""
+
+
+def pytest_configure() -> None:
+    """Make the tests independent of the shell and the machine that they run on."""
+    for name in UNSET:
+        os.environ.pop(name, None)
+    for name in ("no_proxy", "NO_PROXY"):
+        listed = [os.environ.get(name), "localhost", "127.0.0.1"]
+        os.environ[name] = ",".join(filter(None, listed))
+    settings.register_profile("any machine", deadline=None)  # slow ones too
+    settings.load_profile("any machine")
+    # what a script runs in background cannot be interrupted, nor can its children
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 WITH_TENSORFLOW = tuple(
     f"test_{name}.py"
-    for name in ("train", "quantize", "networks", "ages", "teach", "caffe", "batches")
+    for name in ("train", "quantize", "networks", "ages", "distill", "caffe", "batches")
 )
 """These import it: from then on tflite-runtime fails in the same process ("vector::reserve")."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what imports TensorFlow last, the longest of it first."""
+    """Mark what not everybody can run; run what imports TensorFlow last, longest first."""
+    for item in items:
+        if is_quick(item.path):
+            item.add_marker("quick")
+        for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(NEEDS[fixture])
     order = {name: number for number, name in enumerate(WITH_TENSORFLOW, 1)}
     items.sort(key=lambda item: order.get(item.path.name, 0))
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of clips and data sets that lies beside a developer's checkout."""
+    """The folder of real clips and data sets that lies beside a developer's checkout."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        message = f"{folder} is not here: clips and data sets are not part of the project"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        without("real clips and data sets, in ../shared, are not part of the project")
     return folder
+
+
+def without(reason: str) -> NoReturn:
+    """Skip a test that cannot run here; in CI, where it must be able to, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +116,18 @@ def clips(shared: Path) -> Path:
     return shared / "clips"
 
 
+@pytest.fixture(params=["made", pytest.param("real", marks=pytest.mark.shared)])
+def walk(request: pytest.FixtureRequest) -> Path:
+    """A clip in which a woman and a man walk up: of the demo's people, and of real ones."""
+    if request.param == "made":
+        return CLIP
+    clips: Path = request.getfixturevalue("clips")
+    return clips / "face-demographics-walking.gif"
+
+
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Path]:
-    """Write a config.yaml with the shipped model, its own state folder and these keys."""
+    """Write a config.yaml: the shipped model, its own state folder, no broker and these keys."""
 
     def write(**keys: Any) -> Path:
         path = tmp_path / "config.yaml"
@@ -66,6 +136,7 @@ def configure(tmp_path: Path) -> Callable[..., Path]:
             "device": "cam-1",
             "classifier": {"model": str(MODEL)},
             "state_dir": str(tmp_path / "state"),
+            "mqtt": NO_BROKER,
         }
         path.write_text(yaml.safe_dump(settings | keys))
         return path
@@ -88,23 +159,19 @@ def tool(
 
 
 @pytest.fixture(scope="session")
-def few_faces(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a few real faces, aligned, with its table beside it."""
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made people: `faces`, `clip.mp4` (20 s, two women, two men) and `group.png`."""
+    folder = tmp_path_factory.mktemp("example")
+    run = tool("example", "--out", folder, "--seconds", "20")
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 160 labelled faces, aligned, with its table beside it."""
     folder = tmp_path_factory.mktemp("data") / "faces"
-    folder.mkdir()
-    archive = zipfile.ZipFile(shared / "datasets" / "utkface.zip")
-    wanted = {"train": 80, "val": 40, "test": 40}
-    chosen: list[dict[str, str]] = []
-    with (shared / "datasets" / "utkface.csv").open(newline="") as table:
-        for row in csv.DictReader(table):
-            key = (row["split"], row["gender"])
-            if sum((r["split"], r["gender"]) == key for r in chosen) < wanted[row["split"]] / 2:
-                chosen.append(row)
-                (folder / row["file"]).write_bytes(archive.read(f"utkface/{row['file']}"))
-    with folder.with_suffix(".csv").open("w", newline="") as table:
-        writer = csv.DictWriter(table, chosen[0])
-        writer.writeheader()
-        writer.writerows(chosen)
+    face_folder.write(folder)
     return folder
 
 
@@ -126,7 +193,7 @@ def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `both`, `gender` and `age.tflite`: the brighter a face, the older."""
     folder = tmp_path_factory.mktemp("age-models")
     run = subprocess.run(
-        [sys.executable, ROOT / "tests" / "age_models.py", folder],
+        [sys.executable, ROOT / "tests" / "support" / "age_models.py", folder],
         capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
     )  # fmt: skip

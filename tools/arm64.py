@@ -26,7 +26,7 @@ import cv2
 
 from edge.errors import ConfigError, EdgeError
 from edge.sources.demo import CYCLE_S, PEOPLE, Scene
-from tools.cli import leave
+from tools.cli.exit import leave
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build" / "arm64"

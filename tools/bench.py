@@ -1,6 +1,6 @@
 """Measure the daemon on this machine: frames per second, where the time goes, memory.
 
-python tools/bench.py clips/crowd-a.mp4 [--memory 60]
+python tools/bench.py --source clip.mp4 [--memory 60]
 """
 
 import argparse
@@ -16,7 +16,9 @@ import cv2
 from edge.config import Config
 from edge.errors import EdgeError
 from tools import latency
-from tools.cli import leave
+from tools.cli.exit import add_verbose, leave
+from tools.cli.options import add_config, add_sources, named_source
+from tools.cli.progress import bar
 from tools.replay import configured, replay
 
 
@@ -48,11 +50,14 @@ def model_speed(model: Path) -> None:
 
 
 def daemon_memory(config_path: Path, seconds: int) -> None:
-    """Resident memory of a real daemon on the demo scene after so many seconds."""
+    """Resident memory of a real daemon on the demo scene after this many seconds."""
     command = [sys.executable, "-m", "edge", "run", "--config", str(config_path)]
     command += ["--source", "demo", "--stdout"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
-        time.sleep(seconds)
+        for _ in bar(range(seconds), seconds, "memory"):
+            time.sleep(1)
+        if daemon.poll() is not None:
+            raise EdgeError(f"the daemon ended with {daemon.poll()}; see {' '.join(command[1:])}")
         status = Path(f"/proc/{daemon.pid}/status").read_text()
         daemon.terminate()
     (resident,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
@@ -62,15 +67,19 @@ def daemon_memory(config_path: Path, seconds: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the daemon on this machine.")
-    parser.add_argument("clip", help="a video file")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
-    parser.add_argument("--memory", type=int, metavar="SECONDS", help="also run a daemon so long")
+    add_sources(parser, "a recording; default: the configuration's")
+    add_config(parser)
+    parser.add_argument(
+        "--memory", type=int, metavar="SECONDS", help="also run a daemon for this long"
+    )
+    add_verbose(parser)
     args = parser.parse_args()
+    source = named_source(parser, args)
     if args.memory is not None and args.memory < 1:
         parser.error("--memory must be 1 or more")
     try:
         print(f"machine   {machine()}")
-        config = configured(args.config, args.clip)
+        config = configured(args.config, source)
         clip_speed(config)
         if config.classifier.model.is_file():  # it may be asked for nothing
             model_speed(config.classifier.model)

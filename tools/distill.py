@@ -18,13 +18,18 @@ from typing import Any
 # SavedModels are read by TensorFlow, so Keras models are too
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+from tools.cli import keras_log  # noqa: F401  # isort: skip
 import keras
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
 
+from edge import native_log
+from edge.errors import EdgeError
 from edge.vision.classifier import Preprocessing
-from tools.cli import leave
+from tools.cli import outputs
+from tools.cli.exit import leave
+from tools.cli.progress import bar
 from tools.conversion import model_files
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
@@ -53,7 +58,13 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
     """
     if model.is_dir():
         model_files.check_saved_model(model)
-        loaded = tf.saved_model.load(str(model))
+        try:
+            with native_log.quiet():
+                loaded = tf.saved_model.load(str(model))
+        except Exception as error:  # TensorFlow raises what it happens upon
+            raise DataError(
+                f"{model}: is not a SavedModel ({model_files.failure(str(error))})"
+            ) from error
         signature = loaded.signatures.get("serving_default")
         entries = {} if signature is None else signature.structured_input_signature[1]
         if len(entries) != 1:
@@ -61,7 +72,7 @@ def features_of(model: Path) -> tuple[Ask, tuple[int, int]]:
         ((name, entry),) = entries.items()
 
         def ask(faces: Floats) -> Floats:
-            answers = signature(**{name: tf.constant(faces)})
+            answers = signature(**{name: tf.cast(faces, entry.dtype)})
             parts = [np.reshape(answers[key], (len(faces), -1)) for key in sorted(answers)]
             return np.concatenate(parts, axis=1)
 
@@ -105,7 +116,7 @@ def view_of(source: Path, mean: float, std: float) -> CaptureSettings:
     def asked(samples: list[Sample]) -> Floats:
         rows = []
         batches = range(0, len(samples), BATCH)
-        for begin in dataset.bar(iter(batches), len(batches), source.name):
+        for begin in bar(iter(batches), len(batches), source.name):
             crops = dataset.crops_of(samples[begin : begin + BATCH], preprocessing)
             rows.append(np.asarray(ask(preprocessing.normalize(np.stack(crops))), np.float32))
         return np.concatenate(rows)
@@ -169,6 +180,8 @@ def joined(said: Floats, labels: Floats, wrong: float) -> Floats:
 
 
 def teach(args: argparse.Namespace) -> None:
+    outputs.need_free("--out", args.out, force=args.force)
+    outputs.need_other("--out", args.out, args.sources)
     dataset.make_folder(args.out.parent, f"--out {args.out}")
     views = [view_of(source, args.mean, args.std) for source in args.sources]
     samples: list[Sample] = []
@@ -211,6 +224,7 @@ def main() -> int:
     )
     dataset.add_arguments(parser, "--data", several=True)
     parser.add_argument("--out", type=Path, default=Path("build/teacher.npz"))
+    outputs.add_arguments(parser)
     parser.add_argument("--mean", type=float, default=127.5, help="input = (pixel - mean) / std")
     parser.add_argument("--std", type=float, default=127.5)
     parser.add_argument(
@@ -226,7 +240,7 @@ def main() -> int:
         parser.error(f"--wrong {args.wrong}: must lie between 0 and 0.5")
     try:
         teach(args)
-    except DataError as error:
+    except (DataError, EdgeError) as error:
         print(f"teach: {error}", file=sys.stderr)
         return 2
     return 0

@@ -12,7 +12,8 @@ from typing import Any
 from edge.errors import EdgeError
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES
-from tools.cli import leave
+from tools.cli.exit import leave
+from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
@@ -29,7 +30,7 @@ def ask(
     if not faces:
         raise DataError("no face was found in any picture")
     crops = (dataset.crop_of(face, classifier.preprocessing, face_px) for face in faces)
-    questions = metrics.asked(faces, classifier(dataset.bar(crops, len(faces), "model")))
+    questions = metrics.asked(faces, classifier(bar(crops, len(faces), "model")))
     if not questions:
         raise DataError("the model estimates age alone, and no picture's age is known")
     return questions, len(faces) / (len(faces) + len(unseen))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.errors import ModelError
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES, Floats
-from tools.cli import leave
+from tools.cli.exit import add_verbose, leave
 
 WARM_UP, CALLS = 5, 50
 THREADS = (1, 2)
@@ -73,6 +73,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
     parser.add_argument("--crops", type=Path, help="faces to use, a .npy file of uint8 crops")
+    add_verbose(parser)
     args = parser.parse_args()
     try:
         lines = measure(args.model, None if args.crops is None else np.load(args.crops))

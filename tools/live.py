@@ -1,7 +1,7 @@
 """Watch the real pipeline at work on a camera or clip: boxes, labels, speed, running counts.
 
-python tools/live.py auto
-python tools/live.py clip.mp4 --save seen.mp4
+python tools/live.py
+python tools/live.py --source clip.mp4 --save seen.mp4
 """
 
 import argparse
@@ -19,11 +19,13 @@ from edge import wiring
 from edge.config import Config
 from edge.errors import EdgeError
 from edge.health import Health
-from edge.sources.recordings import is_live
+from edge.sources.devices import shown_source
 from edge.types import Frame, People, Track, Visit
-from tools.cli import leave
+from tools.cli import outputs
+from tools.cli.exit import add_verbose, leave
+from tools.cli.options import add_config, add_sources, named_source
 from tools.plotting.drawing import Film, Screen, annotated, captioned, need_other
-from tools.replay import configured, split
+from tools.replay import configured, is_endless, recorded, split
 
 SPEED_OVER = 20
 """Frames over which the speed is measured."""
@@ -44,8 +46,13 @@ class Live:
     def on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """One frame was analysed."""
         here = sum(track.confirmed and not track.static for track in tracks)
-        text = f"{self._fps():.1f} fps   here {here}   counted {split(self.people)}"
-        self._view(captioned(annotated(frame, tracks), text), frame.mono)
+        parts = [
+            f"in view {here}",
+            f"counted {split(self.people)}",
+            "a person counts on leaving",
+            f"{self._fps():.1f} frames per second",
+        ]
+        self._view(captioned(annotated(frame, tracks), parts), frame.mono)
 
     def _fps(self) -> float:
         """Of this machine, drawing included, whatever the clip's own is."""
@@ -66,27 +73,35 @@ def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
     )
     # without `heal` a lost camera is told at once, and the machine is never restarted for it
     with closing(wiring.frames(config, stopped, heal=False)) as frames:
-        pipeline.run(takewhile(lambda _: not stopped(), frames))
+        shown = frames if is_endless(config.source) else recorded(frames, config)
+        with closing(shown):
+            pipeline.run(takewhile(lambda _: not stopped(), shown))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", help="as in the configuration: auto, a file, a URL, demo, ...")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    add_sources(parser, "auto, a file, a URL, demo, ...; default: the configuration's")
+    add_config(parser)
     parser.add_argument(
         "--save", type=Path, metavar="MP4", help="write a clip instead of showing a window"
     )
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     args = parser.parse_args()
+    source = named_source(parser, args)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     try:
+        config = configured(args.config, source)
         if args.save:
-            need_other(args.save, [args.source])
-        config = configured(args.config, args.source)
-        # of a recording, its own frames tell how fast they follow
-        timed = is_live(args.source) or args.source == "demo"
-        fps = config.camera.fps if timed else None
+            need_other(args.save, [config.source])
+            outputs.need_free("--save", args.save, force=args.force)
+        # a recording's own frames show how fast they follow
+        endless = is_endless(config.source)
+        fps = config.camera.fps if endless else None
+        if endless:
+            print(f"{shown_source(config.source)}: Ctrl-C ends it", file=sys.stderr)
         view = Film(args.save, fps) if args.save else Screen("live")
         live = Live(view)
         with closing(view):

@@ -1,5 +1,6 @@
 """Find the faces in pictures and say how the model labels each, as the daemon would.
 
+python tools/predict.py --source photo.jpg --save seen.png
 python tools/predict.py photo.jpg https://example.org/group.jpg --json
 python tools/predict.py faces/ --csv faces-seen.csv --mistakes mistakes.png
 
@@ -20,13 +21,17 @@ import cv2
 
 from edge.config import load_config
 from edge.errors import EdgeError
+from edge.sources import pictures
 from edge.sources.devices import silence_opencv
+from edge.sources.pictures import PictureError
 from edge.types import LABELS, UNKNOWN, Image
-from tools.cli import leave
-from tools.datasets import dataset, fetch
+from tools.cli import outputs
+from tools.cli.exit import add_verbose, leave
+from tools.cli.options import add_config, add_sources, named_sources
+from tools.cli.progress import bar
+from tools.datasets import dataset, fetch, readers
 from tools.datasets.archive import DataError, Pictures
-from tools.datasets.fetch import PictureError
-from tools.datasets.readers import LAYOUTS, beside, recognize
+from tools.datasets.readers import beside
 from tools.evaluation.inference import Look, Looker, open_model
 from tools.evaluation.prediction import Guess
 from tools.plotting import drawing
@@ -72,26 +77,26 @@ def items(source: str, timeout_s: float) -> list[Item]:
         return [Item(source, partial(fetch.fetch, source, timeout_s))]
     path = Path(source)
     if not path.is_dir() and path.suffix.lower() != ".zip":
-        return [Item(source, partial(fetch.read, path))]
-    pictures = Pictures(path)
-    truths = _truths(pictures)
+        return [Item(source, partial(pictures.contents, path))]
+    files = Pictures(path)
+    truths = _truths(files)
     found = [
-        Item(str(path / member), partial(pictures.read, member), truths.get(member))
-        for member in pictures.images()
+        Item(str(path / member), partial(files.read, member), truths.get(member))
+        for member in files.images()
     ]
     if not found:
         raise DataError(f"{source}: holds no pictures")
     return found
 
 
-def _truths(pictures: Pictures) -> dict[str, str]:
+def _truths(files: Pictures) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
-        layout = LAYOUTS[recognize(pictures)]
+        layout = readers.recognize(files)
     except DataError:
         return {}
     try:
-        entries = layout.read(pictures)
+        entries = readers.read(files, layout)
     except DataError as error:
         print(f"labels not used: {error}", file=sys.stderr)
         return {}
@@ -104,11 +109,11 @@ def look_at(
     on_picture: Callable[[str, Image, list[Look]], None],
 ) -> list[Seen]:
     """What is seen in those that can be read; the others are named on stderr."""
-    shown = wanted if len(wanted) == 1 else dataset.bar(iter(wanted), len(wanted), "pictures")
+    shown = wanted if len(wanted) == 1 else bar(iter(wanted), len(wanted), "pictures")
     seen, skipped = [], []
     for item in shown:
         try:
-            image = fetch.decode(item.read())
+            image = pictures.decode(item.read())
         except PictureError as error:
             skipped.append(f"{item.name} {error}")
             continue
@@ -124,7 +129,9 @@ def show(seen: Iterable[Seen]) -> None:
     """A block per picture."""
     for one in seen:
         name = one.file.encode(errors="backslashreplace").decode()  # it may not be UTF-8
-        print(f"{name}: {len(one.looks) or 'no'} face{'' if len(one.looks) == 1 else 's'}")
+        number = len(one.looks)
+        faces = f"{number} face{'' if number == 1 else 's'}" if number else drawing.NO_FACES
+        print(f"{name}: {faces}")
         for look in one.looks:
             x, y, w, h = _box(look)
             gender, age = look.guesses.gender, look.guesses.age
@@ -135,7 +142,9 @@ def show(seen: Iterable[Seen]) -> None:
 
 
 def as_json(one: Seen) -> dict[str, Any]:
-    return {"file": one.file, "faces": [_face(look) for look in one.looks]}
+    """`note` is null unless there is no face to speak of."""
+    faces = [_face(look) for look in one.looks]
+    return {"file": one.file, "faces": faces, "note": None if faces else drawing.NO_FACES}
 
 
 def _face(look: Look) -> dict[str, Any]:
@@ -153,16 +162,20 @@ def _face(look: Look) -> dict[str, Any]:
 
 
 def write_csv(seen: Iterable[Seen], path: Path, *, ages: bool) -> None:
-    """A row per face; one with empty cells for a picture without any. Raises EdgeError."""
+    """A row per face; one with a note in place of a face for a picture without any.
+
+    Raises EdgeError.
+    """
     names = ["file", "x", "y", "w", "h", "label", "confidence", "truth"]
     names += ["age", "age_confidence"] if ages else []
+    names.append("note")
     try:
         with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.DictWriter(file, names)
             table.writeheader()
             for one in seen:
                 faces = [_face(look) for look in one.looks]
-                for face in faces or [{"box": [None] * 4}]:
+                for face in faces or [{"box": [None] * 4, "note": drawing.NO_FACES}]:
                     box = dict(zip("xywh", face.pop("box"), strict=True))
                     table.writerow({"file": one.file, **box, **face, "truth": one.truth})
     except OSError as error:
@@ -203,11 +216,9 @@ def save_mistakes(seen: Iterable[Seen], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "sources", nargs="+", metavar="PICTURE|FOLDER|URL", help="a zip file is a folder too"
-    )
+    add_sources(parser, "a zip file is a folder too", metavar="PICTURE|FOLDER|URL", several=True)
     parser.add_argument("--model", type=Path, help="default: the one that the configuration names")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
     parser.add_argument("--save", type=Path, metavar="OUT", help="write one picture, drawn")
     parser.add_argument("--show", action="store_true", help="show each in a window")
@@ -215,11 +226,16 @@ def main() -> int:
     parser.add_argument(
         "--mistakes", type=Path, metavar="OUT", help="of a labelled folder: draw what is wrong"
     )
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     parser.add_argument("--timeout", type=float, default=15, help="seconds for a URL; default 15")
     args = parser.parse_args()
+    named = named_sources(args)
+    if not named:
+        parser.error("name a picture, a folder or a URL")
     if not 0 < args.timeout <= 3600:
         parser.error("--timeout must be more than 0, and an hour at most")
-    if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in args.sources]:
+    if args.csv and args.csv.resolve() in [beside(Path(s)).resolve() for s in named]:
         parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
     silence_opencv()
 
@@ -232,13 +248,14 @@ def main() -> int:
     try:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
-                drawing.need_other(out, args.sources)
+                drawing.need_other(out, named)
+                outputs.need_free(f"--{option}", out, force=args.force)
                 dataset.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)
         if args.show:
             drawing.need_screen()
-        wanted = [item for source in args.sources for item in items(source, args.timeout)]
+        wanted = [item for source in named for item in items(source, args.timeout)]
         if args.save and len(wanted) > 1:
             parser.error("--save needs a single picture")
         labelled = any(item.truth for item in wanted)

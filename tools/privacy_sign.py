@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tools.cli import leave
+from edge.errors import ConfigError
+from tools.cli import outputs
+from tools.cli.exit import leave
 
 WIDTH, HEIGHT = 148, 210
 """A5, mm; A4 has the same shape."""
@@ -89,12 +91,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--age", action="store_true", help="with `classifier.age: on`")
     parser.add_argument("--out", type=Path, default=Path("sign.svg"), metavar="FILE")
+    outputs.add_arguments(parser)
     args = parser.parse_args(argv)
     filled = (args.purpose, args.controller, args.contact, args.more)
     try:
+        outputs.need_free("--out", args.out, force=args.force)
         svg = sign(LANGUAGES[args.language], filled, gender=not args.no_gender, age=args.age)
         args.out.write_text(svg, encoding="utf-8")
-    except ValueError as error:
+    except (ConfigError, ValueError) as error:
         print(f"sign: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -10,14 +10,13 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from edge.errors import EdgeError
+from edge.sources import pictures
+from edge.sources.pictures import PictureError
 from edge.types import LABELS
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES
-from tools.cli import leave
+from tools.cli.exit import add_verbose, leave
 
 MALE = LABELS.index("male")
 
@@ -26,10 +25,10 @@ def probabilities(folder: Path, classifier: Classifier) -> dict[str, float]:
     """Probability of a man for each aligned face in `folder`. Raises EdgeError."""
     said = {}
     for file in sorted(folder.iterdir()):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            raise EdgeError(f"{file}: is not a picture that OpenCV can read")
-        face = np.asarray(image, np.uint8)
+        try:
+            face = pictures.read(file)
+        except PictureError as error:
+            raise EdgeError(f"{file} {error}") from error
         height, width = face.shape[:2]
         entry = classifier.preprocessing
         crop = entry.crop(face, entry.whole(width, height))
@@ -42,6 +41,7 @@ def main() -> int:
     parser.add_argument("faces", type=Path, help="a folder of aligned pictures")
     parser.add_argument("--model", type=Path, default=Path("models/gender.tflite"))
     parser.add_argument("--runtime", choices=["auto", *RUNTIMES], default="auto")
+    add_verbose(parser)
     args = parser.parse_args()
     try:
         print(json.dumps(probabilities(args.faces, Classifier(args.model, runtime=args.runtime))))

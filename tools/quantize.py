@@ -1,6 +1,8 @@
 """Turn a trained model into the full-int8 TFLite file, and its JSON, that the daemon runs.
 
-python tools/quantize.py build/gender.keras --calibrate faces.zip
+    python tools/quantize.py build/gender.keras --calibrate faces.zip
+
+They lie beside the model, as build/gender.tflite and gender.json, unless --out says otherwise.
 """
 
 import argparse
@@ -9,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,23 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models are read on that backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+from tools.cli import keras_log  # noqa: F401  # isort: skip
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edge.errors import ModelError
+from edge import native_log
+from edge.errors import EdgeError
 from edge.types import LABELS, Image
 from edge.vision.classifier import MODEL_NAME, Classifier, Predictions, Preprocessing
 from edge.vision.tflite import open_interpreter
-from tools.cli import leave
-from tools.conversion import bias_correction, caffe, model_files
+from tools.cli import outputs
+from tools.cli.exit import leave
+from tools.cli.progress import bar
+from tools.conversion import bias_correction, caffe, chance_check, model_files
 from tools.conversion.card import describe, training_of
+from tools.conversion.chance_check import Input
+from tools.conversion.model_files import ConversionError
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
@@ -36,9 +44,17 @@ from tools.evaluation.metrics import Asked, wilson
 
 Floats = npt.NDArray[np.float32]
 
+MOST_ASIDE = 0.05
+"""How far a face's probabilities may be from adding up to 1, as int8 rounds them."""
+ANYTHING = 50.0
+"""Points that make any accuracy of two labels one of chance."""
 TYPES = ("int8", "float16", "dynamic", "float32")
 WORST = 3
 TIMED_FACES = 50
+
+
+class RefusedError(Exception):
+    """The model was made, but is not good enough to be written; the text says why."""
 
 
 def convert(
@@ -48,7 +64,19 @@ def convert(
 
     `int8` quantises everything, ends included (int8 or uint8), weights per channel, with ranges
     measured on `crops`; `dynamic` has int8 weights and float arithmetic; `float16` halves weights.
+    Raises ConversionError.
     """
+    with native_log.captured():
+        try:
+            return _converted(model, kind, crops, preprocessing, ends)
+        except Exception as error:  # the converter raises what it happens upon
+            reason = model_files.failure(str(error))
+    raise ConversionError(f"cannot be converted: {reason}")
+
+
+def _converted(
+    model: Path, kind: str, crops: list[Image], preprocessing: Preprocessing, ends: str
+) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(str(model))
     # per-channel dense weights crash tflite-runtime 2.14 on aarch64
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
@@ -58,7 +86,7 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if kind == "int8":
         converter.representative_dataset = lambda: (
-            [preprocessing.normalize(crop[None])] for crop in crops
+            [preprocessing.normalize(crop[None])] for crop in bar(crops, len(crops), "calibration")
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.as_dtype(ends)
@@ -114,25 +142,62 @@ def compare(
 
 def look(model: Path, crops: list[Image], what: str) -> Predictions:
     """What a model says of each crop. Raises DataError where it gives no probabilities."""
-    said = Classifier(model)(dataset.bar(iter(crops), len(crops), what))
+    said = Classifier(model)(bar(iter(crops), len(crops), what))
     for answers in (said.gender, said.age):
-        if answers is not None and not (answers.min() >= -0.01 and answers.max() <= 1.01):
+        if answers is None:
+            continue
+        if not np.isfinite(answers).all():
+            raise DataError("the model gives nan for some faces: its weights are broken")
+        if not (answers.min() >= -0.01 and answers.max() <= 1.01):
             raise DataError(
                 f"the model gives {answers.max():.2f}, which is no probability: it must end in "
                 "sigmoid or softmax"
             )
+        total = answers.sum(axis=1)
+        if np.abs(total - 1).max() > MOST_ASIDE:
+            raise DataError(
+                f"the model's answers add up to {total.min():.2f} to {total.max():.2f}, not to 1: "
+                "it must end in softmax"
+            )
     return said
+
+
+def need_knowledge(
+    args: argparse.Namespace,
+    model: str,
+    questions: Mapping[str, Asked],
+    find: Callable[[], Input | None],
+) -> None:
+    """Raises RefusedError where a model only guesses.
+
+    `find` looks for an input with which it knows more gender. With a `--max-drop` of `ANYTHING` or
+    more a model may guess, if no other input is better.
+    """
+    lenient = args.max_drop >= ANYTHING
+    for asked in questions.values():
+        gender = asked.names == LABELS
+        strict, reason = chance_check.guess(asked), chance_check.guess(asked, lenient=lenient)
+        found = find() if gender and strict else None
+        if reason or found:
+            raise RefusedError(
+                f"{model} {reason or strict}"
+                + (f": {chance_check.advice(found)}" if gender else "")
+            )
+
+
+def reversed_labels(args: argparse.Namespace, questions: Mapping[str, Asked]) -> str | None:
+    """What to say of a model that is worse than chance; None where it is not."""
+    gender = questions.get("gender")
+    if gender is None or wilson(int(gender.right.sum()), len(gender.faces))[1] >= 0.5:
+        return None
+    return (
+        f"{args.model} is worse than chance: its --labels may be the other way round, or "
+        "--mean and --std not those it was trained with"
+    )
 
 
 def refusal(args: argparse.Namespace, figures: dict[str, dict[str, Any]]) -> str | None:
     """Why the new file shall not take the place of an old one; None where it may."""
-    if gender := figures.get("gender"):
-        right = round(gender["float_accuracy"] * gender["faces"])
-        if wilson(right, gender["faces"])[1] < 0.5:
-            return (
-                f"{args.model} is worse than chance: its --labels may be the other way round, or "
-                "--mean and --std not those it was trained with"
-            )
     drop = 100 * max(head["float_accuracy"] - head["accuracy"] for head in figures.values())
     if drop > args.max_drop:
         return f"loses {drop:.2f} points, more than --max-drop {args.max_drop}"
@@ -140,6 +205,8 @@ def refusal(args: argparse.Namespace, figures: dict[str, dict[str, Any]]) -> str
 
 
 def quantize(args: argparse.Namespace) -> int:
+    for file in (args.out, args.out.with_suffix(".json")):
+        outputs.need_free("--out", file, force=args.force)
     dataset.make_folder(args.out.parent, f"--out {args.out}")
     training = training_of(args.model)
     data = dataset.load(args.calibrate, args.layout, args.detect)
@@ -163,6 +230,26 @@ def quantize(args: argparse.Namespace) -> int:
         card = describe(room / "float.tflite", args, training)
         reference = card.write(plain, room / "float.tflite")
 
+        held_out = faces("val", args.test_faces)
+        crops = dataset.crops_of(held_out, card.input)
+        before = metrics.asked(held_out, look(reference, crops, "float"))
+        if not before:
+            raise DataError(f"data {args.calibrate}: has no ages to compare by")
+
+        def find() -> Input | None:
+            def ask(entry: Preprocessing, faces: Sequence[Image]) -> Floats:
+                replace(card, input=entry).write(plain, room / "other.tflite")
+                return Classifier(room / "other.tflite").genders(faces)
+
+            labels = [sample.label for sample in held_out]
+            return chance_check.better_input(ask, crops, labels, card.input)
+
+        if reason := reversed_labels(args, before):
+            raise RefusedError(reason)
+        need_knowledge(args, str(args.model), before, find)
+        if "gender" in before and not training and not args.prototxt and (found := find()):
+            print(f"quantize: {args.model}: {chance_check.advice(found)}", file=sys.stderr)
+
         calibration = dataset.crops_of(faces("train", args.calibration_faces), card.input)
         if args.type == "int8" and network is not None and bias_correction.possible(network):
             network = bias_correction.folded(network)
@@ -172,16 +259,13 @@ def quantize(args: argparse.Namespace) -> int:
         trial = card.write(made, room / "trial.tflite")
         rest = float_tensors(trial) if args.type == "int8" else []
         if rest:
-            raise DataError(f"not all of the model became int8: {', '.join(rest[:5])}")
+            names = [name for name in rest if not name.startswith("tfl.")] or rest
+            raise DataError(
+                f"{args.model}: not all of it became int8: {', '.join(names[:5])}; leave out or "
+                "replace these layers"
+            )
 
-        held_out = faces("val", args.test_faces)
-        crops = dataset.crops_of(held_out, card.input)
-        before, after = (
-            metrics.asked(held_out, look(file, crops, what))
-            for file, what in ((reference, "float"), (trial, args.type))
-        )
-        if not before:
-            raise DataError(f"data {args.calibrate}: has no ages to compare by")
+        after = metrics.asked(held_out, look(trial, crops, args.type))
         figures, changed = compare(before, after)
         show(args, card.input, len(made), len(plain), figures, changed)
         np.save(room / "crops.npy", np.stack(crops[:TIMED_FACES]))
@@ -196,9 +280,13 @@ def quantize(args: argparse.Namespace) -> int:
             print(f"{'runs':<10} {line.replace(str(trial), trial.name)}")
 
     if reason := refusal(args, figures):
-        print(f"quantize: {reason}; {args.out} was left as it was", file=sys.stderr)
-        return 1
-    replace(card, notes={**card.notes, "metrics": {"quantisation": figures}}).write(made, args.out)
+        raise RefusedError(reason)
+    need_knowledge(args, f"{args.model} as {args.type}", after, lambda: None)
+    card = replace(card, notes={**card.notes, "metrics": {"quantisation": figures}})
+    try:
+        card.write(made, args.out)
+    except OSError as error:
+        raise DataError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     print(f"written    {args.out} and {args.out.with_suffix('.json').name}")
     return 0
 
@@ -235,7 +323,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help=f"{model_files.KINDS}; or a .caffemodel")
     dataset.add_arguments(parser, "--calibrate")
-    parser.add_argument("--out", type=Path, default=Path("models/gender.tflite"))
+    parser.add_argument(
+        "--out", type=Path, metavar="TFLITE", help="default: beside the model, by its name"
+    )
+    outputs.add_arguments(parser)
     parser.add_argument("--type", choices=TYPES, default="int8")
     parser.add_argument(
         "--ends", choices=("int8", "uint8"), default="int8", help="of an int8 model"
@@ -264,10 +355,16 @@ def main() -> int:
     parser.add_argument("--calibration-faces", type=int, default=500)
     parser.add_argument("--test-faces", type=int, default=1000)
     parser.add_argument(
-        "--max-drop", type=float, default=1.0, help="accuracy that may be lost, percentage points"
+        "--max-drop",
+        type=float,
+        default=1.0,
+        help="accuracy that may be lost, percentage points; with 50 or more a model may even guess",
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.out is None:
+        name = args.model.name if args.model.is_dir() else args.model.stem
+        args.out = args.model.with_name(f"{name}.tflite")
     if args.out.suffix != ".tflite" or args.out.is_dir():
         parser.error(f"--out {args.out}: must be a file that ends in .tflite")
     if args.name is not None and not re.fullmatch(MODEL_NAME, args.name):
@@ -283,7 +380,13 @@ def main() -> int:
         parser.error("--std must not be 0")
     try:
         return quantize(args)
-    except (DataError, ModelError) as error:
+    except RefusedError as error:
+        print(f"quantize: {error}; {args.out} was left as it was", file=sys.stderr)
+        return 1
+    except ConversionError as error:
+        print(f"quantize: {args.model}: {error}", file=sys.stderr)
+        return 2
+    except (DataError, EdgeError) as error:
         print(f"quantize: {error}", file=sys.stderr)
         return 2
 

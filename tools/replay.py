@@ -1,12 +1,13 @@
 """Run the real pipeline over clips and compare what it counts with who was there.
 
-python tools/replay.py clips/crowd-a.mp4 --truth clips/crowd-a.yaml
+python tools/replay.py --source clip.mp4 --truth clip.yaml
 """
 
 import argparse
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -19,9 +20,23 @@ from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError
 from edge.health import STAGES, Health
 from edge.sources.devices import shown_source
-from edge.sources.recordings import is_live
-from edge.types import AGES, LABELS, UNKNOWN, Frame, People, Track, Visit, Window
-from tools.cli import leave
+from edge.sources.recordings import is_live, length
+from edge.types import (
+    AGES,
+    LABELS,
+    UNKNOWN,
+    CaptureSettings,
+    Frame,
+    Frames,
+    People,
+    Track,
+    Visit,
+    Window,
+)
+from tools.cli import outputs
+from tools.cli.exit import add_verbose, leave
+from tools.cli.options import add_config, add_sources, named_sources
+from tools.cli.progress import bar
 from tools.evaluation import count_metrics
 from tools.evaluation.count_metrics import Figures, Seen
 from tools.plotting.drawing import Film, Screen, annotated, need_other
@@ -52,15 +67,26 @@ class Replay:
         return dict(zip(AGES, map(sum, zip(*counted, strict=True)), strict=False))
 
 
-def configured(path: Path, clip: str) -> Config:
-    """The configuration at `path` for one clip, with everybody shown. Raises ConfigError.
+def configured(path: Path, source: str | None = None) -> Config:
+    """The configuration at `path`, or with another source, with everybody shown.
 
-    Whoever starts a tool by hand wants to see something, so nothing rests.
+    Whoever starts a tool by hand wants to see something, so nothing rests. Raises ConfigError.
     """
-    config = load_config(path, source=clip)
+    config = load_config(path, **({} if source is None else {"source": source}))
     cv2.setNumThreads(config.detector.threads)
     everybody = config.privacy.model_copy(update={"min_people": 1})
     return config.model_copy(update={"privacy": everybody, "paused": False, "quiet_hours": ()})
+
+
+def is_endless(source: str) -> bool:
+    """Whether `source` never ends by itself: a camera, a stream, the demo."""
+    return is_live(source) or source == "demo"
+
+
+def recorded(frames: Frames, config: Config) -> Frames:
+    """The frames of the configured recording, with a bar on the terminal."""
+    number = length(config.source, CaptureSettings(fps=config.camera.fps))
+    return bar(frames, number, Path(config.source).name)
 
 
 def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> Replay:
@@ -68,7 +94,7 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
 
     Raises EdgeError, also for a source that has no end.
     """
-    if is_live(config.source) or config.source == "demo":
+    if is_endless(config.source):
         shown = shown_source(config.source)
         raise ConfigError(f"source {shown}: has no end; name a file, or watch it by tools/live.py")
     ended: list[Visit] = []
@@ -90,7 +116,8 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
         on_visit=ended.append,
         on_frame=look,
     )
-    pipeline.run(islice(wiring.frames(config), 0, None, every))
+    with closing(wiring.frames(config)) as source, closing(recorded(source, config)) as watched:
+        pipeline.run(islice(watched, 0, None, every))
     busy, elapsed = health.totals()
     frames = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
@@ -136,30 +163,35 @@ def split(people: People) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", nargs="+", metavar="CLIP")
+    add_sources(parser, "a recording; default: the configuration's", several=True)
     parser.add_argument("--truth", type=Path, help="a YAML file, or a folder that holds them")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"))
+    add_config(parser)
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="use only every Nth frame"
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--save", type=Path, metavar="MP4", help="write one clip, annotated")
     shown.add_argument("--show", action="store_true", help="show it in a window")
+    outputs.add_arguments(parser)
+    add_verbose(parser)
     args = parser.parse_args()
     if args.every < 1:
         parser.error("--every must be 1 or more")
-    if args.save and len(args.clips) > 1:
+    named = named_sources(args)
+    if args.save and len(named) > 1:
         parser.error("--save needs a single clip")
     print("privacy.min_people is 1 here: every person is shown")
     view: Film | Screen | None = None
     try:
+        configs = [configured(args.config, source) for source in named or (None,)]
         if args.save:
-            need_other(args.save, args.clips)
+            need_other(args.save, [config.source for config in configs])
+            outputs.need_free("--save", args.save, force=args.force)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
         draw = partial(_draw, view) if view else None
-        for clip in args.clips:
-            config = configured(args.config, clip)
+        for config in configs:
+            clip = config.source
             truth = None if args.truth is None else count_metrics.read_truth(args.truth, clip)
             run = replay(config, args.every, draw)
             show(clip, run, None if truth is None else count_metrics.compare(run.seen, truth))

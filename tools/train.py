@@ -13,14 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tools.cli import keras_log  # noqa: F401  # isort: skip
 import keras
 
 from edge.errors import EdgeError
 from edge.vision.classifier import Preprocessing
 from tools import networks
-from tools.cli import leave
+from tools.cli import outputs
+from tools.cli.exit import leave
 from tools.conversion.model_files import load_keras
-from tools.datasets import dataset
+from tools.datasets import dataset, readers
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
 from tools.training import teacher, training_report
@@ -67,8 +69,13 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
 
 def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
+    if not args.resume:
+        outputs.need_free("--out", args.out, force=args.force)
+    tables = [readers.beside(path) for path in args.data]
+    outputs.need_other("--out", args.out, [Path(args.start)])
     dataset.make_folder(args.out.parent, f"--out {args.out}")
     shown = {name: _shown(value) for name, value in sorted(vars(args).items())}
+    outputs.need_other("the log of --out,", args.out.with_suffix(".csv"), tables)
     checkpoint = Checkpoint(args.out, shown, resume=args.resume)
     settings = {
         "batch": args.batch,
@@ -192,6 +199,7 @@ def main() -> int:
         "file that tools/train.py made, or, for mobilenetv2, an int8 .tflite or a wider .keras",
     )
     parser.add_argument("--out", type=Path, default=Path("build/gender.keras"))
+    outputs.add_arguments(parser)
     parser.add_argument("--size", type=int, help="side of the input, pixels; each network has its")
     parser.add_argument("--alpha", type=float, default=1.0, help="width of a mobilenetv2")
     parser.add_argument("--epochs", type=int, default=10)

@@ -16,15 +16,17 @@ from pathlib import Path
 
 import cv2
 import gradio as gr
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+import PIL.Image
+from PIL import ImageDraw, ImageFont
 
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError, ModelError
+from edge.sources import pictures
 from edge.sources.demo import PEOPLE, Scene
-from edge.types import UNKNOWN
+from edge.sources.pictures import PictureError
+from edge.types import UNKNOWN, Image
 from edge.vision.classifier import Classifier
-from tools.cli import leave
+from tools.cli.exit import add_verbose, leave
 from tools.evaluation.inference import Look, Looker, open_model
 
 MODELS = Path("models")
@@ -32,8 +34,8 @@ EXAMPLE_S = 53.0
 """A moment of the demo's scene with three people in view."""
 FORGET_EVERY_S, FORGET_AFTER_S = 30, 270
 """How often the server looks for pictures to delete, and how old they are then."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-"""What is read; for others Pillow may start programs."""
+SHOWN_PX = 2048
+"""Longer side of a picture on the page, at most: no JPEG is larger than 65 500 pixels."""
 MOST = "50mb"
 """Largest file that may be sent."""
 COLOURS = {"female": "#c2185b", "male": "#1565c0", UNKNOWN: "#616161"}
@@ -52,10 +54,6 @@ wrong.
 Pictures go to the program that serves this page and nowhere else. It keeps them in a folder of its
 own, deletes them there after five minutes, and the whole folder when it ends.
 """
-
-
-class PictureError(EdgeError):
-    """A file that cannot be looked at; its text is shown on the page."""
 
 
 class Eye:
@@ -77,9 +75,8 @@ class Eye:
         if not self.models:
             raise ModelError("no model can be used; tools/quantize.py makes one")
 
-    def look(self, picture: Image.Image, model: str) -> list[Look]:
-        """The faces of an R G B picture, left to right."""
-        image = np.ascontiguousarray(np.asarray(picture, np.uint8)[:, :, ::-1])
+    def look(self, image: Image, model: str) -> list[Look]:
+        """The faces of a B G R picture, left to right."""
         return self._looker(image, self.models[model])
 
 
@@ -97,32 +94,31 @@ def find_models(config: Config, folders: Sequence[Path]) -> list[Path]:
     return list({file.resolve(): file for file in reversed(found)}.values())[::-1]
 
 
-def read(path: Path) -> Image.Image:
-    """The picture in a file, upright and in R G B. Raises PictureError."""
+def read(path: Path) -> Image:
+    """The picture in a file, as the daemon reads it. Raises EdgeError, to be shown on the page."""
+    if not path.exists():
+        raise EdgeError(f"{path.name} has been deleted by now. Choose it again.")
     try:
-        with Image.open(path, formats=FORMATS) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
-    except FileNotFoundError as error:
-        raise PictureError(f"{path.name} has been deleted by now. Choose it again.") from error
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{path.name} has too many pixels. Choose a smaller picture.") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PictureError(
-            f"{path.name} is not a picture that can be read. Choose one of {', '.join(FORMATS)}."
-        ) from error
+        return pictures.read(path)
+    except PictureError as error:
+        raise EdgeError(f"{path.name} {error}.") from error
 
 
-def annotated(picture: Image.Image, seen: Sequence[Look]) -> Image.Image:
-    """The picture with a numbered box around each face."""
-    drawn = picture.copy()
+def annotated(image: Image, seen: Sequence[Look]) -> PIL.Image.Image:
+    """The B G R picture with a numbered box around each face, shrunk to `SHOWN_PX`."""
+    drawn = PIL.Image.fromarray(image[:, :, ::-1])
+    drawn.thumbnail((SHOWN_PX, SHOWN_PX))
+    scale = drawn.width / image.shape[1]
     pen = ImageDraw.Draw(drawn)
     line = max(2, round(max(drawn.size) / 300))
     font = ImageFont.load_default(6 * line)
     for number, face in enumerate(seen, start=1):
-        box, colour = face.box, COLOURS.get(face.guesses.first.label, AGED)
-        pen.rectangle((box.x, box.y, box.x + box.w, box.y + box.h), outline=colour, width=line)
+        colour = COLOURS.get(face.guesses.first.label, AGED)
+        x, y = face.box.x * scale, face.box.y * scale
+        corner = x + face.box.w * scale, y + face.box.h * scale
+        pen.rectangle((x, y, *corner), outline=colour, width=line)
         # above the box where there is room, else at its top
-        at = box.x + line, max(box.y - line, 8 * line)
+        at = x + line, max(y - line, 8 * line)
         text = f"{number} {', '.join(face.guesses.named)}"
         left, top, right, _ = pen.textbbox(at, text, font, anchor="ls")
         pen.rectangle((left - line, top - line, right + line, at[1] + line), fill=colour)
@@ -179,18 +175,18 @@ def show(eye: Eye, file: Path | None, model: str) -> None:
         gr.Markdown("Choose a picture, or an example.")
         return
     try:
-        picture = read(file)
-    except PictureError as error:
+        image = read(file)
+    except EdgeError as error:
         gr.Markdown(f"**{error}**")
         return
-    seen = eye.look(picture, model)
+    seen = eye.look(image, model)
     gr.Markdown(
         f"Faces: {len(seen)}" + ("" if eye.models[model].card.labels else NO_GENDER)
         if seen
         else "**No face was found.** The daemon sees faces that look into the camera, upright and "
         "not too small."
     )
-    gr.Image(annotated(picture, seen), label="Faces", format="jpeg", buttons=["fullscreen"])
+    gr.Image(annotated(image, seen), label="Faces", format="jpeg", buttons=["fullscreen"])
     for number, face in enumerate(seen, start=1):
         with gr.Row():
             for name, told in face.guesses.named.items():
@@ -250,6 +246,7 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
     parser.add_argument("--port", type=int, default=7860)
+    add_verbose(parser)
     args = parser.parse_args()
     if not is_loopback(args.host):
         print(

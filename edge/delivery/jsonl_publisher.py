@@ -5,6 +5,8 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TextIO
 
@@ -20,8 +22,15 @@ class JsonLinesPublisher:
     held: frozenset[str] = frozenset()
     """A pipe refuses nothing."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        around: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        """Each line is written within `around()`."""
         self._stream = stream or sys.stdout
+        self._around = around
         self._lock = threading.Lock()
         self._delivered: list[int] = []
         self._broken: str | None = None
@@ -37,8 +46,9 @@ class JsonLinesPublisher:
             if self._broken is not None:
                 raise EdgeError(self._broken)
             try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
+                with self._around():
+                    self._stream.write(line + "\n")
+                    self._stream.flush()
             except OSError as error:
                 # what is left in the buffer must not fail once more when the program ends
                 with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:

@@ -71,8 +71,12 @@ class Scene:
 
     def people(self, cycle: int) -> People:
         """How many of each gender walk past in that cycle."""
-        labels = [self._labels[walker.face] for walker in self.group(cycle)]
+        labels = [self.label(walker) for walker in self.group(cycle)]
         return People(**{label: labels.count(label) for label in LABELS})
+
+    def label(self, walker: Walker) -> str:
+        """One of `LABELS`."""
+        return self._labels[walker.face]
 
     def draw(self, seconds: float) -> Image:
         """The view at this moment since the scene began, HEIGHT x WIDTH x 3."""

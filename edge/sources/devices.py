@@ -16,15 +16,23 @@ import cv2
 import numpy as np
 
 from edge.errors import ConfigError, SourceError
+from edge.sources import stream_errors
 from edge.types import CaptureSettings, Frame, Image
 
 log = logging.getLogger(__name__)
 
+LIVE = re.compile(r"auto|picamera2:[0-9]{1,3}|v4l2:/.+|[A-Za-z0-9+.-]+://.+")
+"""What the source of a camera or stream is written as; whatever else it is called is a file."""
 OPEN_TIMEOUT_MS = 10_000
 SLICE_S = 0.2
 """A picture is waited for in slices so long, so that the end of the program is noticed."""
+VIDEO_MAJOR = 81
+"""Of the devices of video4linux (Linux, admin-guide/devices.txt)."""
 PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
 """What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
+TALLEST = 4
+"""Height of the gray copy in times of `CaptureSettings.gray_width`, at most: the search of a strip that is
+narrow and very tall would take minutes."""
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -36,12 +44,13 @@ def frame_of(
     view: CaptureSettings,
     gray: Image | None = None,
 ) -> Frame:
-    """One picture with its grey copy, which is at most `view.gray_width` wide."""
+    """One picture with its gray copy: `view.gray_width` wide, `TALLEST` times as high, at most."""
     if gray is None:
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         height, width = gray.shape
-        if width > view.gray_width:
-            size = (view.gray_width, max(1, round(height * view.gray_width / width)))
+        across = min(view.gray_width, TALLEST * view.gray_width * width / height)
+        if width > across:
+            size = (max(1, round(across)), max(1, round(height * across / width)))
             gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Frame(seq, mono, utc, image, gray)
 
@@ -125,6 +134,12 @@ def usb(device: str, view: CaptureSettings) -> cv2.VideoCapture:
     if not path.exists():
         here = ", ".join(str(p) for p in sorted(Path("/dev").glob("video*"))) or "none"
         raise SourceError(f"camera {device}: does not exist; cameras here: {here}")
+    if path.is_char_device() and os.major(path.stat().st_rdev) != VIDEO_MAJOR:
+        raise SourceError(f"camera {device}: is not a camera; name a video device: /dev/videoN")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise SourceError(
+            f"camera {device}: may not be opened by this user; add it to the group video"
+        )
     capture = _device(path)
     if not capture.isOpened():
         raise SourceError(f"camera {device}: cannot be opened; is it in use by another program?")
@@ -149,7 +164,11 @@ def stream(url: str, view: CaptureSettings) -> cv2.VideoCapture:
     timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(view.timeout * 1000)]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
-        raise SourceError(f"stream {shown_source(url)}: cannot be opened; is the address right?")
+        raise SourceError(
+            f"stream {shown_source(url)}: cannot be opened: {stream_errors.trouble(url)}"
+        )
+    # on by default, but not in OpenCV 4.11
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ModelError
+from edge.native_log import quiet
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,26 +45,31 @@ def open_interpreter(
     for name in names:
         try:
             # an import alone proves nothing: tflite-runtime with numpy 2 fails only here
-            module = importlib.import_module(RUNTIMES[name])
-            kernels = module.OpResolverType
-            interpreter = module.Interpreter(
-                model_path=str(model),
-                num_threads=threads,
-                experimental_op_resolver_type=kernels.AUTO
-                if xnnpack
-                else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
-            interpreter.allocate_tensors()
-            return interpreter, name
+            with quiet():
+                return _interpreter(name, model, threads, xnnpack), name
         except ImportError as error:
             reasons.append(f"{name} is not installed ({error})")
         except (AttributeError, SystemError) as error:
             reasons.append(f"{name} does not work here ({error})")
         except (RuntimeError, ValueError) as error:
             # the model's fault; on some such files tflite-runtime would crash
-            reasons.append(f"{name}: {str(error).strip()}")
+            reasons.append(f"{name}: {' '.join(str(error).split())}")
             break
     raise ModelError(f"model {model}: no TFLite runtime can run it: {'; '.join(reasons)}")
+
+
+def _interpreter(runtime: str, model: Path, threads: int, xnnpack: bool) -> Any:
+    module = importlib.import_module(RUNTIMES[runtime])
+    kernels = module.OpResolverType
+    interpreter = module.Interpreter(
+        model_path=str(model),
+        num_threads=threads,
+        experimental_op_resolver_type=kernels.AUTO
+        if xnnpack
+        else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 @dataclass(frozen=True, slots=True)

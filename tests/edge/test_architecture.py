@@ -14,8 +14,19 @@ ROWS = re.findall(r"^\| (\d) \| (.+) \|$", HOUSE, re.MULTILINE)
 FLOORS = [set(re.findall(r"`(\w+)`", rooms)) for _, rooms in sorted(ROWS)]
 """The rooms on each, from the lowest up, as the plan of the house tells."""
 ROOMS = {
-    "cv2": {"frames", "cameras", "scene", "idle", "faces", "classify", "crop", "__main__"},
-    "paho": {"broker", "connection"},
+    "cv2": {
+        "cameras",
+        "video",
+        "pictures",
+        "scene",
+        "idle",
+        "faces",
+        "classify",
+        "crop",
+        "__main__",
+    },
+    "PIL": {"pictures"},
+    "paho": {"broker", "link", "connection", "subscriptions"},
     "libcamera": {"cameras"},
     "picamera2": {"cameras"},
     "sqlite3": {"database", "outbox"},

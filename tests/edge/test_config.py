@@ -10,6 +10,7 @@ import yaml
 
 from edge.config import Config, host_name, load_config
 from edge.errors import ConfigError
+from edge.sources.recordings import is_recorded
 from tests.conftest import ROOT
 
 
@@ -104,6 +105,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("source: 'picamera2:left'", "picamera2:N"),
         ("source: 'v4l2:'", "v4l2:/dev/videoN"),
         ("source: ''", "no such file"),
+        ("source: file:///tmp/a.mp4", "write the path alone, without file://"),
         ("source: /dev/null", "source: '/dev/null' is a device: write v4l2:/dev/null"),
         ("mqtt: {host: a..b}", "mqtt.host: 'a..b': must be a host name"),
         ("mqtt: {host: 'broker:1883'}", "'broker:1883': must be a host name or an address"),
@@ -301,6 +303,18 @@ def test_files_folders_and_pipes_are_sources(
     os.mkfifo(tmp_path / "pipe")
     for source in ("README.md", "docs", str(tmp_path / "pipe")):
         assert load(tmp_path, f"source: {source}").source == source
+
+
+@pytest.mark.parametrize("name", ["12:30 door.mp4", "http:a.mp4", "v4l2:a.mp4", "picamera2:a"])
+def test_a_file_that_is_called_like_a_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+    for model in ("face", "gender"):
+        Path("models").mkdir(exist_ok=True)
+        Path(f"models/{model}.tflite").touch()
+    assert is_recorded(load(tmp_path, "", source=name).source)
 
 
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,3 +148,14 @@ def test_home_assistant_is_told_how_long_to_wait(load: Load) -> None:
     assert '"expire_after":130' in message.payload
     assert '"expire_after":60' in message.payload
     assert wiring.messages(load("mqtt: {discovery_prefix: null}")).discovery("1") == []
+
+
+def test_a_folder_that_is_called_like_the_demo(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load(f"state_dir: {tmp_path}/state")
+    models = ROOT / "models"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(models)
+    (tmp_path / "demo").mkdir()
+    wiring.prove(config)  # which would find no pictures in it

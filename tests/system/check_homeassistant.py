@@ -31,7 +31,13 @@ class HomeAssistant:
     def __init__(self, folder: Path, port: int) -> None:
         with (folder / "homeassistant.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [PYTHON, ROOT / "tests" / "hass.py", folder, str(port), str(free_port())],
+                [
+                    PYTHON,
+                    ROOT / "tests" / "support" / "hass.py",
+                    folder,
+                    str(port),
+                    str(free_port()),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -55,7 +61,7 @@ class HomeAssistant:
 
     def entities(self, device: str) -> dict[str, dict[str, Any]]:
         """State and attributes by the last part of the unique id."""
-        start = f"edge-tally-store-7-{device}-"
+        start = f"edge-tally/store-7/{device}/"
         entities: dict[str, dict[str, Any]] = self._shown["entities"]
         return {
             key.removeprefix(start): entity

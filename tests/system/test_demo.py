@@ -66,6 +66,10 @@ def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     assert len(full) >= 2
     for counted, really in full:
         assert counted == really
+    windows = [line for line in text.splitlines() if "  counted " in line]
+    *others, last = windows
+    assert len(others) == len(full)
+    assert re.search(r"   cut short after \d\.\d s   in all \d+$", last)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, Mosquitto, Subscriber, wait_for
+from tests.conftest import CLIP, ROOT, Mosquitto, Subscriber, wait_for
 
 Configure = Callable[..., Path]
 Subscribe = Callable[..., Subscriber]
@@ -31,7 +31,7 @@ def test_no_part_of_the_daemon_writes_or_encodes_pictures() -> None:
 
 
 def test_nothing_but_counts_leaves_the_process(
-    configure: Configure, clips: Path, mosquitto: Mosquitto, subscribe: Subscribe, tmp_path: Path
+    configure: Configure, mosquitto: Mosquitto, subscribe: Subscribe, tmp_path: Path
 ) -> None:
     strace = shutil.which("strace")
     if strace is None:
@@ -42,9 +42,8 @@ def test_nothing_but_counts_leaves_the_process(
     config = configure(
         mqtt={"host": "127.0.0.1", "port": mosquitto.port}, privacy={"min_people": 1}
     )
-    clip = clips / "face-demographics-walking.gif"
     trace = tmp_path / "trace"
-    daemon = [sys.executable, "-m", "edge", "run", "--config", str(config), "--source", str(clip)]
+    daemon = [sys.executable, "-m", "edge", "run", "--config", str(config), "--source", str(CLIP)]
     run = subprocess.run(
         [strace, "-f", "-qq", "-o", str(trace), "-e", f"trace={CALLS}", *daemon],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
@@ -53,7 +52,7 @@ def test_nothing_but_counts_leaves_the_process(
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     lines = trace.read_text().splitlines()
-    assert any(str(clip) in line for line in lines), "the trace misses what was opened"
+    assert any(str(CLIP) in line for line in lines), "the trace misses what was opened"
 
     # it opens files for writing in its state folder alone, and moves or links none
     written = {line for line in lines if WRITES.search(line) and "ENOENT" not in line}
@@ -88,7 +87,7 @@ def test_nothing_but_counts_leaves_the_process(
     database.close()
 
     # nor are the pixels there as they were
-    image = cv2.VideoCapture(str(clip)).read()[1]
+    image = cv2.VideoCapture(str(CLIP)).read()[1]
     for row in np.asarray(image, np.uint8)[::20]:
         assert row[:64].tobytes() not in sent
         assert row[:64].tobytes() not in stored

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edge.config import Config
+from edge.errors import ConfigError, EdgeError
 from tests.conftest import ROOT
 from tests.edge.delivery.test_messages import window_message
 
@@ -78,3 +79,33 @@ def test_defaults_told_are_the_defaults() -> None:
     assert f"`window.seconds` ({config.window.seconds:g})" in flow
     assert f"`privacy.max_hold` ({config.privacy.max_hold:g})" in flow
     assert f"fewer than `privacy.min_people` people ({config.privacy.min_people})" in flow
+
+
+def test_messages_explained_are_messages() -> None:
+    """What the table of troubles quotes stands in the code, so that a reader can find it."""
+    table = README.split("| message | what to do |")[1].split("\n\n")[0]
+    quoted = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    assert len(quoted) > 10
+    others = [ROOT / "tools" / "make-venv", *(ROOT / "edge").glob("*.py")]
+    text = "".join(file.read_text() for file in {*CODE, *others})
+    whole = re.sub(r'"\s*\n\s*f?"', "", text)  # strings that go on in the next line
+    from_elsewhere = {"make: command not found", ".venv/bin/python: No such file or directory"}
+    for message in (
+        set(quoted) - from_elsewhere - {"Connection refused", "config.yaml: cannot be read"}
+    ):
+        assert message in whole, message
+
+
+def test_exit_codes_told_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| (\d+) \| ", README.split("### Exit codes")[1], re.MULTILINE)
+    assert rows == ["0", "1", "2", "130"]
+    assert (EdgeError.exit_code, ConfigError.exit_code) == (1, 2)
+
+
+def test_the_model_is_as_right_as_its_card_says() -> None:
+    card = (ROOT / "models" / "MODEL_CARD.md").read_text()
+    (right,) = re.findall(r"UTKFace test, ages 12 and over \| 1 833 \| ([\d.]+ %)", card)
+    assert f"right for {right}" in README.replace("\n  ", " ")
+    for fact in ("one person in 34", "75 %"):
+        assert fact in card.replace("\n", " ")
+        assert fact in README

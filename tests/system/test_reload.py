@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edge.sources.demo import Scene
-from tests.conftest import MODEL, ROOT, Mosquitto, Subscriber, wait_for
+from tests.conftest import CLIP, MODEL, ROOT, Mosquitto, Subscriber, wait_for
 
 Configure = Callable[..., Path]
 SETTINGS: dict[str, Any] = {"source": "demo", "privacy": {"min_people": 1}}
@@ -205,10 +205,8 @@ def test_systemd_is_told(
     assert sum("STOPPING=1" in lines for lines in told) == 1
 
 
-def test_a_recording_is_counted_once(
-    configure: Configure, clips: Path, start: Callable[..., Daemon]
-) -> None:
-    config = configure(source=str(clips / "classroom.gif"), window={"seconds": 1})
+def test_a_recording_is_counted_once(configure: Configure, start: Callable[..., Daemon]) -> None:
+    config = configure(source=str(CLIP), window={"seconds": 1})
     daemon = start(config, "--stdout")
     wait_for(daemon.said("first frame analysed"), "no frame")
     daemon.reload()

@@ -26,8 +26,9 @@ def value(key: str) -> str:
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
     """The unit with a Python that is there."""
-    path = tmp_path / "edge-tally.service"
-    path.write_text(UNIT.replace("/opt/edge-tally/current/venv/bin/python", sys.executable))
+    path, python = tmp_path / "edge-tally.service", tmp_path / "python"
+    python.symlink_to(sys.executable)  # whose own path may have a space
+    path.write_text(UNIT.replace("/opt/edge-tally/current/venv/bin/python", str(python)))
     return path
 
 

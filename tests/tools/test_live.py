@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.types import Image
-from tests.conftest import ROOT, tool, wait_for
+from tests.conftest import CLIP, ROOT, tool, wait_for
 from tools.plotting.drawing import Film
 
 
@@ -23,12 +23,12 @@ def frames(path: Path) -> list[Image]:
     return found
 
 
-def test_a_clip_with_what_was_counted(clips: Path, tmp_path: Path) -> None:
-    clip, out = clips / "face-demographics-walking.gif", tmp_path / "out.mp4"
-    run = tool("live", clip, "--save", out)
+def test_a_clip_with_what_was_counted(tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    run = tool("live", CLIP, "--save", out)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "counted   2 (1 female, 1 male, 0 unknown)\n"
-    seen, plain = frames(out), frames(clip)
+    seen, plain = frames(out), frames(CLIP)
     assert len(seen) == pytest.approx(len(plain) - 1, abs=1)
     assert seen[0].shape == plain[0].shape
     strip = seen[-1][-16:]
@@ -71,6 +71,18 @@ def test_the_second_frame_tells_how_fast_a_film_runs(tmp_path: Path) -> None:
     film.close()
     assert [round(frame.mean() / 40) for frame in frames(out)] == [1, 2, 3, 4, 5]
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 25
+
+
+def test_a_film_has_one_size(tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+    film = Film(out, fps=10)
+    for number, (height, width) in enumerate([(64, 96), (128, 128), (32, 96), (64, 96)]):
+        film(np.full((height, width, 3), 250, np.uint8), number / 10)
+    film.close()
+    pictures = frames(out)
+    assert [picture.shape for picture in pictures] == [(64, 96, 3)] * 4
+    shares = [(picture > 125).mean() for picture in pictures]
+    assert shares == pytest.approx([1, 64 / 96, 1 / 2, 1], abs=0.02)
 
 
 @pytest.mark.parametrize(

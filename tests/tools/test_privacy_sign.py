@@ -98,3 +98,12 @@ def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool, a
         for other_x, other_y, other_right, _, other in lines[:i]:
             beside = x >= other_right or other_x >= right
             assert beside or abs(y - other_y) >= size * 0.95, f"{text} lies on {other}"
+
+
+def test_a_file_that_is_there_is_replaced_only_with_force(tmp_path: Path) -> None:
+    (tmp_path / "sign.svg").write_text("mine")
+    run = tool("sign", "--out", tmp_path / "sign.svg")
+    assert run.returncode == 2
+    assert "sign.svg: is there already; --force replaces it" in run.stderr
+    assert (tmp_path / "sign.svg").read_text() == "mine"
+    assert tool("sign", "--out", tmp_path / "sign.svg", "--force").returncode == 0

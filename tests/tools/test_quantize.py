@@ -3,9 +3,12 @@
 import json
 import shutil
 from argparse import Namespace
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +16,9 @@ from edge.types import LABELS
 from edge.vision.classifier import Classifier, Preprocessing
 from edge.vision.tflite import open_interpreter
 from tests.conftest import tool
+from tools.conversion import chance_check, model_files
 from tools.datasets import dataset
+from tools.datasets.archive import DataError
 from tools.evaluation.metrics import Asked
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
@@ -48,7 +53,7 @@ def test_full_int8(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
 
     # a good file is not replaced by one that lost too much
     before = out.read_bytes()
-    refused = ("--calibrate", few_faces, "--out", out, "--max-drop", "-100")
+    refused = ("--calibrate", few_faces, "--out", out, "--max-drop", "-100", "--force")
     run = tool("quantize", small_model, *refused)
     assert run.returncode == 1
     assert "was left as it was" in run.stderr
@@ -204,11 +209,161 @@ def test_a_model_with_its_labels_swapped_is_refused(few_faces: Path, tmp_path: P
     args = ("--calibrate", few_faces, "--out", out, "--type", "float32")
     assert tool("quantize", tmp_path / "good.keras", *args).returncode == 0
     good = out.read_bytes()
-    run = tool("quantize", tmp_path / "good.keras", *args, "--labels", "male,female")
+    run = tool("quantize", tmp_path / "good.keras", *args, "--labels", "male,female", "--force")
     assert run.returncode == 1
     assert "is worse than chance: its --labels may be the other way round" in run.stderr
     assert out.read_bytes() == good
     assert {file.name for file in tmp_path.iterdir()} == {"good.keras", "x.tflite", "x.json"}
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Faces that are none: women are red and men are blue, about."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("colours") / "faces"
+    for split, label, number in product(("train", "val"), LABELS, range(30)):
+        pixels = rng.integers(60, 120, (32, 32, 3))
+        pixels[..., 2 if label == "female" else 0] += 60  # B G R
+        path = folder / split / label / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), pixels.astype(np.uint8))
+    return folder
+
+
+def colour_model(first: Sequence[Any], path: Path) -> Path:
+    """Much blue is male, in pixels from -1 to 1, after the layers `first`."""
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((32, 32, 3)),
+            *first,
+            layers.Conv2D(2, 1, use_bias=False),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.layers[-3].set_weights([np.eye(3, dtype=np.float32)[:, [0, 2]][None, None]])
+    model.layers[-1].set_weights([np.array([[0.0], [18.0]]), np.ones(1)])
+    if path.suffix:
+        model.save(path)
+    else:
+        model.export(path, verbose=False)
+    return path
+
+
+def test_a_model_that_scales_and_flips_its_pictures_itself(colours: Path, tmp_path: Path) -> None:
+    from keras import layers
+
+    flips = [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.1),
+        layers.RandomContrast(0.1),
+    ]
+    model = colour_model([*flips, layers.Rescaling(1 / 127.5, -1)], tmp_path / "own.keras")
+    args = ("--calibrate", colours, "--detect", "none")
+    run = tool("quantize", model, *args)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert "every face: with --mean 0 --std 1 it is right for 100.0%" in line
+    assert "own.tflite was left as it was" in line
+    assert {file.name for file in tmp_path.iterdir()} == {"own.keras"}
+
+    run = tool("quantize", model, *args, "--mean", "0", "--std", "1")
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    assert "100.00% float, 100.00% int8" in run.stdout
+    made = tmp_path / "own.tflite"  # beside the model, as no --out says otherwise
+    assert ends_of(made) == [np.int8, np.int8]
+
+    before = made.read_bytes()
+    run = tool("quantize", model, *args)
+    assert run.returncode == 2
+    assert run.stderr == f"quantize: --out {made}: is there already; --force replaces it\n"
+    assert made.read_bytes() == before
+
+
+def test_mixed_precision(colours: Path, tmp_path: Path) -> None:
+    import keras
+
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = colour_model([], tmp_path / "mixed.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    made(model, colours, tmp_path / "mixed.tflite", "--detect", "none", "--max-drop", "1")
+
+
+def test_what_cannot_be_converted_is_one_line(colours: Path, tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    @keras.saving.register_keras_serializable("tests")
+    class Own(layers.Layer):  # type: ignore[misc]  # Keras carries no types
+        def call(self, values: Any) -> Any:
+            return keras.ops.arctan2(values, values + 1)
+
+    rows = layers.Reshape((32, 96)), layers.LSTM(4), layers.Reshape((2, 2, 1))
+    cases = {
+        "lstm.keras": ([*rows, layers.Conv2D(3, 1)], "LSTM and GRU layers with unroll=True"),
+        "saved": ([Own()], "Atan2; leave out or replace these layers"),
+    }
+    for name, (first, expected) in cases.items():
+        model = colour_model(first, tmp_path / name)
+        run = tool("quantize", model, "--calibrate", colours, "--detect", "none")
+        assert run.returncode == 2
+        (line,) = run.stderr.splitlines()
+        assert line.startswith(f"quantize: {model}: ")
+        assert expected in line
+
+    for name, first, expected in (
+        ("lambda.keras", layers.Lambda(lambda x: x / 2), "has a Lambda layer"),
+        ("own.keras", Own(), "it needs your own Own; export it where it was made"),
+    ):
+        model = colour_model([first], tmp_path / name)
+        keras.saving.get_custom_objects().clear()  # as in another program
+        with pytest.raises(DataError, match=rf"{name}: .*{expected}"):
+            model_files.load_keras(model)
+    odd = "error: 'tf.AsString' op is neither a custom op nor a flex op\nloc(...) 'tf.Lgamma' op"
+    assert model_files.failure(odd).startswith("TFLite has no AsString, Lgamma; leave out")
+
+
+def test_guesses_are_told_from_knowledge(few_faces: Path) -> None:
+    faces = dataset.load(few_faces).samples * 3
+    truth = np.array([sample.label for sample in faces])
+
+    def guess(male: Any, *, lenient: bool = False) -> str | None:
+        answers = np.stack([1 - np.asarray(male), male], axis=1).astype(np.float32)
+        return chance_check.guess(Asked(faces, truth, answers, LABELS), lenient=lenient)
+
+    noise = np.random.default_rng(0).random(len(faces))
+    assert guess(0.6 + 0.001 * noise, lenient=True) == "says the same for every face"
+    assert guess(0.6 + 0.1 * noise) == "says male for every face"
+    assert str(guess(noise)).startswith("is no better than chance (")
+    assert guess(noise, lenient=True) is None
+    assert guess(np.where(noise < 0.7, truth, noise)) is None
+
+
+def test_an_input_that_a_model_knows_more_with() -> None:
+    """It looks for men's bright red, where it gets blue, in pixels from 0 to 1."""
+    rng = np.random.default_rng(0)
+    truth = [number % 2 for number in range(100)]
+    crops = [rng.integers(0, 256, (8, 8, 3)).astype(np.uint8) for _ in truth]
+    for crop, label in zip(crops, truth, strict=True):
+        crop[..., 0] = 100 + 50 * label
+
+    def ask(entry: Preprocessing, faces: Sequence[Any]) -> Any:
+        male = (entry.normalize(np.stack(faces))[..., 2].mean(axis=(1, 2)) > 125 / 255) * 1.0
+        return np.stack([1 - male, male], axis=1)
+
+    found = chance_check.better_input(ask, crops, truth, Preprocessing(size=8))
+    assert found == chance_check.Input(0, 255, blue_first=True, share=1.0)
+    assert "--mean 0 --std 255 and blue before red" in chance_check.advice(found)
+    assert (
+        chance_check.better_input(lambda *_: ask(*_) * 0, crops, truth, Preprocessing(size=8))
+        is None
+    )
 
 
 @pytest.mark.parametrize(

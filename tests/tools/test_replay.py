@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
-from tests.conftest import MODEL, ROOT, tool
+from tests.conftest import CLIP, MODEL, ROOT, tool
 from tools.evaluation.count_metrics import Figures, Seen, Truth, compare, match, read_truth
 from tools.replay import configured, replay
 
@@ -38,6 +38,16 @@ def test_crowd(
     assert figures.doubled <= 2
     assert figures.invented == 0
     assert figures.gender_right >= 0.9 * figures.matched
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_people_of_the_demo(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    monkeypatch.chdir(ROOT)
+    figures = count(CLIP.parent, CLIP.name, every)
+    assert (figures.people, figures.matched, figures.gender_right) == (2, 2, 2)
+    assert figures.accuracy == 1
+    assert figures.dwell_error_s is not None
+    assert figures.dwell_error_s < 0.3
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -106,13 +116,25 @@ def test_every_visit_is_matched_doubled_or_invented(
     assert figures.accuracy <= figures.f1 <= 1
 
 
-def test_truth_of_a_folder_or_a_file(clips: Path) -> None:
+def test_truth_of_a_folder_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "clips.yaml").write_text(
+        "empty.gif: {female: 0, male: 0}\nclass.gif: {people: 4, male: 3, unsure: 1}\n"
+    )
+    own = CLIP.with_suffix(".yaml")
+    (tmp_path / own.name).write_text(own.read_text())
+    assert read_truth(tmp_path, "empty.gif").people.total == 0
+    assert read_truth(tmp_path, "class.gif").people == People(0, 3, 1)
+    assert len(read_truth(tmp_path, "x/people.mp4").visits) == 2
+    assert read_truth(own, "people.mp4").people == People(1, 1)
+    with pytest.raises(ConfigError, match=r"says nothing about other\.mp4"):
+        read_truth(tmp_path, "other.mp4")
+
+
+def test_truth_of_real_clips(clips: Path) -> None:
     assert read_truth(clips, "people-detection.gif").people.total == 0
     assert read_truth(clips, "classroom.gif").people == People(0, 3, 1)
     assert len(read_truth(clips, "x/crowd-b.mp4").visits) == 40
     assert read_truth(clips / "crowd-a.yaml", "crowd-a.mp4").people.male == 6
-    with pytest.raises(ConfigError, match=r"says nothing about other\.mp4"):
-        read_truth(clips, "other.mp4")
 
 
 @pytest.mark.parametrize(
@@ -140,13 +162,11 @@ def test_a_truth_that_is_no_text(tmp_path: Path) -> None:
         read_truth(file, "clip.mp4")
 
 
-def test_nothing_rests_while_a_clip_is_compared(
-    clips: Path, configure: Callable[..., Path]
-) -> None:
+def test_nothing_rests_while_a_clip_is_compared(configure: Callable[..., Path]) -> None:
     config = configure(paused=True, quiet_hours=["00:00-23:59"])
-    run = tool("replay", clips / "people-detection.gif", "--config", config, timeout_s=60)
+    run = tool("replay", CLIP, "--config", config, timeout_s=60)
     assert run.returncode == 0, run.stderr
-    assert "counted   0 " in run.stdout
+    assert "counted   2 " in run.stdout
 
 
 @pytest.mark.parametrize("source", ["demo", "v4l2:/dev/video99", "rtsp://user:secret@host/live"])
@@ -158,30 +178,28 @@ def test_a_source_without_end_is_refused(source: str) -> None:
         assert "secret" not in run.stderr
 
 
-def test_an_annotated_clip_is_saved(clips: Path, tmp_path: Path) -> None:
-    clip = clips / "face-demographics-walking.gif"
-    run = tool("replay", clip, "--truth", clips, "--save", tmp_path / "out.mp4")
+def test_an_annotated_clip_is_saved(tmp_path: Path) -> None:
+    run = tool("replay", CLIP, "--truth", CLIP.parent, "--save", tmp_path / "out.mp4")
     assert run.returncode == 0, run.stderr
     for line in ("counted   2 (1 female, 1 male, 0 unknown)", "error     +0.0%", "invented  0"):
         assert line in run.stdout
-    film, original = cv2.VideoCapture(str(tmp_path / "out.mp4")), cv2.VideoCapture(str(clip))
+    film, original = cv2.VideoCapture(str(tmp_path / "out.mp4")), cv2.VideoCapture(str(CLIP))
     frames = original.get(cv2.CAP_PROP_FRAME_COUNT)
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == pytest.approx(frames - 1, abs=1)
     assert film.get(cv2.CAP_PROP_FRAME_WIDTH) == original.get(cv2.CAP_PROP_FRAME_WIDTH)
-    run = tool("replay", clip, "--show", MPLBACKEND="agg")
+    run = tool("replay", CLIP, "--show", MPLBACKEND="agg")
     assert run.returncode == 1
     assert "there is no screen here" in run.stderr
-    run = tool("replay", clip, "--save", tmp_path / "none" / "out.mp4")
+    run = tool("replay", CLIP, "--save", tmp_path / "none" / "out.mp4")
     assert run.returncode == 1
     assert "cannot be written as a video" in run.stderr
 
 
 def test_ages_are_shown_where_they_are_counted(
-    clips: Path, configure: Callable[..., Path], age_models: Path
+    configure: Callable[..., Path], age_models: Path
 ) -> None:
     model = {"model": str(MODEL), "age": True, "age_model": str(age_models / "age.tflite")}
-    clip = clips / "face-demographics-walking.gif"
-    run = tool("replay", clip, "--config", configure(classifier=model))
+    run = tool("replay", CLIP, "--config", configure(classifier=model))
     assert run.returncode == 0, run.stderr
     _, _, counted, ages = run.stdout.splitlines()
     assert counted.startswith("  counted   2 (1 female, 1 male, 0 unknown)")
@@ -192,8 +210,35 @@ def test_ages_are_shown_where_they_are_counted(
     assert sum(map(int, groups.values())) == 2
 
 
-def test_every_third_frame(clips: Path) -> None:
-    full = tool("replay", clips / "face-demographics-walking.gif")
-    third = tool("replay", clips / "face-demographics-walking.gif", "--every", "3")
+@pytest.mark.parametrize("name", ["replay", "live", "bench"])
+def test_a_source_is_named_as_to_the_daemon(
+    example: Path, configure: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    clip, other = example / "clip.mp4", example / "group.png"
+    config = configure(source=str(clip))
+    save: list[str | Path] = ["--save", tmp_path / "out.mp4"] if name == "live" else []
+    counted = "4 people" if name == "bench" else "counted   4 (2 female, 2 male, 0 unknown)"
+    named: tuple[list[str | Path], ...] = ([], ["--source", clip], [clip])
+    for source in named:
+        run = tool(name, "--config", config, *source, *save)
+        assert run.returncode == 0, run.stderr
+        assert counted in run.stdout
+    if name == "replay":  # each of several
+        run = tool(name, "--config", config, other, "--source", clip)
+        assert [line for line in run.stdout.splitlines() if line in ("group.png", "clip.mp4")] == [
+            "group.png", "clip.mp4",
+        ]  # fmt: skip
+    else:
+        run = tool(name, "--config", config, other, "--source", clip, *save)
+        assert run.returncode == 2
+        assert f"name one source, not 2: {other}, {clip}" in run.stderr
+    run = tool(name, "--source", "none.mp4", *save)
+    assert run.returncode == 2
+    assert "'none.mp4': no such file or folder" in run.stderr
+
+
+def test_every_third_frame() -> None:
+    full = tool("replay", CLIP)
+    third = tool("replay", CLIP, "--every", "3")
     counts = [int(run.stdout.split(" in ")[1].split()[0]) for run in (full, third)]
     assert counts[1] == -(-counts[0] // 3)

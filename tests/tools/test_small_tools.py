@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from edge.sources.demo import PEOPLE
-from tests.conftest import MODEL, ROOT, tool
+from tests.conftest import CLIP, MODEL, ROOT, tool
 
 
-def test_composites(shared: Path, few_faces: Path, tmp_path: Path) -> None:
+def test_composites(shared: Path, tmp_path: Path) -> None:
     run = tool(
         "composites", "--data", shared / "datasets" / "utkface.zip", "--out", tmp_path / "out"
     )
     assert run.returncode == 0, run.stderr
     made = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
     assert made == {file.name: file.read_bytes() for file in PEOPLE.iterdir()}
+
+
+def test_composites_of_too_few_faces(few_faces: Path, tmp_path: Path) -> None:
     run = tool("composites", "--data", few_faces, "--out", tmp_path / "few")
     assert run.returncode == 2
     assert "40 are needed for one composite" in run.stderr
@@ -31,15 +34,14 @@ def test_composites(shared: Path, few_faces: Path, tmp_path: Path) -> None:
     assert "cannot be made (File exists)" in run.stderr.splitlines()[-1]
 
 
-def test_bench_tells_about_a_clip(clips: Path) -> None:
-    clip = clips / "face-demographics-walking.gif"
-    run = tool("bench", clip, "--memory", "3")
+def test_bench_tells_about_a_clip() -> None:
+    run = tool("bench", CLIP, "--memory", "3")
     assert run.returncode == 0, run.stderr
     assert {line.split()[0] for line in run.stdout.splitlines()} >= {
         "machine", "speed", "detect", "classify", "rest", "model", "memory",
     }  # fmt: skip
     assert tool("replay", "none.mp4").returncode == 2
-    assert tool("bench", clip, "--memory", "-1", timeout_s=30).returncode == 2
+    assert tool("bench", CLIP, "--memory", "-1", timeout_s=30).returncode == 2
 
 
 @pytest.mark.parametrize("args", [["none.tflite"], [MODEL, "--crops", "none.npy"]])
@@ -74,9 +76,9 @@ def start(*args: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_ctrl_c_ends_a_tool_with_one_line(clips: Path) -> None:
+def test_ctrl_c_ends_a_tool_with_one_line() -> None:
     # OpenCV is at work in a long call, or between two of them
-    with start("-u", "tools/replay.py", clips / "crowd-a.mp4") as run:
+    with start("-u", "tools/replay.py", *[CLIP] * 50) as run:
         assert run.stdout is not None
         run.stdout.readline()
         time.sleep(1)

@@ -265,7 +265,7 @@ def test_examples_and_webcam(page: Browser) -> None:
 def test_what_cannot_be_looked_at_is_told(page: Browser, files: Path) -> None:
     page.upload(files / "notes.txt")
     page.wait_for_result(
-        "notes.txt is not a picture that can be read. Choose one of JPEG, PNG, WEBP, GIF."
+        "notes.txt is not a picture; JPEG, PNG, WEBP, AVIF, BMP, GIF, TIFF, PPM can be read."
     )
     page.upload(files / "empty.png")
     page.wait_for_result("No face was found.")

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
+from tools.cli.progress import bar
+
 Floats = npt.NDArray[np.float32]
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
@@ -89,7 +91,8 @@ def correct(model: keras.Model, pictures: Floats) -> None:
     weighted = [layer for layer in model.layers if isinstance(layer, (*CONVOLUTIONS, layers.Dense))]
     probe = keras.Model(model.inputs, {layer.name: layer.input for layer in weighted})
     means: dict[str, Any] = dict.fromkeys(probe.output, 0.0)
-    for begin in range(0, len(pictures), BATCH):
+    begins = range(0, len(pictures), BATCH)
+    for begin in bar(begins, len(begins), "bias correction"):
         batch = pictures[begin : begin + BATCH]
         for name, values in probe.predict_on_batch(batch).items():
             mean = values.mean(tuple(range(values.ndim - 1)))

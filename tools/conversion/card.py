@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.types import AGE_GROUPS, LABELS
 from edge.vision.classifier import Preprocessing
 from edge.vision.tflite import open_interpreter
@@ -57,6 +59,12 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
     interpreter, _ = open_interpreter(path)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     entry = [int(n) for n in inputs[0]["shape"]]
+    if inputs[0]["dtype"] != np.float32:
+        raise DataError(f"{args.model}: takes {inputs[0]['dtype'].__name__}; float32 is needed")
+    if -1 in inputs[0]["shape_signature"][1:]:
+        raise DataError(
+            f"{args.model}: takes pictures of any size; make its input one of a fixed size"
+        )
     ends = sorted([int(n) for n in output["shape"]] for output in outputs)
     if len(inputs) != 1 or len(entry) != 4 or entry[1] != entry[2] or entry[3] not in (1, 3):
         raise DataError(f"{args.model}: takes {entry}; one square picture is needed, [1, n, n, 3]")

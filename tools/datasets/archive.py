@@ -1,6 +1,6 @@
-"""The files of a data set, in a folder or in a zip file, and the tables among them."""
+"""The files of a data set, in a folder or in a zip file."""
 
-import io
+import lzma
 import os
 import zipfile
 import zlib
@@ -8,10 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
+from edge.sources import pictures
+from edge.sources.pictures import PictureError
 
-PICTURES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp"}
+PICTURES = pictures.SUFFIXES
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 ENCRYPTED = 1
 """Bit of a zip member's flags (APPNOTE.TXT, section 4.4.4)."""
 
@@ -28,25 +30,45 @@ class Pictures:
         self.path = path
         self._archive: zipfile.ZipFile | None = None
         if path.is_dir():
-            members = (file.relative_to(path).as_posix() for file in _files(path))
+            members = [file.relative_to(path).as_posix() for file in _files(path)]
         else:
             self._archive = _archive(path)
-            members = (name for name in self._archive.namelist() if not name.endswith("/"))
-        # macOS adds a file of its own, with the same suffix, to each picture in a zip
-        self.members = sorted(m for m in members if not _base(m).startswith("._"))
-        self._known = frozenset(self.members)
+            members = self._archive.namelist()
+        # Windows writes backslashes into a zip
+        known = [(name.replace("\\", "/"), name) for name in members]
+        self._known: dict[str, str] = {}
+        """What each member is called there."""
+        for member, name in known:
+            # macOS adds a file of its own, with the same suffix, to each picture in a zip
+            if member.endswith("/") or _base(member).startswith("._"):
+                continue
+            if self._known.setdefault(member, name) != name:
+                raise DataError(f"data {path}: {member} is there twice, with / and with \\")
+        self.members = sorted(self._known)
         self._by_base: dict[str, list[str]] = defaultdict(list)
         for member in self.members:
             self._by_base[_base(member)].append(member)
 
     def read(self, member: str) -> bytes:
-        """What lies there; b"" where nothing can be read."""
+        """The bytes of a file. Raises PictureError if it is missing, damaged or too large."""
+        name = self._known.get(member)
+        if name is None:
+            raise PictureError("is not there")
+        if self._archive is None:
+            return pictures.contents(self.path / name)
+        if self._archive.getinfo(name).file_size > pictures.MAX_BYTES:
+            raise PictureError(f"has more than {pictures.MAX_BYTES // 10**6} million bytes")
         try:
-            if self._archive is not None:
-                return self._archive.read(member)
-            return (self.path / member).read_bytes()
-        except (OSError, KeyError, zipfile.BadZipFile, zlib.error):
-            return b""
+            return self._archive.read(name)
+        except (OSError, EOFError, ValueError, *DAMAGE) as error:
+            raise PictureError(f"is damaged in the zip file ({error})") from error
+
+    def table(self, member: str) -> bytes:
+        """The bytes of a table of labels. Raises DataError."""
+        try:
+            return self.read(member)
+        except PictureError as error:
+            raise DataError(f"data {self.path}: {member} {error}") from error
 
     def __contains__(self, member: object) -> bool:
         return member in self._known
@@ -79,10 +101,6 @@ class Pictures:
                 f"data {self.path}: {name} may be {found[0]} or {found[1]}; its table must tell"
             )
         return found[0] if found else name
-
-    def table(self, member: str, **options: object) -> pd.DataFrame:
-        """A CSV or similar file as text cells. Raises DataError."""
-        return read_table(io.BytesIO(self.read(member)), f"{self.path}: {member}", **options)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -118,13 +136,3 @@ def _common(member: str, name: str) -> int:
     """How many parts the two paths have in common, from the last on."""
     pairs = zip(reversed(member.split("/")), reversed(name.split("/")), strict=False)
     return next((n for n, (one, other) in enumerate(pairs) if one != other), 99)
-
-
-def read_table(source: io.BytesIO | Path, name: str, **options: object) -> pd.DataFrame:
-    """A CSV or similar file as text cells. Raises DataError."""
-    try:
-        return pd.read_csv(
-            source, dtype=str, keep_default_na=False, skipinitialspace=True, **options
-        )
-    except (OSError, ValueError) as error:
-        raise DataError(f"data {name}: cannot be read as a table ({error})") from error

@@ -2,24 +2,28 @@
 
 import argparse
 import dataclasses
+import math
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
-from edge.types import Box, Frame, Image
+from edge.sources.devices import frame_of
+from edge.sources.pictures import PictureError, decode
+from edge.types import Box, CaptureSettings, Face, Image
 from edge.vision.blazeface import BlazeFace
 from edge.vision.classifier import Preprocessing
 from edge.vision.detector import HaarDetector
+from tools.cli.exit import add_verbose
+from tools.cli.progress import bar
+from tools.datasets import readers
 from tools.datasets.archive import DataError, Pictures
 from tools.datasets.readers import LAYOUTS, Entry, recognize, with_splits
 
@@ -28,11 +32,12 @@ REPORTED_AGES = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
 FACE_MODEL = Path(__file__).parents[2] / "models/face.tflite"
 MAX_BROKEN = 0.05
 """Share of unreadable pictures above which a data set is refused rather than used in part."""
+SEARCHED_PIXELS = 2_000_000
+"""Of a picture and its margin, at most; the daemon searches about half a million."""
 NAMED = 10
 """So many of them are named."""
 
 Detect = Literal["auto", "haar", "none"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,9 @@ class Sample:
         low, high = next(g for g in REPORTED_AGES if self.age <= g[1])
         return f"{low}+" if high == REPORTED_AGES[-1][1] else f"{low}-{high}"
 
-    def image(self) -> Image | None:
-        """B G R uint8, or None where the picture is missing or broken."""
-        data = np.frombuffer(self.pictures.read(self.member), np.uint8)
-        try:
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-        except cv2.error:  # a header that speaks of gigabytes
-            image = None
-        return None if image is None else np.asarray(image, np.uint8)
+    def image(self) -> Image:
+        """B G R uint8. Raises PictureError."""
+        return decode(self.pictures.read(self.member))
 
     def face(self, image: Image, preprocessing: Preprocessing) -> Box:
         """The box to crop: the one found, or the one that covers an aligned picture."""
@@ -106,7 +106,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
         raise DataError(f"data {path}: does not exist")
     pictures = Pictures(path)
     name = recognize(pictures) if layout == "auto" else layout
-    entries = _each_once(LAYOUTS[name].read(pictures), path)
+    entries = _each_once(readers.read(pictures, name), path)
     if not entries:
         raise DataError(f"data {path}: has no labelled pictures (layout {name})")
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
@@ -152,33 +152,37 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
     """
     own = threading.local()  # a cascade serves one thread at a time
 
-    def look(sample: Sample) -> tuple[Sample, bool, Box | None]:
-        image = sample.image()
-        if image is None or sample.aligned:
-            return sample, image is not None, None
+    def look(sample: Sample) -> tuple[Sample, PictureError | None, Box | None]:
+        try:
+            image = sample.image()
+        except PictureError as error:
+            return sample, error, None
+        if sample.aligned:
+            return sample, None, None
         if not hasattr(own, "detect"):
             own.detect = HaarDetector(BlazeFace(FACE_MODEL), min_face_px=24)
-        return sample, True, _largest_face(image, own.detect)
+        return sample, None, _largest_face(image, own.detect)
 
     usable, unseen, broken = [], [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for sample, readable, box in bar(pool.map(look, samples), len(samples), what):
-            if not readable:
-                broken.append(sample)
+        for sample, reason, box in bar(pool.map(look, samples), len(samples), what):
+            if reason:
+                broken.append((sample, reason))
             elif sample.aligned:
                 usable.append(sample)
             elif box is None:
                 unseen.append(sample)
             else:
                 usable.append(dataclasses.replace(sample, box=box))
-    for sample in broken[:NAMED]:
-        print(f"left out, cannot be read: {sample.name}", file=sys.stderr)
+    for sample, reason in broken[:NAMED]:
+        print(f"left out: {sample.name} {reason}", file=sys.stderr)
     if len(broken) > NAMED:
         print(f"left out, and {len(broken) - NAMED} more", file=sys.stderr)
     if len(broken) > MAX_BROKEN * len(samples):
+        first, _ = broken[0]
         raise DataError(
-            f"data {broken[0].pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
-            f"read{_missing(broken)}"
+            f"data {first.pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
+            f"read{_missing([sample for sample, _ in broken])}"
         )
     return usable, unseen
 
@@ -188,36 +192,37 @@ def _missing(broken: Sequence[Sample]) -> str:
     return f"; {len(members)} are not there, such as {members[0]}" if members else ""
 
 
-def bar(items: Iterator[T], number: int, what: str) -> Iterator[T]:
-    """The items, while a bar on stderr shows how many have gone by; nothing in a log file."""
-    console = Console(stderr=True)
-    yield from track(items, what, number, console=console, disable=not console.is_terminal)
-
-
 def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
-    padded = with_room(image)
-    gray = np.asarray(cv2.cvtColor(padded, cv2.COLOR_BGR2GRAY), np.uint8)
-    faces = detect(Frame(0, 0.0, 0.0, padded, gray))
-    if not faces:
-        return None
-    return without_room(max(faces, key=lambda face: face.box.w).box, image)
+    def search(padded: Image) -> list[Face]:
+        return detect(frame_of(0, 0.0, 0.0, padded, CaptureSettings(gray_width=padded.shape[1])))
+
+    faces = with_margin(image, search)
+    return max((face.box for face in faces), key=lambda box: box.w, default=None)
 
 
-def with_room(image: Image) -> Image:
-    """The picture with a margin: Haar needs some, which pictures cut close to the face lack."""
-    edge = _room(image)
-    padded = cv2.copyMakeBorder(image, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
-    return np.asarray(padded, np.uint8)
+def with_margin(image: Image, search: Callable[[Image], list[Face]]) -> list[Face]:
+    """What `search` finds in the picture with a margin around it, in pixels of the picture.
 
+    Haar needs some room around a face, which pictures cut close to it lack. The margin is no wider
+    than the picture's shorter side, and what is searched has `SEARCHED_PIXELS` at most, so that
+    no shape and no size takes long.
+    """
+    height, width = image.shape[:2]
+    room = min(max(height, width) // 4, min(height, width))
+    padded = (height + 2 * room) * (width + 2 * room)
+    scale = min(1.0, math.sqrt(SEARCHED_PIXELS / padded))
+    if scale < 1:
+        room = round(room * scale)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    image = np.asarray(
+        cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_REPLICATE), np.uint8
+    )
 
-def without_room(box: Box, image: Image) -> Box:
-    """Where a box of the picture `with_room` lies in the `image` itself."""
-    edge = _room(image)
-    return dataclasses.replace(box, x=box.x - edge, y=box.y - edge)
+    def placed(box: Box) -> Box:
+        return Box((box.x - room) / scale, (box.y - room) / scale, box.w / scale, box.h / scale)
 
-
-def _room(image: Image) -> int:
-    return max(image.shape[:2]) // 4
+    return [dataclasses.replace(face, box=placed(face.box)) for face in search(image)]
 
 
 def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = None) -> Image:
@@ -226,9 +231,10 @@ def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = 
     With `face_px` the picture is shrunk first, so that the crop covers as many of its pixels: what
     a camera gives that is far away. Raises DataError where the picture cannot be read.
     """
-    image = sample.image()
-    if image is None:
-        raise DataError(f"{sample.name} cannot be read")
+    try:
+        image = sample.image()
+    except PictureError as error:
+        raise DataError(f"{sample.name} {error}") from error
     box = sample.face(image, preprocessing)
     scale = 1.0 if face_px is None else face_px / (max(box.w, box.h) * preprocessing.crop_scale)
     if scale < 1:
@@ -261,6 +267,7 @@ def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool =
         action="append" if several else "store",
         help="labelled faces, a folder or zip file" + ("; may be repeated" if several else ""),
     )
+    add_verbose(parser)
     parser.add_argument(
         "--layout",
         choices=("auto", *LAYOUTS),

@@ -1,63 +1,24 @@
-"""One picture of the user's, from a file or the web, before anybody looks at it."""
+"""A picture from the web."""
 
 import http.client
-import io
 import queue
 import string
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
 from collections.abc import Callable
 from email.message import Message
-from pathlib import Path
 from typing import IO
 from urllib.request import Request
 
-import cv2
-import numpy as np
-import PIL.Image
-
 import edge
-from edge.types import Image
+from edge.sources.pictures import PictureError
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 MAX_BYTES = 32 * 2**20
 """Of a picture from the web; a large camera's JPEG has about 20 MiB."""
 MAX_REDIRECTS = 5
 CHUNK = 2**16
-
-
-class PictureError(Exception):
-    """A picture that cannot be had; the text says why, and who raised it knows its name."""
-
-
-def decode(data: bytes) -> Image:
-    """B G R uint8, turned as its EXIF data asks. Raises PictureError."""
-    bombs = PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError
-    try:
-        # the header tells what it is and how large, before memory is taken for it
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", bombs[0])
-            PIL.Image.open(io.BytesIO(data), formats=FORMATS).close()
-    except bombs as error:
-        limit = PIL.Image.MAX_IMAGE_PIXELS or 0
-        raise PictureError(f"has more than {limit / 1e6:.0f} million pixels") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PictureError(f"is no picture ({', '.join(FORMATS)})") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PictureError("is a broken picture")
-    return np.asarray(image, np.uint8)
-
-
-def read(file: Path) -> bytes:
-    """What lies there. Raises PictureError."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise PictureError(f"cannot be read ({error.strerror})") from error
 
 
 def is_url(source: str) -> bool:
@@ -145,7 +106,7 @@ def _answer(url: str, timeout_s: float) -> bytes:
 
 def _body(headers: Message, read: Callable[[int], bytes]) -> bytes:
     if headers.get_content_maintype() != "image":
-        raise PictureError(f"is no picture but {headers.get_content_type()}")
+        raise PictureError(f"is not a picture but {headers.get_content_type()}")
     length = headers.get("Content-Length", "")
     told = int(length) if length.isdecimal() else None
     data = bytearray()

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-import pandas as pd
-
 from edge.types import LABELS
-from tools.datasets.archive import PICTURES, DataError, Pictures, read_table
+from tools.datasets import genders, tables
+from tools.datasets.archive import PICTURES, DataError, Pictures
+from tools.datasets.genders import Folders
+from tools.datasets.tables import Row
+from tools.datasets.years import years
 
 SPLITS = ("train", "val", "test")
+NAMED = 5
+"""Folders that a message lists."""
 
-GENDER_WORDS = {
-    **dict.fromkeys(("female", "f", "woman", "women"), LABELS.index("female")),
-    **dict.fromkeys(("male", "m", "man", "men"), LABELS.index("male")),
-}
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
@@ -59,44 +59,30 @@ def beside(path: Path) -> Path:
     return path.parent / f"{path.stem if path.suffix == '.zip' else path.name}.csv"
 
 
-def _columns(table: pd.DataFrame, needed: set[str], name: str) -> None:
-    missing = needed - set(table.columns)
-    if missing:
-        raise DataError(f"data {name}: lacks the columns {', '.join(sorted(missing))}")
-
-
-def _gender(word: str, where: str) -> int:
-    try:
-        return GENDER_WORDS[word.strip().lower()]
-    except KeyError:
-        raise DataError(f"{where}: gender {word!r} must be one of {', '.join(LABELS)}") from None
-
-
-def _years(text: str) -> int | None:
-    """`27`, `27.0`, `20-29`, `(25, 32)` or `more than 70` in years, the middle of a range."""
-    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)]
-    if not numbers or text.strip().startswith("-"):  # some write -1 for what they do not know
-        return None
-    return int(sum(numbers) / len(numbers))
+def _table(pictures: Pictures, member: str, needed: Sequence[str], *more: str) -> list[Row]:
+    return tables.read(pictures.table(member), f"{pictures.path}: {member}", needed, more)
 
 
 def read_csv(pictures: Pictures) -> list[Entry]:
     """Pictures with a table beside them: columns file, gender and maybe split, age, ethnicity."""
     path = beside(pictures.path)
-    if not path.is_file():
-        raise DataError(f"data {pictures.path}: {path.name} is missing beside it")
-    table = read_table(path, str(path))
-    _columns(table, {"file", "gender"}, str(path))
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"data {pictures.path}: {path.name} is missing beside it") from None
+    except OSError as error:
+        raise DataError(f"data {path}: cannot be read ({error.strerror})") from error
     entries = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        where = f"data {path}: line {number}"
-        split = SPLIT_WORDS.get(row["split"].strip().lower()) if "split" in row else None
-        if "split" in row and split is None:
-            raise DataError(f"{where}: split {row['split']!r} must be one of {', '.join(SPLITS)}")
-        label = _gender(row["gender"], where)
-        age, ethnicity = _years(row.get("age", "")), row.get("ethnicity") or None
-        member = pictures.find(row["file"])
-        entries.append(Entry(row["file"], member, label, split, age, ethnicity))
+    for row in tables.read(data, str(path), ("file", "gender"), ("split", "age", "ethnicity")):
+        where = f"data {path}: line {row.number}"
+        cells = row.cells
+        split = SPLIT_WORDS.get(cells["split"].lower()) if "split" in cells else None
+        if "split" in cells and split is None:
+            raise DataError(f"{where}: split {cells['split']!r} must be one of {', '.join(SPLITS)}")
+        label = genders.of_label(cells["gender"], where)
+        age, ethnicity = years(cells.get("age", ""), where), cells.get("ethnicity") or None
+        member = pictures.find(cells["file"])
+        entries.append(Entry(cells["file"], member, label, split, age, ethnicity))
     return entries
 
 
@@ -105,8 +91,6 @@ def read_utkface(pictures: Pictures) -> list[Entry]:
 
     Z. Zhang et al.: Age Progression/Regression by Conditional Adversarial Autoencoder, CVPR 2017.
     """
-    if beside(pictures.path).is_file():
-        return read_csv(pictures)
     entries = []
     for member in pictures.images():
         name = _name(member)
@@ -117,32 +101,66 @@ def read_utkface(pictures: Pictures) -> list[Entry]:
         label = LABELS.index("male" if gender == "0" else "female")
         group = UTKFACE_ETHNICITIES[int(ethnicity)]
         entries.append(Entry(name, member, label, None, int(age), group))
+    table = beside(pictures.path)
+    if not table.is_file():
+        return entries
+    by_name = {entry.member: entry.label for entry in entries}
+    entries = read_csv(pictures)
+    other = [
+        entry.name for entry in entries if by_name.get(entry.member, entry.label) != entry.label
+    ]
+    if other:
+        print(
+            f"{table.name}: says otherwise than {len(other)} file names, such as {other[0]}, and "
+            "is believed",
+            file=sys.stderr,
+        )
     return entries
 
 
 def read_folders(pictures: Pictures) -> list[Entry]:
-    """One folder for each class, `female` and `male`, perhaps under `train`, `val`, `test`."""
-    entries, others = [], Counter[str]()
-    images = frozenset(pictures.images())
+    """One folder for each class, `female` and `male`, perhaps under `train`, `val`, `test`.
+
+    Pictures in other folders are left out, and counted on stderr.
+    """
+    where = f"data {pictures.path}"
+    entries, others, unknown = [], Counter[str](), Counter[str]()
+    images = pictures.images()
+    folders = Folders(images, SPLIT_WORDS)
+    known = frozenset(images)
     for member in pictures.members:
-        folders = [part.lower() for part in PurePosixPath(member).parts[:-1]]
-        labels = [GENDER_WORDS[part] for part in folders if part in GENDER_WORDS]
-        splits = [SPLIT_WORDS[part] for part in folders if part in SPLIT_WORDS]
-        if not labels:
-            continue
-        if member in images:
-            entries.append(Entry(member, member, labels[-1], splits[-1] if splits else None))
+        label = folders.label(member, where)
+        if member not in known:
+            if label is not None:
+                others[PurePosixPath(member).suffix or "no suffix"] += 1
+        elif label is None:
+            unknown[str(PurePosixPath(member).parent)] += 1
         else:
-            others[PurePosixPath(member).suffix or "no suffix"] += 1
+            entries.append(Entry(member, member, label, _split(member, where)))
+    left = ", ".join(f"{number} in {folder}" for folder, number in unknown.most_common(NAMED))
     if {entry.label for entry in entries} != set(range(len(LABELS))):
         raise DataError(
-            f"data {pictures.path}: needs the folders {' and '.join(LABELS)} with pictures "
+            f"{where}: needs the folders {' and '.join(LABELS)} with pictures "
             f"({', '.join(sorted(PICTURES))})"
+            + (f"; not known: {left} ({genders.KNOWN})" if left else "")
         )
+    if unknown:
+        print(f"{pictures.path.name}: left out, no gender in the path: {left}", file=sys.stderr)
     if others:
         kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(others.items()))
         print(f"{pictures.path.name}: files not looked at: {kinds}", file=sys.stderr)
     return entries
+
+
+def _split(member: str, where: str) -> str | None:
+    """The split that the folders of a picture name. Raises DataError where they name two."""
+    named: list[str] = []
+    for folder in PurePosixPath(member).parts[:-1]:
+        splits = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
+        named += splits if len(splits) == 1 else []  # a whole data set may be called train-val
+    if len(set(named)) > 1:
+        raise DataError(f"{where}: {member} is in folders of two splits, {' and '.join(named)}")
+    return named[0] if named else None
 
 
 def read_celeba(pictures: Pictures) -> list[Entry]:
@@ -150,12 +168,13 @@ def read_celeba(pictures: Pictures) -> list[Entry]:
 
     Z. Liu et al.: Deep Learning Face Attributes in the Wild, ICCV 2015.
     """
-    attributes = _celeba_table(pictures, "list_attr_celeba")
-    if attributes is None or "Male" not in attributes:
+    attributes = _celeba_table(pictures, "list_attr_celeba", "Male")
+    if attributes is None:
         raise DataError(f"data {pictures.path}: has no list_attr_celeba with the column Male")
-    partition = _celeba_table(pictures, "list_eval_partition")
-    splits = {} if partition is None or partition.empty else partition.iloc[:, 0].to_dict()
     where = f"data {pictures.path}: list_attr_celeba"
+    if {"0", "-1"} <= set(attributes.values()):
+        raise DataError(f"{where}: Male is both 0 and -1, one of which may mean unknown")
+    splits = _celeba_table(pictures, "list_eval_partition", "partition") or {}
     return [
         Entry(
             name,
@@ -165,7 +184,7 @@ def read_celeba(pictures: Pictures) -> list[Entry]:
             if name in splits
             else None,
         )
-        for name, male in attributes["Male"].items()
+        for name, male in attributes.items()
     ]
 
 
@@ -176,23 +195,37 @@ def _chosen(known: dict[str, T], word: str, where: str) -> T:
         raise DataError(f"{where} {word!r} must be one of {', '.join(known)}") from None
 
 
-def _celeba_table(pictures: Pictures, stem: str) -> pd.DataFrame | None:
+def _celeba_table(pictures: Pictures, stem: str, column: str) -> dict[str, str] | None:
+    """One column by the pictures' names; None where there is no such table. Raises DataError."""
     if member := pictures.named(f"{stem}.csv"):
-        return pictures.table(member, index_col=0)
+        rows = _table(pictures, member, ("file", column))
+        return _by_file([(row.cells["file"], row.cells[column]) for row in rows], member)
     if not (member := pictures.named(f"{stem}.txt")):
         return None
-    if stem == "list_eval_partition":
-        return pictures.table(member, sep=r"\s+", header=None, index_col=0)
-    # the first line counts the pictures, the second names the columns but for the file's
-    table = pictures.table(member, sep=r"\s+", skiprows=2, header=None, index_col=0)
-    names = pictures.read(member).decode(errors="replace").splitlines()[1].split()
-    if len(names) != len(table.columns):
-        raise DataError(
-            f"data {pictures.path}: {member}: names {len(names)} columns but has "
-            f"{len(table.columns)}"
-        )
-    table.columns = pd.Index(names)
-    return table
+    name = f"{pictures.path}: {member}"
+    lines = [line.split() for line in tables.text_of(pictures.table(member), name).splitlines()]
+    lines = [cells for cells in lines if cells]
+    names = [column]
+    if stem == "list_attr_celeba":
+        # the first line counts the pictures, the second names the columns but for the file's
+        names, lines = (lines[1] if len(lines) > 1 else []), lines[2:]
+    if column not in names:
+        raise DataError(f"data {name}: cannot be read as a table: no column {column}")
+    for cells in lines:
+        if len(cells) != len(names) + 1:
+            raise DataError(
+                f"data {name}: names {len(names)} columns but has {len(cells) - 1} for {cells[0]}"
+            )
+    place = names.index(column) + 1
+    return _by_file([(cells[0], cells[place]) for cells in lines], name)
+
+
+def _by_file(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for file, value in pairs:
+        if values.setdefault(file, value) != value:
+            raise DataError(f"data {where}: {file} is there twice, as {values[file]} and {value}")
+    return values
 
 
 def read_fairface(pictures: Pictures) -> list[Entry]:
@@ -207,16 +240,15 @@ def read_fairface(pictures: Pictures) -> list[Entry]:
         if table_member is None:
             raise DataError(f"data {pictures.path}: has no {table_name}")
         folder = table_member.removesuffix(table_name)
-        table = pictures.table(table_member)
-        _columns(table, {"file", "gender"}, f"{pictures.path}: {table_name}")
-        for row in table.to_dict("records"):
-            file = row["file"]
+        for row in _table(pictures, table_member, ("file", "gender"), "age", "ethnicity"):
+            cells, file = row.cells, row.cells["file"]
+            where = f"data {pictures.path}: {table_name}: {file}"
             # both parts count from 1, so a file is known by its folder too
             member = file if file in pictures else folder + file
-            label = _gender(row["gender"], f"data {pictures.path}: {table_name}: {file}")
+            label = genders.of_label(cells["gender"], where)
             split = "test" if part == "val" else _by_name(file, test=False)
-            age = _years(row.get("age", ""))
-            entries.append(Entry(file, member, label, split, age, row.get("race") or None))
+            age = years(cells.get("age", ""), where)
+            entries.append(Entry(file, member, label, split, age, cells.get("ethnicity") or None))
     return entries
 
 
@@ -234,17 +266,17 @@ def read_adience(pictures: Pictures) -> list[Entry]:
     for member, match in folds:
         if match is None or (all_faces and match.group(1)):
             continue
-        table = pictures.table(member, sep="\t")
-        _columns(table, {"user_id", "original_image", "face_id", "gender"}, member)
+        columns = ("user_id", "original_image", "face_id", "gender")
         split = {"3": "val", "4": "test"}.get(match.group(2), "train")
-        for row in table.to_dict("records"):
-            label = GENDER_WORDS.get(row["gender"].strip().lower())
-            if label is None:
+        for row in _table(pictures, member, columns, "age"):
+            cells, where = row.cells, f"data {pictures.path}: {member}: line {row.number}"
+            if cells["gender"].lower() in ("", "u", "unknown", "none", "nan"):
                 continue
-            tail = f"{row['face_id']}.{row['original_image']}"
+            label = genders.of_label(cells["gender"], where)
+            tail = f"{cells['face_id']}.{cells['original_image']}"
             names = (f"landmark_aligned_face.{tail}", f"coarse_tilt_aligned_face.{tail}")
             found = pictures.named(names[0]) or pictures.named(names[1]) or names[0]
-            age = _years(row.get("age", ""))
+            age = years(cells.get("age", ""), where)
             entries.append(Entry(_name(found), found, label, split, age))
     return entries
 
@@ -280,14 +312,28 @@ def recognize(pictures: Pictures) -> str:
         return "utkface"
     if beside(pictures.path).is_file():
         return "csv"
-    folders = {part.lower() for m in images for part in PurePosixPath(m).parts[:-1]}
-    if folders & GENDER_WORDS.keys():
+    folders = Folders(images, SPLIT_WORDS)
+    if any(folders.parts(member, f"data {pictures.path}") for member in images):
         return "folders"
+    there = sorted({str(PurePosixPath(member).parent) for member in images} - {"."})[:NAMED]
     raise DataError(
         f"data {pictures.path}: is in no known layout: neither folders named "
         f"{' and '.join(LABELS)}, nor {beside(pictures.path).name} beside it, nor one of "
         f"{', '.join(LAYOUTS)}; name one with --layout"
+        + (f"; its folders are {', '.join(there)} ({genders.KNOWN})" if there else "")
     )
+
+
+def read(pictures: Pictures, layout: str) -> list[Entry]:
+    """The labelled pictures of a data set, in one of `LAYOUTS`.
+
+    Raises DataError, also where the path of a picture contradicts its label.
+    """
+    entries = LAYOUTS[layout].read(pictures)
+    folders = Folders((entry.member for entry in entries), SPLIT_WORDS)
+    for entry in entries:
+        folders.need_agreement(entry.member, entry.label, f"data {pictures.path}")
+    return entries
 
 
 def with_splits(entries: Sequence[Entry]) -> list[str]:

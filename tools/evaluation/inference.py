@@ -1,6 +1,5 @@
 """The faces of one picture and their labels, by the daemon's own parts and configuration."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +40,8 @@ class Looker:
         self._view = CaptureSettings(gray_width=config.detector.width)
 
     def __call__(self, image: Image, classify: Classifier) -> list[Look]:
-        """Where nothing is found, it is looked for again with room around the picture."""
-        faces = self._find(image) or [
-            dataclasses.replace(face, box=dataset.without_room(face.box, image))
-            for face in self._find(dataset.with_room(image))
-        ]
+        """If no face is found, the picture is searched again with a margin around it."""
+        faces = self._find(image) or dataset.with_margin(image, self._find)
         return [self._label(image, face, classify) for face in faces]
 
     def _find(self, image: Image) -> list[Face]:

@@ -22,7 +22,18 @@ COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 
 """B, G, R of a box by its label."""
 AGED = (80, 160, 60)
 """The same where only age is estimated."""
+FONT, FONT_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+"""Of what is written on a frame 640 pixels wide, whose capitals are then 10 pixels high."""
+PAD_PX = 4
+"""Around what is written, pixels of such a frame."""
+READABLE_PX = 480
+"""A frame must be this wide for labels beside a face."""
+NO_FACES = "no faces"
 DPI = 100
+LETTER = 0.62
+"""Mean width of a letter in a picture's labels, in units of the font's size."""
+POINTS = 72 / DPI
+"""Of a font, per pixel."""
 WINDOW_PX = 1000
 """Longer side of a window for a picture, at most."""
 LONGEST_GAP_S = 5.0
@@ -39,34 +50,89 @@ NAME_LINE = 26
 
 
 def annotated(frame: Frame, tracks: Sequence[Track]) -> Image:
-    """The frame's picture with a box for each track seen in it: its number and labels so far."""
-    picture = frame.image.copy()
+    """The frame's picture with a box for each track seen in it: its number and labels so far.
+
+    A picture narrower than `READABLE_PX` is enlarged, so that its labels can be read.
+    """
+    times = -(-READABLE_PX // frame.image.shape[1])
+    picture = np.ascontiguousarray(frame.image.repeat(times, axis=0).repeat(times, axis=1))
+    scale = _text_scale(picture)
     for track in tracks:
         label = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
         age = "" if track.age == UNKNOWN else track.age
-        said = f"{label} {age}".rstrip() if track.confirmed else "?"
-        text = "static" if track.static else f"{track.id} {said}"
-        x, y, w, h = (round(v) for v in (track.box.x, track.box.y, track.box.w, track.box.h))
-        cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[label], 2)
-        _write(picture, text, x, max(12, y - 5), COLOURS[label])
+        text = f"{track.id} {label} {age}".rstrip() if track.confirmed else "face?"
+        if track.static:
+            text = "picture, not counted"
+        sides = (track.box.x, track.box.y, track.box.w, track.box.h)
+        x, y, w, h = (round(times * side) for side in sides)
+        cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[label], round(2 * scale))
+        _write_label(picture, text, (x, y, y + h), COLOURS[label], scale)
     return picture
 
 
-def captioned(picture: Image, text: str) -> Image:
-    """The same picture with a line of white text on a dark strip along its lower edge."""
+def _text_scale(picture: Image) -> float:
+    """How many times larger than on a picture 640 wide its writing must be; never smaller."""
+    return max(1.0, picture.shape[1] / 640)
+
+
+def _write_label(
+    picture: Image,
+    text: str,
+    beside: tuple[int, int, int],
+    colour: tuple[int, int, int],
+    scale: float,
+) -> None:
+    """Black on a field of `colour`, above or else below the box with this left side, top and
+    bottom, and always within the picture."""
+    left, above, below = beside
     height, width = picture.shape[:2]
-    scale = width / 640
-    picture[max(0, height - round(22 * scale)) :] //= 4
-    _write(picture, text, round(6 * scale), height - round(7 * scale), (255, 255, 255), scale)
+    across, down, ascent = _text_size(text, scale)
+    left = max(0, min(left, width - across))
+    top = above - down if above >= down else min(below, height - down)
+    top = max(0, min(top, height - down))
+    cv2.rectangle(picture, (left, top), (left + across, top + down), colour, -1)
+    _write(picture, text, left + round(PAD_PX * scale), top + ascent, (0, 0, 0), scale)
+
+
+def _text_size(text: str, scale: float) -> tuple[int, int, int]:
+    """Width and height of a line with its padding, and how far below its top letters stand."""
+    (across, ascent), descent = cv2.getTextSize(text, FONT, FONT_SIZE * scale, _thick(scale))
+    pad = round(PAD_PX * scale)
+    return across + 2 * pad, ascent + descent + 2 * pad, ascent + pad
+
+
+def captioned(picture: Image, parts: Sequence[str]) -> Image:
+    """The same picture with white text on a dark strip along its lower edge.
+
+    As many `parts` share a line as fit into it.
+    """
+    height, width = picture.shape[:2]
+    scale = _text_scale(picture)
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}   {part}" if lines else part
+        if lines and _text_size(longer, scale)[0] <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    _, down, ascent = _text_size("Ag", scale)
+    top = max(0, height - down * len(lines))
+    picture[top:] //= 4
+    for number, line in enumerate(lines):
+        left, baseline = round(PAD_PX * scale), top + down * number + ascent
+        _write(picture, line, left, baseline, (255, 255, 255), scale)
     return picture
 
 
 def _write(
-    picture: Image, text: str, x: int, y: int, colour: tuple[int, int, int], scale: float = 1
+    picture: Image, text: str, x: int, y: int, colour: tuple[int, int, int], scale: float
 ) -> None:
-    thick = max(1, round(scale))
-    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
-    cv2.putText(picture, text, (x, y), font, size, colour, thick, cv2.LINE_AA)
+    size = FONT_SIZE * scale
+    cv2.putText(picture, text, (x, y), FONT, size, colour, _thick(scale), cv2.LINE_AA)
+
+
+def _thick(scale: float) -> int:
+    return max(1, round(scale))
 
 
 class Film:
@@ -81,9 +147,12 @@ class Film:
         self._last: float | None = None
         self._due, self._written = 1.0, 0
         self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
 
     def __call__(self, picture: Image, mono: float) -> None:
         """One more, taken at `mono` seconds: written again where it is late, left out where early.
+
+        One of another size than the first is shrunk or enlarged, with black beside it.
 
         Raises EdgeError where the file cannot be written.
         """
@@ -95,19 +164,33 @@ class Film:
         passed = 0.0 if self._last is None else mono - self._last
         self._last = mono
         if self._writer is None:
-            height, width = picture.shape[:2]
+            self._size = (picture.shape[1], picture.shape[0])
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), code, self._fps, (width, height))
+            self._writer = cv2.VideoWriter(str(self._path), code, self._fps, self._size)
             if not self._writer.isOpened():
                 raise EdgeError(f"{self._path}: cannot be written as a video; name an .mp4 file")
         self._due += min(passed, LONGEST_GAP_S) * self._fps
+        fitting = _fitted(picture, *self._size)  # a video has one size
         while self._written < round(self._due):
-            self._writer.write(picture)
+            self._writer.write(fitting)
             self._written += 1
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.release()
+
+
+def _fitted(picture: Image, width: int, height: int) -> Image:
+    """The picture as large as fits, in the middle of black."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    size = (max(1, round(scale * picture.shape[1])), max(1, round(scale * picture.shape[0])))
+    right, below = width - size[0], height - size[1]
+    sides = (below // 2, below - below // 2, right // 2, right - right // 2)
+    return np.asarray(
+        cv2.copyMakeBorder(cv2.resize(picture, size), *sides, cv2.BORDER_CONSTANT), np.uint8
+    )
 
 
 class Screen:
@@ -190,16 +273,32 @@ def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
                 linestyle=line,
             )
         )
+        text = ", ".join(f"{name} {g.confidence:.2f}" for name, g in look.guesses.named.items())
         above = box.y > 20 * larger
+        # it reaches towards the middle of the picture, where there is more room
+        right = box.cx > width / 2
         axes.annotate(
-            ", ".join(f"{name} {g.confidence:.2f}" for name, g in look.guesses.named.items()),
-            (max(0, box.x), max(0, box.y)),
+            text,
+            (min(width, box.x + box.w) if right else max(0, box.x), max(0, box.y)),
             (0, 3 if above else -3),
             textcoords="offset points",
+            horizontalalignment="right" if right else "left",
             verticalalignment="bottom" if above else "top",
-            fontsize=9 * larger,
+            fontsize=min(9 * larger, width * POINTS / (LETTER * len(text))),
             color="black",
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5 * larger},
+        )
+    if not looks:
+        axes.text(
+            0.5,
+            0.97,
+            NO_FACES,
+            transform=axes.transAxes,
+            horizontalalignment="center",
+            verticalalignment="top",
+            fontsize=min(12 * larger, width * POINTS / (LETTER * len(NO_FACES))),
+            color="black",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 3 * larger},
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from edge.sources.pictures import PictureError
 from edge.types import AGE_GROUPS
 from edge.vision.classifier import Preprocessing
 from tools.datasets import ages
@@ -97,9 +98,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         return hints, np.array([v is not None and self.training for v in known], np.float32)
 
     def _crop(self, sample: Sample, rng: np.random.Generator) -> Any:
-        image = sample.image()
-        if image is None:
-            raise DataError(f"{sample.name} cannot be read any more")
+        try:
+            image = sample.image()
+        except PictureError as error:
+            raise DataError(f"{sample.name} {error}") from error
         box = sample.face(image, self.preprocessing)
         if self.training:
             return augment(image, box, self.preprocessing, rng, self.shear)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tools.datasets.archive import DataError
 
-FREE = ("out", "epochs", "patience", "resume")
+FREE = ("out", "epochs", "patience", "resume", "force", "verbose")
 """Settings with which a training may go on that began with others."""
 
 
@@ -38,8 +38,8 @@ class Checkpoint:
             )
         if resume and not self.epochs and len(self.rows()):
             raise DataError(
-                f"--resume: {self.log} is of a training that has ended; leave --resume out to "
-                "begin anew"
+                f"--resume: {self.log} is of a training that has ended; begin anew with --force "
+                "in place of --resume"
             )
         if self.epochs:
             self._compare()

@@ -20,7 +20,10 @@ def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
 
     Raises DataError where the file's convolutions do not fit the model's.
     """
-    kernels = _convolutions(path)
+    try:
+        kernels = _convolutions(path)
+    except (ValueError, KeyError, IndexError) as error:
+        raise DataError(f"{path}: is not an int8 or float32 MobileNetV2") from error
     pairs = convolutions_of(model)
     if len(kernels) != len(pairs):
         raise DataError(f"{path}: has {len(kernels)} convolutions, the network {len(pairs)}")
@@ -132,6 +135,8 @@ def _convolutions(path: Path) -> list[tuple[Any, Any]]:
     def real(index: int) -> Any:
         quantisation = tensors[index]["quantization_parameters"]
         values = interpreter.get_tensor(index).astype(np.float32)
+        if not len(quantisation["scales"]):  # a float32 file
+            return values
         shape = [1] * values.ndim
         shape[quantisation["quantized_dimension"]] = -1
         scales = quantisation["scales"].reshape(shape)

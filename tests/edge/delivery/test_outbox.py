@@ -19,7 +19,7 @@ import pytest
 from edge.delivery.outbox import Outbox
 from edge.errors import EdgeError, OutboxError
 from edge.types import Message, People, Totals
-from tests.conftest import wait_for
+from tests.conftest import wait_for, without
 
 DAY = "2026-11-21"
 WOMAN = People(female=1)
@@ -377,7 +377,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
-        without = pytest.fail if os.environ.get("CI") else pytest.skip
         without("only root can make a small disk")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.devices import PiCamera, controls, find_camera, lores_size, upright
+from edge.sources.devices import PiCamera, controls, find_camera, frame_of, lores_size, upright
 from edge.sources.recordings import open_frames
 from edge.types import CaptureSettings, Frame, NoFrame
 from tests.conftest import ROOT, wait_for
 from tests.support import contract
 
-FAKES = Path(__file__).parent / "fakes"
+FAKES = ROOT / "tests" / "support" / "fakes"
 NAMES = ("libcamera", "picamera2")
 
 
@@ -341,3 +341,20 @@ def test_check_does_not_wait_for_a_camera(pi: Pi, configure: Any) -> None:
             cwd=ROOT, env=os.environ | paths, capture_output=True, text=True, timeout=20,
         )  # fmt: skip
         assert line in run.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("shape", "gray"),
+    [
+        ((480, 640), (480, 640)),
+        ((1080, 1920), (360, 640)),
+        ((1920, 1080), (1138, 640)),
+        ((40_000, 3), (2560, 1)),
+        ((40_000, 640), (2560, 41)),
+        ((3, 40_000), (1, 640)),
+        ((1, 1), (1, 1)),
+    ],
+)
+def test_the_gray_copy_of_any_shape_is_small(shape: tuple[int, int], gray: tuple[int, int]) -> None:
+    frame = frame_of(0, 0.0, 0.0, np.zeros((*shape, 3), np.uint8), CaptureSettings(gray_width=640))
+    assert frame.gray.shape == gray

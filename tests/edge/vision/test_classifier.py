@@ -1,4 +1,4 @@
-"""Crops, model files and runtimes, on the shipped model and real faces."""
+"""Crops, model files and runtimes, on the shipped model."""
 
 import json
 import shutil
@@ -32,9 +32,12 @@ def change(model: Path, **keys: Any) -> None:
     card.write_text(json.dumps(json.loads(card.read_text()) | keys))
 
 
-@pytest.fixture(scope="module")
-def faces(shared: Path) -> list[Image]:
-    """Real faces that no training or choice of model used."""
+@pytest.fixture(scope="module", params=["made", pytest.param("real", marks=pytest.mark.shared)])
+def faces(request: pytest.FixtureRequest, few_faces: Path) -> list[Image]:
+    """Faces that no training or choice of model used; the made ones are of nobody."""
+    if request.param == "made":
+        return crops_of(load(few_faces).samples, read_card(MODEL).input)
+    shared: Path = request.getfixturevalue("shared")
     samples = load(shared / "datasets" / "utkface.zip").part("test")
     adults = [sample for sample in samples if sample.age is not None and sample.age >= 12]
     return crops_of(adults[::6], read_card(MODEL).input)

@@ -1,10 +1,18 @@
 """How a tool ends."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """The option that `edge.native_log` looks for."""
+    parser.add_argument(
+        "--verbose", action="store_true", help="also show what TensorFlow and TFLite log themselves"
+    )
 
 
 def leave(main: Callable[[], int]) -> NoReturn:
