@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from edge.geometry import center, square_box
 from edge.types import Box
 
 PLACE_NOISE = 0.06
@@ -81,7 +82,7 @@ class FaceMotion:
     def __init__(self, box: Box, mono: float) -> None:
         self._mono = mono
         self._last = box
-        self._place = _ConstantRate(_middle(box), 0j, SPEEDING, PLACE_NOISE**2, 0.0, FIRST_SPEED**2)
+        self._place = _ConstantRate(center(box), 0j, SPEEDING, PLACE_NOISE**2, 0.0, FIRST_SPEED**2)
         self._size = _ConstantRate(
             math.log(box.w), 0.0, GROWING, SIZE_NOISE**2, 0.0, FIRST_GROWTH**2
         )
@@ -93,7 +94,7 @@ class FaceMotion:
 
     def expected(self, mono: float) -> Box:
         """Where it should be at `mono`."""
-        return _box(self._middle(mono), math.exp(self._log_size(mono)))
+        return square_box(self._middle(mono), math.exp(self._log_size(mono)))
 
     def cost(self, box: Box, mono: float) -> float | None:
         """How badly `box` continues it, as a negative log likelihood; None where it cannot."""
@@ -101,7 +102,7 @@ class FaceMotion:
         if seconds <= 0:
             return None
         log_size = self._log_size(mono)
-        distance = abs(_middle(box) - self._middle(mono)) / math.exp(log_size)
+        distance = abs(center(box) - self._middle(mono)) / math.exp(log_size)
         if distance > MAX_DISTANCE:
             return None
         var = self._place.after(seconds)[0] + PLACE_NOISE**2
@@ -116,8 +117,8 @@ class FaceMotion:
         width = math.exp(self._log_size(mono))
         if max(box.w / width, width / box.w) > RESUME_RATIO:
             return None
-        places = _middle(self._last), self._middle(mono)
-        distance = min(abs(_middle(box) - place) for place in places) / width
+        places = center(self._last), self._middle(mono)
+        distance = min(abs(center(box) - place) for place in places) / width
         return distance if distance <= RESUME_DISTANCE else None
 
     def see(self, box: Box, mono: float, *, held: bool, hidden: bool) -> None:
@@ -125,7 +126,7 @@ class FaceMotion:
         seconds = mono - self._mono
         place, size = self._middle(mono), self._log_size(mono)
         noise = HIDDEN_PLACE_NOISE if hidden else 1.0
-        self._place.see(place, _middle(box), seconds, noise * PLACE_NOISE)
+        self._place.see(place, center(box), seconds, noise * PLACE_NOISE)
         noise = HIDDEN_SIZE_NOISE if hidden else HELD_NOISE if held else 1.0
         self._size.see(size, math.log(box.w), seconds, noise * SIZE_NOISE)
         self._mono, self._last = mono, box
@@ -135,11 +136,3 @@ class FaceMotion:
 
     def _log_size(self, mono: float) -> float:
         return self._size.value + self._size.rate * min(mono - self._mono, GROWS_ON_S)
-
-
-def _middle(box: Box) -> complex:
-    return complex(box.cx, box.cy)
-
-
-def _box(middle: complex, side: float) -> Box:
-    return Box(middle.real - side / 2, middle.imag - side / 2, side, side)

@@ -6,6 +6,7 @@ Somebody who stands or sits for minutes sways, turns and comes and goes; a poste
 import math
 from dataclasses import dataclass
 
+from edge.geometry import is_near, is_same_place
 from edge.types import Box
 
 STEADY_S = 3.0
@@ -14,9 +15,6 @@ STILL_SHIFT = 0.08
 """A steady face that moved farther than this, in face widths, is alive: 1.3 cm of a head's 16."""
 STILL_GROWTH = 1.12
 """And so is one whose steady size changed by more than this ratio."""
-NEAR_SHIFT = 0.25
-"""A face this near to a known place, in face widths, is the one that is always there."""
-NEAR_GROWTH = 1.35
 MAX_GAP_S = 1.0
 """A sighting vouches for the time since the one before, but for no longer than this."""
 FORGET_S = 3600.0
@@ -55,7 +53,7 @@ class StationaryFilter:
             old.w + share * (box.w - old.w),
             old.h + share * (box.h - old.h),
         )
-        if near(self.box, self.anchor, STILL_SHIFT, STILL_GROWTH):
+        if is_near(self.box, self.anchor, STILL_SHIFT, STILL_GROWTH):
             self.still_s += min(elapsed, MAX_GAP_S)
         else:
             self.anchor, self.still_s, self.moved = self.box, 0.0, True
@@ -82,7 +80,7 @@ class StationaryObjects:
     def add(self, still: StationaryFilter, mono: float) -> None:
         """A face that never moved has gone, or has been still for long enough."""
         for place in self._places:
-            if near(still.box, place.box, NEAR_SHIFT, NEAR_GROWTH):
+            if is_same_place(still.box, place.box):
                 place.seen_s *= math.exp((place.last - mono) / FADE_S)
                 place.seen_s += still.still_s
                 place.last = mono
@@ -94,7 +92,7 @@ class StationaryObjects:
         self._places = [place for place in self._places if mono - place.last <= FORGET_S]
         for place in self._places:
             static = place.seen_s >= self._static_after
-            if static and near(box, place.box, NEAR_SHIFT, NEAR_GROWTH):
+            if static and is_same_place(box, place.box):
                 place.last = mono
                 return True
         return False
@@ -103,10 +101,3 @@ class StationaryObjects:
     def static(self) -> int:
         """Number of static places remembered."""
         return sum(place.seen_s >= self._static_after for place in self._places)
-
-
-def near(a: Box, b: Box, shift: float, growth: float) -> bool:
-    """Whether two boxes are at most `shift` of their width apart and `growth` in ratio."""
-    width = max(a.w, b.w)
-    distance = math.hypot(a.cx - b.cx, a.cy - b.cy)
-    return distance <= shift * width and width <= growth * min(a.w, b.w)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from edge.geometry import is_touching, margins, position
 from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import LABELS, UNKNOWN, Box, Face, Track, Visit
@@ -87,7 +88,7 @@ class Tracker:
                 free.remove(index)
                 self._motion[track.id] = FaceMotion(boxes[index], mono)
                 self._move(track, faces[index], mono, hidden=False)
-        for index in sorted(free, key=lambda index: _place(boxes[index])):
+        for index in sorted(free, key=lambda index: position(boxes[index])):
             self._begin(boxes[index], mono)
         seen = [track for track in self._tracks if track.last == mono]
         return seen, visits
@@ -111,7 +112,7 @@ class Tracker:
                 if (cost := cost_of(self._motion[track.id], boxes[index])) is not None
             ),
             # equal costs are settled by age and place, never by the order of the faces
-            key=lambda match: (match[0], match[1].id, _place(boxes[match[2]])),
+            key=lambda match: (match[0], match[1].id, position(boxes[match[2]])),
         )
 
     def _begin(self, box: Box, mono: float) -> None:
@@ -218,7 +219,7 @@ def _clipped(probability: float) -> float:
 
 def _leaves(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
     """Whether a face was last seen at an edge of the view and moving out over it."""
-    left, top, right, bottom = _room(box, size)
+    left, top, right, bottom = margins(box, size)
     fast = 0.5 * box.w  # half a face width per second: standing people sway slower
     near = EDGE * box.w
     return (
@@ -230,23 +231,10 @@ def _leaves(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
 
 
 def _at_edge(box: Box, size: tuple[int, int]) -> bool:
-    return min(_room(box, size)) < EDGE * box.w
-
-
-def _room(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Pixels between a box and the left, top, right and bottom of the view."""
-    return box.x, box.y, size[0] - box.x - box.w, size[1] - box.y - box.h
+    return min(margins(box, size)) < EDGE * box.w
 
 
 def _touched(boxes: Sequence[Box], index: int) -> bool:
     """Whether another face is so near that it may hide a part of this one."""
     box = boxes[index]
-    return any(
-        max(abs(box.cx - other.cx), abs(box.cy - other.cy)) < TOUCH * (box.w + other.w) / 2
-        for i, other in enumerate(boxes)
-        if i != index
-    )
-
-
-def _place(box: Box) -> tuple[float, float, float]:
-    return box.x, box.y, box.w
+    return any(is_touching(box, other, TOUCH) for i, other in enumerate(boxes) if i != index)

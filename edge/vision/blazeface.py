@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ModelError
+from edge.geometry import is_within, square_box
 from edge.types import Box, Face, Image
 from edge.vision.crop import square
 from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
@@ -67,7 +68,7 @@ class BlazeFace:
         for index in sure[np.argsort(-scores[sure], kind="stable")]:
             points = values[index, 4:12].reshape(4, 2) / SIZE + self._anchors[index]
             face = _placed(points * side + (left, top), float(scores[index]))
-            if _fits(face.box, box, ratio):
+            if is_within(face.box, box, NEAR, ratio):
                 return face
         return None
 
@@ -102,10 +103,6 @@ def _placed(points: Floats, score: float) -> Face:
     offsets = tilt * (drawn - drawn.mean())
     side = float(np.sum(np.conj(offsets) * (seen - seen.mean())).real / np.sum(abs(offsets) ** 2))
     middle = complex(seen.mean() + side * tilt * (0.5 + 0.5j - drawn.mean()))
-    box = Box(middle.real - side / 2, middle.imag - side / 2, side, side)
-    return Face(box, score, roll=math.degrees(math.atan2(tilt.imag, tilt.real)))
-
-
-def _fits(face: Box, place: Box, ratio: float) -> bool:
-    far = max(abs(face.cx - place.cx), abs(face.cy - place.cy)) > NEAR * place.w
-    return not far and 1 / ratio <= face.w / place.w <= ratio
+    return Face(
+        square_box(middle, side), score, roll=math.degrees(math.atan2(tilt.imag, tilt.real))
+    )

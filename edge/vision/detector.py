@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import EdgeError
+from edge.geometry import overlap
 from edge.types import Box, Face, Frame, Image
 
 Polygon = Sequence[tuple[float, float]]
@@ -143,17 +144,10 @@ def _apart(faces: list[Face]) -> list[Face]:
     """Without the weaker of two boxes that lie on one face; one that Haar found is stronger."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: (face.held, -face.score, face.box.x, face.box.y)):
-        if not any(_overlap(face.box, other.box) > 0.3 for other in kept):
+        if not any(overlap(face.box, other.box) > 0.3 for other in kept):
             kept.append(face)
     return kept
 
 
 def _is_among(box: Box, others: Sequence[Box]) -> bool:
-    return any(_overlap(box, other) > SAME for other in others)
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Intersection over the smaller area: a small box within a large one is the same face."""
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    return max(w, 0) * max(h, 0) / min(a.w * a.h, b.w * b.h)
+    return any(overlap(box, other) > SAME for other in others)

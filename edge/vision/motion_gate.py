@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.tracking.stationary import NEAR_GROWTH, NEAR_SHIFT, near
+from edge.geometry import is_same_place
 from edge.types import Box, Face, Frame, Image
 
 Detect = Callable[[Frame, Sequence[Box]], Sequence[Face]]
@@ -62,7 +62,7 @@ class MotionGate:
 
 def _alike(now: Sequence[Face], before: Sequence[Face]) -> bool:
     return len(now) == len(before) and all(
-        any(near(a.box, b.box, NEAR_SHIFT, NEAR_GROWTH) for b in before) for a in now
+        any(is_same_place(a.box, b.box) for b in before) for a in now
     )
 
 

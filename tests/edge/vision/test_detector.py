@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.geometry import overlap
 from edge.sources.demo import CYCLE_S, Scene
 from edge.sources.recordings import open_file
 from edge.tracking.tracker import Tracker
@@ -153,9 +154,3 @@ def test_held_faces_outside_of_the_region_do_not_count(judge: BlazeFace) -> None
     assert places
     whole = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     assert HaarDetector(judge, excluded=[whole])(frame, places) == []
-
-
-def overlap(a: Box, b: Box) -> float:
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    return max(w, 0) * max(h, 0) / min(a.w * a.h, b.w * b.h)
