@@ -17,7 +17,7 @@ class Health:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.frames_total = 0
-        self.static_faces = 0
+        self.stationary_faces = 0
         """Faces that never move, such as posters', which are not counted."""
         self.camera: Literal["ok", "lost", "resting"] = "ok"
         """As in `NoFrame`."""
@@ -72,7 +72,7 @@ class Health:
             "camera": self.camera,
             "blind_s": round(self._blind_s, 1),
             "memory_mb": round(host.memory_mb(), 1),
-            "static_faces": self.static_faces,
+            "static_faces": self.stationary_faces,
             "temperature_c": host.temperature_c(),
             "throttled": host.throttled(),
         }

@@ -77,7 +77,7 @@ class Pipeline:
 
     def _analyse(self, frame: Frame) -> None:
         with self._health.timed("detect"):
-            faces = self._detect(frame, self._tracker.expected(frame.mono))
+            faces = self._detect(frame, self._tracker.predict(frame.mono))
         height, width = frame.image.shape[:2]
         self._size = (width, height)
         with self._health.timed("track"):
@@ -86,7 +86,7 @@ class Pipeline:
             self._vote(frame, tracks)
         self._tell(visits)
         present = self._tracker.present
-        self._health.static_faces = self._tracker.static
+        self._health.stationary_faces = self._tracker.stationary
         for window in self._counter.tick(frame.mono, frame.utc, present, visits):
             self._on_window(window)
         self._health.frame()

@@ -113,7 +113,7 @@ class Face:
     """The detector's own certainty; comparable only within one detector."""
     roll: float = 0.0
     """How far the head is tilted, degrees clockwise; 0 where it is not known."""
-    held: bool = False
+    recovered: bool = False
     """Seen only because it was expected there: it goes on a track, but begins none."""
 
 
@@ -136,7 +136,7 @@ class Track:
     confirmed: bool = False
     """Seen often enough to be a person rather than a false alarm."""
     votes: int = 0
-    voted: float = 0.0
+    last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""
     weight: float = 0.0
     """Sum of the votes' weights, each at most 1."""
@@ -144,7 +144,7 @@ class Track:
     """Weighted sum over votes of ln(p(male) / p(female))."""
     log_ages: tuple[float, ...] = (0.0,) * len(AGE_GROUPS)
     """Weighted sums over votes of ln(p), one for each of `AGE_GROUPS`."""
-    static: bool = False
+    stationary: bool = False
     """It has not moved for so long that it is a picture of a face."""
 
     @property

@@ -43,7 +43,7 @@ class Live:
 
     def on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """One frame was analysed."""
-        here = sum(track.confirmed and not track.static for track in tracks)
+        here = sum(track.confirmed and not track.stationary for track in tracks)
         text = f"{self._fps():.1f} fps   here {here}   counted {split(self.people)}"
         self._view(captioned(annotated(frame, tracks), text), frame.mono)
 

@@ -24,7 +24,7 @@ SEARCH = "haarcascade_frontalface_default.xml"
 
 FOUND_RATIO = 1.6
 """Haar's boxes vary: a face it found may be so many times larger or smaller at the second look."""
-HELD_RATIO = 1.4
+RECOVERED_RATIO = 1.4
 """How large a face is that is followed is known better."""
 SAME = 0.5
 """A found face that shares this much of the smaller box with an expected one is that one."""
@@ -70,7 +70,7 @@ class HaarDetector:
         """Faces in pixels of `frame.image`, left to right.
 
         Where one is `expected`, Haar needs no second opinion, and what the second look alone finds
-        is `held`.
+        is `recovered`.
         """
         faces = [
             face
@@ -80,9 +80,9 @@ class HaarDetector:
         seen = [face.box for face in faces]
         for place in expected:
             if not _is_among(place, seen):
-                held = self._judge(frame.image, place, HELD_RATIO)
-                if held is not None and self._counts(held.box, frame):
-                    faces.append(dataclasses.replace(held, held=True))
+                recovered = self._judge(frame.image, place, RECOVERED_RATIO)
+                if recovered is not None and self._counts(recovered.box, frame):
+                    faces.append(dataclasses.replace(recovered, recovered=True))
         return sorted(_apart(faces), key=lambda face: (face.box.x, face.box.y))
 
     def _found(self, frame: Frame) -> list[Face]:
@@ -143,7 +143,9 @@ def _cascade(name: str) -> cv2.CascadeClassifier:
 def _apart(faces: list[Face]) -> list[Face]:
     """Without the weaker of two boxes that lie on one face; one that Haar found is stronger."""
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: (face.held, -face.score, face.box.x, face.box.y)):
+    for face in sorted(
+        faces, key=lambda face: (face.recovered, -face.score, face.box.x, face.box.y)
+    ):
         if not any(overlap(face.box, other.box) > 0.3 for other in kept):
             kept.append(face)
     return kept

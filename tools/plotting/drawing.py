@@ -45,7 +45,7 @@ def annotated(frame: Frame, tracks: Sequence[Track]) -> Image:
         label = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
         age = "" if track.age == UNKNOWN else track.age
         said = f"{label} {age}".rstrip() if track.confirmed else "?"
-        text = "static" if track.static else f"{track.id} {said}"
+        text = "static" if track.stationary else f"{track.id} {said}"
         x, y, w, h = (round(v) for v in (track.box.x, track.box.y, track.box.w, track.box.h))
         cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[label], 2)
         _write(picture, text, x, max(12, y - 5), COLOURS[label])

@@ -154,7 +154,7 @@ def test_who_comes_out_elsewhere_is_expected_there() -> None:
     tracker = Tracker()
     end = walk(tracker, 2, 10, speed=0, x=300)
     tracker.update([face(430)], end + 1, SIZE)
-    (place,) = tracker.expected(end + 1.5)
+    (place,) = tracker.predict(end + 1.5)
     assert place.cx == pytest.approx(430)
     assert len(tracker.finish()) == 1
 
@@ -180,7 +180,7 @@ def test_who_came_near_and_is_lost_is_not_expected_to_grow_for_ever() -> None:
     tracker = Tracker()
     for step in range(20):
         tracker.update([face(300, width=40 * 1.05**step)], step / 10, SIZE)
-    (soon,), (later,) = tracker.expected(2.4), tracker.expected(3.9)
+    (soon,), (later,) = tracker.predict(2.4), tracker.predict(3.9)
     assert later.w == pytest.approx(soon.w)
 
 
@@ -201,16 +201,16 @@ def test_who_comes_near_quickly_is_one_visit() -> None:
 
 def test_a_face_that_was_only_expected_begins_no_track() -> None:
     tracker = Tracker()
-    held = replace(face(300), held=True)
+    recovered = replace(face(300), recovered=True)
     for step in range(30):
-        assert tracker.update([held], step / 10, SIZE) == ([], [])
-    assert tracker.expected(3.0) == []
+        assert tracker.update([recovered], step / 10, SIZE) == ([], [])
+    assert tracker.predict(3.0) == []
 
 
 def test_expected_is_where_a_walker_will_be() -> None:
     tracker = Tracker()
     end = walk(tracker, 2, 10, x=60, speed=100)
-    (place,) = tracker.expected(end + 0.5)
+    (place,) = tracker.predict(end + 0.5)
     assert place.cx == pytest.approx(310, abs=5)
     assert place.cy == pytest.approx(150, abs=2)
     assert place.w == pytest.approx(50, abs=2)
@@ -222,7 +222,7 @@ def test_half_a_face_behind_another_does_not_mislead() -> None:
     for step in range(31):
         mono = step / 10
         tracker.update([face(max(500 - 60 * mono, 338)), face(260, 160, 100)], mono, SIZE)
-    (place,) = (box for box in tracker.expected(3.6) if box.w < 80)
+    (place,) = (box for box in tracker.predict(3.6) if box.w < 80)
     assert place.cx < 320
 
 
@@ -253,14 +253,14 @@ def test_a_poster_is_not_a_visitor() -> None:
     assert poster(tracker, 0, 120, 0.8, seed=1) == []
     tracks, _ = tracker.update([face(300)], 120, SIZE)
     assert [tracker.wants_vote(track) for track in tracks] == [False]
-    assert (tracker.present, tracker.static) == (0, 1)
+    assert (tracker.present, tracker.stationary) == (0, 1)
     assert tracker.finish() == []
 
 
 def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
     tracker = Tracker(static_after=30)
     before = len(poster(tracker, 10_000, 600, 0.1, seed=2))
-    assert tracker.static == 1
+    assert tracker.stationary == 1
     assert poster(tracker, 10_600, 600, 0.1, seed=3) == []
     assert before < 10
     assert tracker.finish() == []
@@ -271,7 +271,7 @@ def test_many_who_look_up_at_one_spot_are_no_poster() -> None:
     for number in range(360):  # for a day, one each four minutes
         end = walk(tracker, 2, 4, start=240 * number, speed=0, x=300)
         visits += len(tracker.update([], end + 3, SIZE)[1])
-    assert (visits, tracker.static) == (360, 0)
+    assert (visits, tracker.stationary) == (360, 0)
 
 
 def test_a_place_is_remembered_for_an_hour_after_its_last_face() -> None:
@@ -281,7 +281,7 @@ def test_a_place_is_remembered_for_an_hour_after_its_last_face() -> None:
         end = walk(tracker, 13, 10, start=start, x=300, speed=0)
         ended.append(len(tracker.update([], end + 3, SIZE)[1]))
     assert ended == [1, 1, 0]
-    assert tracker.static == 1
+    assert tracker.stationary == 1
 
 
 def test_still_faces_at_two_places_do_not_add_up() -> None:
@@ -289,7 +289,7 @@ def test_still_faces_at_two_places_do_not_add_up() -> None:
     for start, x in ((0, 100), (60, 300)):
         end = walk(tracker, 20, 10, start=start, x=x, speed=0)
         tracker.update([], end + 3, SIZE)
-    assert tracker.static == 0
+    assert tracker.stationary == 0
 
 
 def test_a_place_where_people_come_to_stand_is_no_poster() -> None:
@@ -297,14 +297,14 @@ def test_a_place_where_people_come_to_stand_is_no_poster() -> None:
     for minute in range(4):
         end = walk(tracker, 2.4, 10, start=60 * minute, x=180, speed=50)
         walk(tracker, 20, 10, start=end + 0.1, x=300, speed=0)
-    assert tracker.static == 0
+    assert tracker.stationary == 0
     assert len(tracker.finish()) == 1
 
 
 def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
     tracker = Tracker(static_after=30)
     poster(tracker, 0, 60, 0.9, seed=4)
-    assert tracker.static == 1
+    assert tracker.stationary == 1
     end = walk(tracker, 1, 10, start=70, speed=0, x=300)
     end = walk(tracker, 3, 10, start=end + 0.1, speed=80, x=300)
     (visit,) = tracker.finish()
@@ -317,7 +317,7 @@ def test_who_stands_for_minutes_sways_and_is_counted_once() -> None:
         sway = 6 * math.sin(step / 70) + 4 * math.sin(step / 23)
         _, visits = tracker.update([face(300 + sway, 150 + sway / 3)], step / 10, SIZE)
         assert visits == []
-    assert (tracker.present, tracker.static) == (1, 0)
+    assert (tracker.present, tracker.stationary) == (1, 0)
     assert len(tracker.finish()) == 1
 
 
@@ -325,7 +325,7 @@ def test_a_poster_taken_down_is_forgotten() -> None:
     tracker = Tracker(static_after=60)
     poster(tracker, 0, 120, 0.9, seed=5)
     walk(tracker, 3, 10, start=4000, speed=0, x=300)
-    assert tracker.static == 0
+    assert tracker.stationary == 0
     assert len(tracker.finish()) == 1
 
 

@@ -99,23 +99,23 @@ def test_a_shelf_that_haar_takes_for_a_face_is_none(judge: BlazeFace, clips: Pat
     )
 
 
-def test_a_face_that_haar_loses_is_held(judge: BlazeFace, clips: Path) -> None:
+def test_a_face_that_haar_loses_is_recovered(judge: BlazeFace, clips: Path) -> None:
     detect = HaarDetector(judge)
     frames = open_file(clips / "head-pose-face-detection-female-and-male.gif")
-    tracker, alone, held = Tracker(), 0, 0
+    tracker, alone, recovered = Tracker(), 0, 0
     for frame in frames:
-        faces = detect(frame, tracker.expected(frame.mono))
+        faces = detect(frame, tracker.predict(frame.mono))
         tracker.update(faces, frame.mono, (480, 270))
-        held += sum(face.held for face in faces)
+        recovered += sum(face.recovered for face in faces)
         alone += len(detect(frame))
     assert alone < 25, "Haar finds them all"
-    assert held > 70
+    assert recovered > 70
     left, right = faces
     assert left.roll == pytest.approx(-45, abs=10)
     assert right.roll == pytest.approx(-42, abs=10)
 
 
-def test_faces_that_never_move_are_static(judge: BlazeFace) -> None:
+def test_faces_that_never_move_are_stationary(judge: BlazeFace) -> None:
     detect, tracker = HaarDetector(judge), Tracker(static_after=15)
     scene = cv2.resize(Scene().draw(3.2), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(0)
@@ -124,14 +124,14 @@ def test_faces_that_never_move_are_static(judge: BlazeFace) -> None:
         image = np.clip(scene + noise.normal(light, 8, scene.shape), 0, 255).astype(np.uint8)
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         mono = step / 4
-        faces = detect(Frame(step, mono, 0.0, image, gray), tracker.expected(mono))
+        faces = detect(Frame(step, mono, 0.0, image, gray), tracker.predict(mono))
         assert len(faces) == 2
         assert tracker.update(faces, mono, (320, 180))[1] == []
-    assert (tracker.present, tracker.static) == (0, 2)
+    assert (tracker.present, tracker.stationary) == (0, 2)
     assert tracker.finish() == []
 
 
-def test_a_face_that_is_found_is_not_held_beside_itself(judge: BlazeFace) -> None:
+def test_a_face_that_is_found_is_not_recovered_beside_itself(judge: BlazeFace) -> None:
     detect, frame = HaarDetector(judge), scene_frame(3.2)
     faces = detect(frame)
     assert faces
@@ -143,12 +143,12 @@ def test_a_face_that_is_found_is_not_held_beside_itself(judge: BlazeFace) -> Non
         assert detect(frame, beside) == faces
 
 
-def test_nothing_is_held_where_nobody_is(judge: BlazeFace) -> None:
+def test_nothing_is_recovered_where_nobody_is(judge: BlazeFace) -> None:
     detect = HaarDetector(judge)
     assert detect(scene_frame(9.5), [Box(x, 120, 70, 70) for x in range(0, 600, 60)]) == []
 
 
-def test_held_faces_outside_of_the_region_do_not_count(judge: BlazeFace) -> None:
+def test_recovered_faces_outside_of_the_region_do_not_count(judge: BlazeFace) -> None:
     frame = scene_frame(3.2)
     places = [face.box for face in HaarDetector(judge)(frame)]
     assert places
