@@ -151,9 +151,9 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
             config,
             models,
             health,
-            on_window=reporter.window,
-            on_frame=reporter.frame,
-            on_blind=reporter.blind,
+            on_window=reporter.on_window,
+            on_frame=reporter.on_frame,
+            on_no_frame=reporter.on_no_frame,
         )
         reporter.open(wiring.info(config, models))
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))

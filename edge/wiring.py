@@ -147,7 +147,7 @@ class Watchers(TypedDict, total=False):
     on_window: Required[Callable[[Window], None]]
     on_frame: Callable[[Frame, Sequence[Track]], None]
     on_visit: Callable[[Visit], None]
-    on_blind: Callable[[NoFrame], None]
+    on_no_frame: Callable[[NoFrame], None]
 
 
 def models(config: Config) -> Models:

@@ -110,7 +110,7 @@ def test_counter(load: Load, text: str, windows: list[tuple[float, bool, bool]])
     for mono in range(190):
         people = [Visit(0, 4, "female", 0.9)] if mono == 5 else []
         ended += counter.tick(mono, mono, 0, people)
-    assert [(w.seconds, w.split, w.ages is not None) for w in ended] == windows
+    assert [(w.seconds, w.broken_down, w.ages is not None) for w in ended] == windows
 
 
 @pytest.mark.parametrize(
