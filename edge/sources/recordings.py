@@ -12,7 +12,7 @@ import numpy as np
 from edge.errors import ConfigError
 from edge.sources.demo import Scene
 from edge.sources.devices import frame_of, open_camera, silence_opencv, upright
-from edge.sources.reconnecting import newest
+from edge.sources.reconnecting import newest_shots
 from edge.types import CaptureSettings, Frame, Frames, Image, NoFrame
 
 Recorded = Generator[Frame, None, None]
@@ -144,7 +144,7 @@ def _modified(path: Path) -> float:
 def _live(
     source: str, view: CaptureSettings, fps: Callable[[], float], stopped: Callable[[], bool]
 ) -> Frames:
-    shots = newest(
+    shots = newest_shots(
         lambda: open_camera(source, view),
         fps=fps,
         timeout=view.timeout,

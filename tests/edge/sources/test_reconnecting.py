@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.reconnecting import Shot, newest
+from edge.sources.reconnecting import Shot, newest_shots
 from edge.types import Image, NoFrame
 
 Shots = Generator[Shot | NoFrame, None, None]
@@ -66,7 +66,9 @@ def watch() -> Iterator[Callable[..., Shots]]:
         stopped: Callable[[], bool] = lambda: False,
     ) -> Shots:
         opened.append(
-            newest(camera.open, fps=lambda: fps, timeout=timeout, give_up=give_up, stopped=stopped)
+            newest_shots(
+                camera.open, fps=lambda: fps, timeout=timeout, give_up=give_up, stopped=stopped
+            )
         )
         return opened[-1]
 
