@@ -64,8 +64,8 @@ def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
         on_visit=live.on_visit,
         on_frame=live.on_frame,
     )
-    # without `heal` a lost camera is told at once, and the machine is never restarted for it
-    with closing(wiring.frames(config, stopped, heal=False)) as frames:
+    # without `recover` a lost camera is told at once, and the machine is never restarted for it
+    with closing(wiring.frames(config, stopped, recover=False)) as frames:
         pipeline.run(takewhile(lambda _: not stopped(), frames))
 
 

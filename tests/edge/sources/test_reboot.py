@@ -20,13 +20,13 @@ BLIND = NoFrame(0.0, 0.0, 1.0, "lost")
 
 @pytest.fixture
 def reboots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A `systemctl` that only writes down what it was asked for."""
-    program, asked = tmp_path / "bin" / "systemctl", tmp_path / "asked"
+    """A `systemctl` that only writes down what it was calls for."""
+    program, calls = tmp_path / "bin" / "systemctl", tmp_path / "calls"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-    return lambda: asked.read_text().splitlines() if asked.exists() else []
+    return lambda: calls.read_text().splitlines() if calls.exists() else []
 
 
 def start(state: Path, frames: Iterable[Frame | NoFrame], error: str = "lost") -> None:
@@ -37,7 +37,7 @@ def start(state: Path, frames: Iterable[Frame | NoFrame], error: str = "lost") -
         raise SourceError(error)
 
     with pytest.raises(SourceError, match=error):
-        list(RebootGuard(state).watch(source()))
+        list(RebootGuard(state).guard(source()))
 
 
 def test_three_starts_without_a_frame(tmp_path: Path, reboots: Callable[[], list[str]]) -> None:
@@ -55,8 +55,8 @@ def test_three_starts_without_a_frame(tmp_path: Path, reboots: Callable[[], list
 def test_hours_later_once_more_whichever_way_the_clock_was_set(
     tmp_path: Path, reboots: Callable[[], list[str]], hours: float
 ) -> None:
-    noted = {"starts_without_frame": 2, "rebooted": time.time() - hours * 3600}
-    (tmp_path / "camera.json").write_text(json.dumps(noted))
+    record = {"starts_without_frame": 2, "rebooted": time.time() - hours * 3600}
+    (tmp_path / "camera.json").write_text(json.dumps(record))
     start(tmp_path, [])
     start(tmp_path, [])
     assert reboots() == ["reboot"]
@@ -80,9 +80,9 @@ def test_a_daemon_that_is_told_to_stop_counts_for_nothing(
         yield BLIND
 
     for _ in range(5):
-        watched = RebootGuard(tmp_path).watch(source())
-        next(watched)
-        watched.close()
+        guarded = RebootGuard(tmp_path).guard(source())
+        next(guarded)
+        guarded.close()
     assert list(tmp_path.glob("camera.json")) == []
     assert reboots() == []
 
