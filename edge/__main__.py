@@ -25,7 +25,7 @@ from edge.host import clock_synced
 from edge.reporter import Reporter
 from edge.signals import SignalHandler
 from edge.sources.devices import shown_source
-from edge.sources.reconnecting import THREAD
+from edge.sources.reconnecting import THREAD_NAME
 from edge.types import Frame
 
 log = logging.getLogger("edge")
@@ -98,24 +98,24 @@ def run(load: Callable[[], Config], to_stdout: bool) -> int:
 
     def reread() -> Config:
         fresh = load()
-        wiring.prove(fresh)
+        wiring.validate(fresh)
         return fresh
 
     config: Config | None = load()
-    orders = SignalHandler(reread)
+    signals = SignalHandler(reread)
     while config is not None:
-        count(config, orders, to_stdout)
-        config = orders.successor()
+        count(config, signals, to_stdout)
+        config = signals.take_config()
     return 0
 
 
-def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
-    """Count with one configuration, until the source ends or `orders` say so."""
+def count(config: Config, signals: SignalHandler, to_stdout: bool) -> None:
+    """Count with one configuration, until the source ends or `signals` say so."""
     recorded = Path(config.source).exists()
 
     def stopped() -> bool:
         # a recording is counted to its end, and not from its beginning again
-        return orders.ended if recorded else orders.stopped()
+        return signals.is_ending if recorded else signals.should_stop()
 
     cv2.setNumThreads(config.detector.threads)
     models = wiring.models(config)
@@ -145,7 +145,7 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool) -> None:
         )
         stack.callback(reporter.close)
         stack.callback(
-            lambda: sd_notify.notify("RELOADING=1" if orders.reloading else "STOPPING=1")
+            lambda: sd_notify.notify("RELOADING=1" if signals.is_reloading else "STOPPING=1")
         )
         pipeline = wiring.pipeline(
             config,
@@ -197,9 +197,9 @@ def check(config: Config, path: Path) -> int:
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
-        if wiring.rests(config):
+        if wiring.is_paused(config):
             return f"{'paused' if config.paused else 'rests'}: it is not opened"
-        with contextlib.closing(wiring.frames(config, heal=False)) as frames:
+        with contextlib.closing(wiring.frames(config, recover=False)) as frames:
             first = next(frame for frame in frames if isinstance(frame, Frame))
             width, height = first.image.shape[1::-1]
         return f"{shown_source(config.source)}: {width} x {height}"
@@ -215,7 +215,7 @@ def check(config: Config, path: Path) -> int:
         return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
 
     def state() -> None:  # nothing to tell where all is well
-        wiring.prove_state_dir(config.state_dir)
+        wiring.validate_state_dir(config.state_dir)
 
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
@@ -240,7 +240,7 @@ def check(config: Config, path: Path) -> int:
 
 def leave(code: int) -> NoReturn:
     """End the process, even where a camera's driver hangs: Python would wait, or abort."""
-    if any(thread.name == THREAD for thread in threading.enumerate()):
+    if any(thread.name == THREAD_NAME for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)

@@ -55,7 +55,7 @@ class Desk:
         self.health.record_no_frame(moment)
         self.reporter.on_no_frame(moment)
 
-    def told(self, name: str) -> list[dict[str, object]]:
+    def payloads(self, name: str) -> list[dict[str, object]]:
         lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
         return [line["payload"] for line in lines if line["topic"].endswith(f"/{name}")]
 
@@ -71,18 +71,18 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) -> None:
     for mono in range(0, 130, 10):
         desk.frame(mono)
-    assert [health["frames"] for health in desk.told("health")] == [1, 7, 13]
+    assert [health["frames"] for health in desk.payloads("health")] == [1, 7, 13]
 
 
-def test_health_tells_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
+def test_health_reports_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
     desk.frame(0)
     desk.blind(2, camera="ok")  # late
     for mono in range(3, 70):
         desk.blind(mono)
     desk.frame(70)
     desk.frame(71)
-    told = [(health["camera"], health["blind_s"]) for health in desk.told("health")]
-    assert told == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
+    states = [(health["camera"], health["blind_s"]) for health in desk.payloads("health")]
+    assert states == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
 
 
 def test_systemd_is_told_while_the_camera_is_lost(
@@ -109,14 +109,14 @@ def test_windows_that_the_disk_refuses_wait_in_memory(
     with pytest.raises(EdgeError, match="windows lost: 1"):
         desk.reporter.close()
     desk.frame(0)
-    (health,) = desk.told("health")
+    (health,) = desk.payloads("health")
     assert (health["outbox"], health["unsaved"]) == (1, 1)
     other.execute("DROP TRIGGER no")
     other.close()
     desk.frame(60)
     assert desk.courier.close(5) == 0
-    (window,) = desk.told("window")
-    assert desk.told("state") == [window]
+    (window,) = desk.payloads("window")
+    assert desk.payloads("state") == [window]
     assert window["seq"] == 1
     desk.reporter.close()
 
@@ -125,7 +125,7 @@ def test_a_window_that_ends_at_midnight_belongs_to_the_day_before(desk: Desk) ->
     for second in (0, 1):
         end = datetime(2026, 11, 22, 0, 0, second).timestamp()
         desk.reporter.on_window(replace(WINDOW, start=end - 60, end=end))
-    days = [state["today"] for state in desk.told("state")]
+    days = [state["today"] for state in desk.payloads("state")]
     assert days == [
         {"date": "2026-11-21", "total": 7, "female": 3, "male": 3, "unknown": 1},
         {"date": "2026-11-22", "total": 7, "female": 3, "male": 3, "unknown": 1},
