@@ -23,12 +23,12 @@ def scene_frame(seconds: float, scale: int = 1) -> Frame:
 
 
 @pytest.fixture(scope="module")
-def judge() -> BlazeFace:
+def verify() -> BlazeFace:
     return BlazeFace(ROOT / "models/face.tflite")
 
 
-def test_every_demo_person_is_found_where_they_are(judge: BlazeFace) -> None:
-    detect = HaarDetector(judge)
+def test_every_demo_person_is_found_where_they_are(verify: BlazeFace) -> None:
+    detect = HaarDetector(verify)
     scene = Scene()
     for cycle in range(5):
         # in the middle of a crossing all of the group are in view
@@ -36,32 +36,32 @@ def test_every_demo_person_is_found_where_they_are(judge: BlazeFace) -> None:
         assert len(faces) == scene.people(cycle).total
 
 
-def test_an_empty_room_has_no_faces(judge: BlazeFace) -> None:
-    assert HaarDetector(judge)(scene_frame(9.5)) == []
+def test_an_empty_room_has_no_faces(verify: BlazeFace) -> None:
+    assert HaarDetector(verify)(scene_frame(9.5)) == []
 
 
-def test_boxes_are_in_pixels_of_the_picture_not_of_its_gray(judge: BlazeFace) -> None:
-    full, half = (HaarDetector(judge)(scene_frame(3.2, scale)) for scale in (1, 2))
+def test_boxes_are_in_pixels_of_the_picture_not_of_its_gray(verify: BlazeFace) -> None:
+    full, half = (HaarDetector(verify)(scene_frame(3.2, scale)) for scale in (1, 2))
     assert len(full) == len(half) > 0
     for a, b in zip(full, half, strict=True):
         assert abs(a.box.cx - b.box.cx) < 0.15 * a.box.w
         assert a.box.w == pytest.approx(b.box.w, rel=0.25)
 
 
-def test_sizes_are_limited(judge: BlazeFace) -> None:
+def test_sizes_are_limited(verify: BlazeFace) -> None:
     frame = scene_frame(3.2)
-    widths = [face.box.w for face in HaarDetector(judge)(frame)]
-    assert HaarDetector(judge, min_face_px=round(max(widths)) + 20)(frame) == []
+    widths = [face.box.w for face in HaarDetector(verify)(frame)]
+    assert HaarDetector(verify, min_face_px=round(max(widths)) + 20)(frame) == []
     limit = round(min(widths)) - 10
-    smaller = HaarDetector(judge, max_face_px=limit)(frame)
+    smaller = HaarDetector(verify, max_face_px=limit)(frame)
     assert all(face.box.w <= limit for face in smaller)
-    assert HaarDetector(judge, max_face_px=round(min(widths) / 2))(frame) == []
+    assert HaarDetector(verify, max_face_px=round(min(widths) / 2))(frame) == []
 
 
-def test_only_faces_in_the_region_count(judge: BlazeFace) -> None:
+def test_only_faces_in_the_region_count(verify: BlazeFace) -> None:
     frame = scene_frame(3.2)
     height, width = frame.image.shape[:2]
-    everybody = HaarDetector(judge)(frame)
+    everybody = HaarDetector(verify)(frame)
     assert len(everybody) >= 2
     one = everybody[0].box
     x, y = one.cx / width, one.cy / height
@@ -71,36 +71,36 @@ def test_only_faces_in_the_region_count(judge: BlazeFace) -> None:
         (x + 0.02, y + 0.02),
         (x - 0.02, y + 0.02),
     ]
-    (found,) = HaarDetector(judge, region=around, max_face_px=round(one.w * 1.5))(frame)
+    (found,) = HaarDetector(verify, region=around, max_face_px=round(one.w * 1.5))(frame)
     # a smaller picture is searched in slightly other steps
     assert abs(found.box.cx - one.cx) + abs(found.box.cy - one.cy) < 0.15 * one.w
-    rest = HaarDetector(judge, excluded=[around])(frame)
+    rest = HaarDetector(verify, excluded=[around])(frame)
     assert rest == everybody[1:]
     whole = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
-    assert HaarDetector(judge, region=whole)(frame) == everybody
-    assert HaarDetector(judge, excluded=[whole])(frame) == []
+    assert HaarDetector(verify, region=whole)(frame) == everybody
+    assert HaarDetector(verify, excluded=[whole])(frame) == []
 
 
-def test_nobody_faces_the_camera(judge: BlazeFace, clips: Path) -> None:
-    detect = HaarDetector(judge)
+def test_nobody_faces_the_camera(verify: BlazeFace, clips: Path) -> None:
+    detect = HaarDetector(verify)
     found = [detect(frame) for frame in open_file(clips / "people-detection.gif")]
     assert len(found) == 23
     assert not any(found)
 
 
-def test_a_shelf_that_haar_takes_for_a_face_is_none(judge: BlazeFace, clips: Path) -> None:
+def test_a_shelf_that_haar_takes_for_a_face_is_none(verify: BlazeFace, clips: Path) -> None:
     frames = list(open_file(clips / "classroom.gif"))
     everything = HaarDetector(lambda image, box, ratio: Face(box, 1.0))
     shelf = Box(160, 62, 60, 60)
     seen = [[f for f in everything(frame) if overlap(f.box, shelf) > 0.5] for frame in frames]
     assert sum(map(len, seen)) > 30
     assert not any(
-        overlap(f.box, shelf) > 0.5 for frame in frames for f in HaarDetector(judge)(frame)
+        overlap(f.box, shelf) > 0.5 for frame in frames for f in HaarDetector(verify)(frame)
     )
 
 
-def test_a_face_that_haar_loses_is_recovered(judge: BlazeFace, clips: Path) -> None:
-    detect = HaarDetector(judge)
+def test_a_face_that_haar_loses_is_recovered(verify: BlazeFace, clips: Path) -> None:
+    detect = HaarDetector(verify)
     frames = open_file(clips / "head-pose-face-detection-female-and-male.gif")
     tracker, alone, recovered = Tracker(), 0, 0
     for frame in frames:
@@ -115,8 +115,8 @@ def test_a_face_that_haar_loses_is_recovered(judge: BlazeFace, clips: Path) -> N
     assert right.roll == pytest.approx(-42, abs=10)
 
 
-def test_faces_that_never_move_are_stationary(judge: BlazeFace) -> None:
-    detect, tracker = HaarDetector(judge), Tracker(static_after=15)
+def test_faces_that_never_move_are_stationary(verify: BlazeFace) -> None:
+    detect, tracker = HaarDetector(verify), Tracker(static_after=15)
     scene = cv2.resize(Scene().draw(3.2), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(0)
     for step in range(100):  # at 4 frames per second, in changing light
@@ -131,8 +131,8 @@ def test_faces_that_never_move_are_stationary(judge: BlazeFace) -> None:
     assert tracker.finish() == []
 
 
-def test_a_face_that_is_found_is_not_recovered_beside_itself(judge: BlazeFace) -> None:
-    detect, frame = HaarDetector(judge), scene_frame(3.2)
+def test_a_face_that_is_found_is_not_recovered_beside_itself(verify: BlazeFace) -> None:
+    detect, frame = HaarDetector(verify), scene_frame(3.2)
     faces = detect(frame)
     assert faces
     for shift in (-0.31, 0.31):  # too far to be the same place, near enough to see the face
@@ -143,14 +143,14 @@ def test_a_face_that_is_found_is_not_recovered_beside_itself(judge: BlazeFace) -
         assert detect(frame, beside) == faces
 
 
-def test_nothing_is_recovered_where_nobody_is(judge: BlazeFace) -> None:
-    detect = HaarDetector(judge)
+def test_nothing_is_recovered_where_nobody_is(verify: BlazeFace) -> None:
+    detect = HaarDetector(verify)
     assert detect(scene_frame(9.5), [Box(x, 120, 70, 70) for x in range(0, 600, 60)]) == []
 
 
-def test_recovered_faces_outside_of_the_region_do_not_count(judge: BlazeFace) -> None:
+def test_recovered_faces_outside_of_the_region_do_not_count(verify: BlazeFace) -> None:
     frame = scene_frame(3.2)
-    places = [face.box for face in HaarDetector(judge)(frame)]
+    places = [face.box for face in HaarDetector(verify)(frame)]
     assert places
     whole = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
-    assert HaarDetector(judge, excluded=[whole])(frame, places) == []
+    assert HaarDetector(verify, excluded=[whole])(frame, places) == []
