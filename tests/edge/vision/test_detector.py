@@ -10,7 +10,7 @@ from edge.geometry import overlap
 from edge.sources.demo import CYCLE_S, Scene
 from edge.sources.recordings import open_file
 from edge.tracking.tracker import Tracker
-from edge.types import Box, Face, Frame
+from edge.types import Box, Face, Frame, Image
 from edge.vision.blazeface import BlazeFace
 from edge.vision.detector import HaarDetector
 from tests.conftest import ROOT
@@ -141,6 +141,23 @@ def test_a_face_that_is_found_is_not_recovered_beside_itself(verify: BlazeFace) 
             for box in (face.box for face in faces)
         ]
         assert detect(frame, beside) == faces
+
+
+@pytest.mark.parametrize(("shared", "faces"), [(0.45, 1), (0.35, 1), (0.25, 2), (0.1, 2)])
+def test_boxes_that_share_three_tenths_are_one_face(
+    verify: BlazeFace, shared: float, faces: int
+) -> None:
+    """The second one is a box that was predicted beside the face, in which one is seen too."""
+    frame = scene_frame(3.2)
+    face = HaarDetector(verify)(frame)[0]
+    beside = Box(face.box.x + (1 - shared) * face.box.w, face.box.y, face.box.w, face.box.h)
+    assert overlap(face.box, beside) == pytest.approx(shared)
+
+    def nearby(image: Image, box: Box, ratio: float) -> Face | None:
+        return Face(box, 0.9) if overlap(box, face.box) > 0 else None
+
+    found = HaarDetector(nearby)(frame, [beside])
+    assert [face.recovered for face in found] == [False, True][:faces]
 
 
 def test_nothing_is_recovered_where_nobody_is(verify: BlazeFace) -> None:
