@@ -39,13 +39,13 @@ class Health:
         self._calls[stage] += 1
 
     def record_frame(self) -> None:
-        """One more frame was analysed."""
+        """One more frame was analyzed."""
         self._frames += 1
         self.frames_total += 1
         self.camera = "ok"
 
     def record_no_frame(self, moment: NoFrame) -> None:
-        """There was no frame to analyse."""
+        """There was no frame to analyze."""
         self._no_frame_s += moment.seconds
         self.camera = moment.camera
 
@@ -56,7 +56,7 @@ class Health:
     def report(self) -> dict[str, Any]:
         """Values since the last report, for the `health` topic.
 
-        `fps`: frames analysed per second; `ms`: mean milliseconds per call of each stage;
+        `fps`: frames analyzed per second; `ms`: mean milliseconds per call of each stage;
         `blind_s`: seconds without frames; `memory_mb`: resident memory, MiB; `temperature_c` and
         `throttled` are None if the machine does not report them.
         """

@@ -16,7 +16,7 @@ THUMBNAIL_PX = 64
 SEARCH_EVERY_S = 1.0
 """Longest time between searches of a still view, seconds: a face may come without a change."""
 SEARCH_FACES_EVERY_S = 0.3
-"""The same while there are faces, seconds: a poster is told by an average over Haar's boxes."""
+"""The same while there are faces, seconds: posters show in an average over Haar's boxes."""
 AWAKE_S = 2.0
 """Every frame is searched for this long after a change of the view or its faces, seconds.
 

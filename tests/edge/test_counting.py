@@ -111,7 +111,7 @@ def test_blind_time_lowers_coverage_and_presence_is_a_mean_over_time() -> None:
     assert window.presence_mean == pytest.approx(4 / 5.5)
 
 
-def test_who_leaves_after_a_boundary_was_present_on_both_sides() -> None:
+def test_a_person_who_leaves_after_a_boundary_was_present_on_both_sides() -> None:
     counter = Counter(seconds=10, min_people=1)
     counter.tick(9, UTC, 2, [])
     counter.tick(18.8, UTC + 9.8, 2, [])
@@ -168,7 +168,7 @@ def test_a_clock_that_is_set_moves_stamps_but_not_lengths() -> None:
     assert (window.start, window.end, window.seconds) == (UTC - 10, UTC, 10)
 
 
-def test_nothing_seen_nothing_said() -> None:
+def test_without_time_or_people_there_is_no_window() -> None:
     counter = Counter()
     assert counter.finish([]) == []
     counter.tick(0, UTC, 0, [])

@@ -86,7 +86,7 @@ def test_a_part_and_its_counterpart_make_a_day(start: int, end: int) -> None:
         ("", "such as 22:00-07:00"),
     ],
 )
-def test_what_is_no_part_of_a_day(text: str, message: str) -> None:
+def test_text_that_is_not_a_part_of_a_day(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         Hours.parse(text)
     assert repr(text) in str(caught.value)

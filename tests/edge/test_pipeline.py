@@ -71,7 +71,7 @@ def test_one_model_or_two_say_gender_and_age(
     assert window.ages == tuple(int(age == expected[1]) for age in AGES)
 
 
-def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> None:
+def test_people_in_view_when_the_camera_dies_are_counted_and_windows_go_on() -> None:
     windows: list[Window] = []
     visits: list[tuple[Visit, float]] = []
     moments: list[NoFrame] = []

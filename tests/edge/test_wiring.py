@@ -142,7 +142,7 @@ def test_broker(load: Load) -> None:
     )  # fmt: skip
 
 
-def test_home_assistant_is_told_how_long_to_wait(load: Load) -> None:
+def test_home_assistant_learns_how_long_to_wait(load: Load) -> None:
     config = load("{window: {seconds: 10}, privacy: {max_hold: 100}, health: {seconds: 20}}")
     (message,) = wiring.messages(config).discovery("1")
     assert '"expire_after":130' in message.payload

@@ -1,4 +1,4 @@
-"""The machine is restarted for a camera only where it was allowed, rarely, and never in a loop."""
+"""The machine is restarted for a camera rarely, and never in a loop."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_three_starts_without_a_frame(tmp_path: Path, reboots: Callable[[], list
     for expected in ([], [], ["reboot"]):
         start(state, [BLIND])
         assert reboots() == expected
-    # after the restart it is no better
+    # the restart did not help
     for _ in range(10):
         start(state, [BLIND])
     assert reboots() == ["reboot"]
@@ -72,7 +72,7 @@ def test_a_single_frame_starts_the_count_again(
     assert reboots() == ["reboot"]
 
 
-def test_a_daemon_that_is_told_to_stop_counts_for_nothing(
+def test_a_daemon_that_is_stopped_is_not_a_failed_start(
     tmp_path: Path, reboots: Callable[[], list[str]]
 ) -> None:
     def source() -> Frames:
@@ -87,7 +87,7 @@ def test_a_daemon_that_is_told_to_stop_counts_for_nothing(
     assert reboots() == []
 
 
-def test_what_cannot_be_remembered_does_not_happen(
+def test_without_a_saved_record_there_is_no_reboot(
     tmp_path: Path, reboots: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
@@ -98,7 +98,7 @@ def test_what_cannot_be_remembered_does_not_happen(
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"starts_without_frame": null, "rebooted": 0}'])
-def test_a_file_that_says_nothing_is_no_reason(
+def test_a_file_without_a_record_is_not_a_reason(
     tmp_path: Path, reboots: Callable[[], list[str]], text: str
 ) -> None:
     (tmp_path / "camera.json").write_text(text)
@@ -107,7 +107,7 @@ def test_a_file_that_says_nothing_is_no_reason(
     assert reboots() == []
 
 
-def test_a_reboot_that_is_refused_is_said(
+def test_a_reboot_that_is_refused_is_logged(
     tmp_path: Path, reboots: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "bin" / "systemctl").write_text("#!/bin/sh\necho Access denied >&2\nexit 1\n")

@@ -67,7 +67,7 @@ def test_what_the_firmware_says_counts_as_heat() -> None:
     board.bits = 0x40000  # it was, since boot
     board.run(throttle, 10)
     assert throttle.fps == 10
-    board.bits = 0x1  # too little power is no matter of heat
+    board.bits = 0x1  # too little power is not heat
     board.run(throttle, 2)
     assert throttle.fps == 10
 

@@ -88,7 +88,7 @@ def at(x: float, width: float = 50) -> Box:
     return square_box(complex(x, 150), width)
 
 
-def test_a_box_too_far_or_too_unlike_is_no_match() -> None:
+def test_a_box_too_far_or_too_unlike_does_not_match() -> None:
     motion = FaceMotion(at(300), 0.0)
     assert motion.match_cost(at(300), 0.0) is None, "two faces of one frame"
     assert motion.match_cost(at(399), 1.0) is not None

@@ -42,7 +42,9 @@ def test_one_walk_is_one_visit_at_any_frame_rate(fps: float) -> None:
 
 
 @pytest.mark.parametrize("fps", [0.6, 0.9, 0.99])
-def test_who_stands_is_one_visit_on_a_board_that_takes_longer_than_a_second(fps: float) -> None:
+def test_a_person_who_stands_is_one_visit_on_a_board_that_takes_longer_than_a_second(
+    fps: float,
+) -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 10, fps, speed=0, x=300)
     assert [(visit.start, visit.end) for visit in tracker.finish()] == [(0.0, end)]
@@ -55,7 +57,7 @@ def test_who_stands_is_one_visit_on_a_board_that_takes_longer_than_a_second(fps:
 def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit(
     x: float, y: float, speed: float
 ) -> None:
-    """Also of who stands at an edge of the view and sways a little."""
+    """Even of a person who stands at an edge of the view and sways a little."""
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=speed, x=x, y=y)
     end = walk(tracker, 2, 10, start=end + 1.8, speed=0, x=x, y=y)
@@ -63,7 +65,7 @@ def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit(
     assert (visit.start, visit.end) == (0.0, end)
 
 
-def test_who_returns_after_the_patience_is_a_new_visit() -> None:
+def test_a_person_who_returns_after_the_patience_is_a_new_visit() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=300)
     walk(tracker, 2, 10, start=end + 2.2, speed=0, x=300)
@@ -77,7 +79,7 @@ def test_who_returns_after_the_patience_is_a_new_visit() -> None:
     ("x", "y", "dx", "dy"),
     [(612, 150, 30, 0), (28, 150, -30, 0), (300, 28, 0, -30), (300, 332, 0, 30)],
 )
-def test_who_comes_in_where_another_left_is_another_person(
+def test_a_person_who_comes_in_where_one_left_is_another(
     x: float, y: float, dx: float, dy: float
 ) -> None:
     tracker = Tracker(patience=2)
@@ -99,7 +101,7 @@ def test_crossing_people_stay_two() -> None:
 
 
 def crowd(tracker: Tracker, people: Sequence[Callable[[float], Face | None]]) -> list[Visit]:
-    """Twelve seconds of people, each given as where the face is seen at a time."""
+    """Twelve seconds of people, each a function from the time to the face."""
     visits: list[Visit] = []
     for step in range(120):
         mono = step / 10
@@ -126,20 +128,20 @@ def walker(
 
 
 @pytest.mark.parametrize("way", [1, -1])
-def test_who_walks_on_behind_another_is_the_same(way: int) -> None:
+def test_a_person_who_walks_on_behind_another_is_the_same(way: int) -> None:
     slow = walker(-4, way * 80, 100, 160)
     visits = crowd(Tracker(), [slow, walker(0, way * 130, 60, 150, hidden=(1.8, 3.1))])
     assert len(visits) == 2
 
 
-def test_who_overtakes_does_not_take_over() -> None:
+def test_a_person_who_overtakes_does_not_take_over() -> None:
     slow, fast = walker(0, 70, 95, 170), walker(2, 130, 55, 140, hidden=(3.6, 4.9))
     visits = sorted(crowd(Tracker(), [slow, fast]), key=lambda visit: visit.start)
     assert [visit.start for visit in visits] == pytest.approx([0.7, 2.3], abs=0.15)
     assert [visit.end for visit in visits] == pytest.approx([8.4, 6.7], abs=0.15)
 
 
-def test_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -> None:
+def test_a_person_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -> None:
     """The motion so far leads astray: she turns back behind somebody who stands."""
 
     def turns(mono: float) -> Face | None:
@@ -150,7 +152,7 @@ def test_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -> None:
     assert len(crowd(Tracker(), [stands, turns])) == 2
 
 
-def test_who_comes_out_elsewhere_is_expected_there() -> None:
+def test_a_person_who_comes_out_elsewhere_is_predicted_there() -> None:
     tracker = Tracker()
     end = walk(tracker, 2, 10, speed=0, x=300)
     tracker.update([face(430)], end + 1, SIZE)
@@ -159,7 +161,7 @@ def test_who_comes_out_elsewhere_is_expected_there() -> None:
     assert len(tracker.finish()) == 1
 
 
-def test_who_comes_in_at_the_edge_is_nobody_who_was_lost_inside() -> None:
+def test_a_person_who_comes_in_at_the_edge_was_not_lost_inside() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=450)
     walk(tracker, 2, 10, start=end + 1, x=612, speed=-30)
@@ -169,14 +171,14 @@ def test_who_comes_in_at_the_edge_is_nobody_who_was_lost_inside() -> None:
 
 @pytest.mark.parametrize(("x", "gap"), [(300, 0.1), (430, 1.0)])
 def test_a_face_of_quite_another_size_is_somebody_else(x: float, gap: float) -> None:
-    """In the same place, and where one who was lost might come to light."""
+    """In the same place, and where a lost face might reappear."""
     tracker = Tracker()
     end = walk(tracker, 2, 10, speed=0, x=300)
     tracks, _ = tracker.update([face(x, width=110)], end + gap, SIZE)
     assert [track.first for track in tracks] == [end + gap]
 
 
-def test_who_came_near_and_is_lost_is_not_expected_to_grow_for_ever() -> None:
+def test_a_person_who_came_near_and_is_lost_is_not_predicted_to_grow_for_ever() -> None:
     tracker = Tracker()
     for step in range(20):
         tracker.update([face(300, width=40 * 1.05**step)], step / 10, SIZE)
@@ -191,7 +193,7 @@ def test_false_alarms_near_each_other_are_not_a_person() -> None:
     assert tracker.finish() == []
 
 
-def test_who_comes_near_quickly_is_one_visit() -> None:
+def test_a_person_who_comes_near_quickly_is_one_visit() -> None:
     tracker = Tracker()
     for step in range(40):  # from 8 m to 1.2 m in 4 s, as seen 6 times a second
         mono = step / 10
@@ -199,7 +201,7 @@ def test_who_comes_near_quickly_is_one_visit() -> None:
     assert len(tracker.finish()) == 1
 
 
-def test_a_face_that_was_only_expected_begins_no_track() -> None:
+def test_a_recovered_face_begins_no_track() -> None:
     tracker = Tracker()
     recovered = replace(face(300), recovered=True)
     for step in range(30):
@@ -207,7 +209,7 @@ def test_a_face_that_was_only_expected_begins_no_track() -> None:
     assert tracker.predict(3.0) == []
 
 
-def test_expected_is_where_a_walker_will_be() -> None:
+def test_the_prediction_is_where_a_walker_will_be() -> None:
     tracker = Tracker()
     end = walk(tracker, 2, 10, x=60, speed=100)
     (place,) = tracker.predict(end + 0.5)
@@ -217,7 +219,7 @@ def test_expected_is_where_a_walker_will_be() -> None:
 
 
 def test_half_a_face_behind_another_does_not_mislead() -> None:
-    """For 0.3 s what is seen of her seems to stop at his edge, but she walks on: to 284."""
+    """What is visible of her face seems to stop at his for 0.3 s, but she walks on: to 284."""
     tracker = Tracker()
     for step in range(31):
         mono = step / 10
@@ -266,7 +268,7 @@ def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
     assert tracker.finish() == []
 
 
-def test_many_who_look_up_at_one_spot_are_no_poster() -> None:
+def test_many_people_who_look_up_at_one_spot_are_not_a_poster() -> None:
     tracker, visits = Tracker(), 0
     for number in range(360):  # for a day, one each four minutes
         end = walk(tracker, 2, 4, start=240 * number, speed=0, x=300)
@@ -292,7 +294,7 @@ def test_still_faces_at_two_places_do_not_add_up() -> None:
     assert tracker.stationary == 0
 
 
-def test_a_place_where_people_come_to_stand_is_no_poster() -> None:
+def test_a_place_where_people_come_to_stand_is_not_a_poster() -> None:
     tracker = Tracker(static_after=30)
     for minute in range(4):
         end = walk(tracker, 2.4, 10, start=60 * minute, x=180, speed=50)
@@ -301,7 +303,7 @@ def test_a_place_where_people_come_to_stand_is_no_poster() -> None:
     assert len(tracker.finish()) == 1
 
 
-def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
+def test_a_person_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
     tracker = Tracker(static_after=30)
     poster(tracker, 0, 60, 0.9, seed=4)
     assert tracker.stationary == 1
@@ -311,7 +313,7 @@ def test_who_stands_in_front_of_a_poster_and_walks_on_is_counted() -> None:
     assert visit.end == end
 
 
-def test_who_stands_for_minutes_sways_and_is_counted_once() -> None:
+def test_a_person_who_stands_for_minutes_sways_and_is_counted_once() -> None:
     tracker = Tracker(static_after=60)
     for step in range(6000):
         sway = 6 * math.sin(step / 70) + 4 * math.sin(step / 23)
@@ -382,9 +384,9 @@ def aged(**likely: float) -> list[float]:
     ("votes", "age"),
     [
         ([aged(y21=0.6, y36=0.3)], "21-35"),
-        # a mean of logarithms: what is hardly possible is not saved by one vote
+        # a mean of logarithms: one vote does not save what is hardly possible
         ([aged(y21=0.97), *[aged(y21=0.01, y36=0.4)] * 2], "36-45"),
-        # a zero of an int8 output is no proof
+        # a zero of an int8 output proves nothing
         ([aged(y0=0.0, y4=1.0), *[aged(y0=0.9, y4=0.05)] * 3], "0-3"),
         ([], "unknown"),
     ],
@@ -435,7 +437,7 @@ def test_votes_are_asked_for_until_the_evidence_suffices() -> None:
             asked.append(step)
             tracker.vote(track, 0.6)
     assert len(asked) == 5
-    # not in each frame: two of them tell the same
+    # not in each frame: two of them show the same
     assert all(after - before >= 3 for before, after in pairwise(asked))
     tracker.finish()
     for step in range(100):
