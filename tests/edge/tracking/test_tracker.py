@@ -91,6 +91,87 @@ def test_a_person_who_comes_in_where_one_left_is_another(
     assert visit.start == 4
 
 
+@pytest.mark.parametrize(
+    ("inside", "at_edge", "lost"),
+    [
+        ((63, 150), (62, 150), (190, 150)),
+        ((577, 150), (578, 150), (450, 150)),
+        ((300, 63), (300, 62), (300, 190)),
+        ((300, 297), (300, 298), (300, 170)),
+    ],
+)
+def test_the_edge_of_the_view_is_three_quarters_of_a_face_wide(
+    inside: tuple[float, float], at_edge: tuple[float, float], lost: tuple[float, float]
+) -> None:
+    """A face 50 wide that is lost in the view may reappear in the view, but not at its edge."""
+    for place, ids in ((inside, [1]), (at_edge, [2])):
+        tracker = Tracker()
+        end = walk(tracker, 2, 10, speed=0, x=lost[0], y=lost[1])
+        tracks, _ = tracker.update([face(*place)], end + 1, SIZE)
+        assert [track.id for track in tracks] == ids
+
+
+@pytest.mark.parametrize(
+    ("x", "speed", "patience"),
+    [
+        (610, 32, 0.6),
+        (610, 18, 2),  # slower than half a face width per second: swaying
+        (575, 32, 2),  # not at the edge
+        (30, -32, 0.6),
+        (65, -32, 2),
+    ],
+)
+def test_a_person_who_walks_out_is_waited_for_only_briefly(
+    x: float, speed: float, patience: float
+) -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=speed, x=x - 2 * speed)
+    present = []
+    for later in (0.1, patience - 0.05, patience + 0.05):
+        tracker.update([], end + later, SIZE)
+        present.append(tracker.present)
+    assert present == [1, 1, 0]
+
+
+def test_a_face_seen_once_is_waited_for_half_as_long() -> None:
+    tracker = Tracker(patience=2)
+    tracker.update([face(300)], 0, SIZE)
+    followed = []
+    for mono in (0.1, 0.95, 1.05):
+        tracker.update([], mono, SIZE)
+        followed.append(len(tracker.predict(mono)))
+    assert followed == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("dx", "dy", "hidden"), [(64, 64, True), (66, 0, False), (0, 66, False)])
+def test_faces_touch_at_less_than_a_third_of_a_face_between(
+    dx: float, dy: float, hidden: bool
+) -> None:
+    tracker = Tracker()
+    for mono in (0.0, 0.1):
+        tracks, _ = tracker.update([face(300), face(300 + dx, 150 + dy)], mono, SIZE)
+    assert [track.hidden for track in tracks] == [hidden, hidden]
+
+
+def test_one_vote_is_never_surer_than_a_step_of_int8() -> None:
+    tracker = Tracker(ages=True)
+    walk(tracker, 1, 10)
+    (track,), _ = tracker.update([face(165)], 1.05, SIZE)
+    tracker.vote(track, 1.0, [1.0, *[0.0] * 7])
+    assert track.log_odds == pytest.approx(math.log(0.998 / 0.002))
+    assert track.log_ages == pytest.approx([math.log(0.998), *[math.log(0.002)] * 7])
+
+
+def test_votes_are_at_least_0_15_s_apart() -> None:
+    tracker = Tracker()
+    end = walk(tracker, 1, 10, speed=0)
+    (track,), _ = tracker.update([face(60)], end + 0.05, SIZE)
+    tracker.vote(track, 0.6)
+    for later, wanted in ((0.14, False), (0.16, True)):
+        (track,), _ = tracker.update([face(60)], end + 0.05 + later, SIZE)
+        assert tracker.wants_vote(track) is wanted
+
+
 def test_crossing_people_stay_two() -> None:
     tracker = Tracker()
     for step in range(41):
