@@ -439,6 +439,8 @@ def test_what_is_asked_for_is_enough(sightings: int, seconds: float, seen: list[
         ([0.9, 0.9, 0.9], "male", 0.9),
         ([0.1, 0.2, 0.05], "female", 0.9),
         ([0.9, 0.1, 0.5], "unknown", 0.5),
+        ([0.65, 0.65], "male", 0.65),
+        ([0.35, 0.35], "female", 0.65),
         ([0.58, 0.58], "unknown", 0.58),
         ([1.0], "male", 0.998),
         ([], "unknown", 0.5),
