@@ -26,7 +26,7 @@ from edge.progress import LogHandler, ProgressLine
 from edge.reporter import Reporter
 from edge.signals import SignalHandler
 from edge.sources.devices import shown_source
-from edge.sources.reconnecting import THREAD
+from edge.sources.reconnecting import THREAD_NAME
 from edge.sources.recordings import is_recorded, length
 from edge.summary import Summary
 from edge.types import CaptureSettings, Frame, Window
@@ -102,19 +102,19 @@ def run(load: Callable[[], Config], to_stdout: bool, line: ProgressLine) -> int:
 
     def reread() -> Config:
         fresh = load()
-        wiring.prove(fresh)
+        wiring.validate(fresh)
         return fresh
 
     config: Config | None = load()
-    orders = SignalHandler(reread)
+    signals = SignalHandler(reread)
     while config is not None:
-        count(config, orders, to_stdout, line)
-        config = orders.successor()
+        count(config, signals, to_stdout, line)
+        config = signals.take_config()
     return 0
 
 
-def count(config: Config, orders: SignalHandler, to_stdout: bool, line: ProgressLine) -> None:
-    """Count with one configuration, until the source ends or `orders` say so.
+def count(config: Config, signals: SignalHandler, to_stdout: bool, line: ProgressLine) -> None:
+    """Count with one configuration, until the source ends or `signals` say so.
 
     How far a recording has been read shows on `line`, and what was counted in it at the end.
     """
@@ -122,7 +122,7 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool, line: Progress
 
     def stopped() -> bool:
         # a recording is counted to its end, and not from its beginning again
-        return orders.ended if recorded else orders.stopped()
+        return signals.is_ending if recorded else signals.should_stop()
 
     cv2.setNumThreads(config.detector.threads)
     models = wiring.models(config)
@@ -165,15 +165,15 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool, line: Progress
         )
         stack.callback(reporter.close)
         stack.callback(
-            lambda: sd_notify.notify("RELOADING=1" if orders.reloading else "STOPPING=1")
+            lambda: sd_notify.notify("RELOADING=1" if signals.is_reloading else "STOPPING=1")
         )
 
         def on_window(window: Window) -> None:
             summary.add(window)
-            reporter.window(window)
+            reporter.on_window(window)
 
         def on_frame(frame: Frame, tracks: object) -> None:
-            reporter.frame(frame, tracks)
+            reporter.on_frame(frame, tracks)
             if recorded:
                 line.update(frame.seq + 1)
 
@@ -183,7 +183,7 @@ def count(config: Config, orders: SignalHandler, to_stdout: bool, line: Progress
             health,
             on_window=on_window,
             on_frame=on_frame,
-            on_blind=reporter.blind,
+            on_no_frame=reporter.on_no_frame,
         )
         reporter.open(wiring.info(config, models))
         stack.callback(line.end)
@@ -244,9 +244,9 @@ def check(config: Config, path: Path) -> int:
         return f"{config.detector.judge}: BlazeFace"
 
     def camera() -> str:
-        if wiring.rests(config):
+        if wiring.is_paused(config):
             return f"{'paused' if config.paused else 'rests'}: it is not opened"
-        with contextlib.closing(wiring.frames(config, heal=False)) as frames:
+        with contextlib.closing(wiring.frames(config, recover=False)) as frames:
             first = next(frame for frame in frames if isinstance(frame, Frame))
             width, height = first.image.shape[1::-1]
         return f"{shown_source(config.source)}: {width} x {height}"
@@ -270,7 +270,7 @@ def check(config: Config, path: Path) -> int:
         return f"{there.where}: speaks MQTT {found.version}, takes our topics"
 
     def state() -> None:  # nothing to tell where all is well
-        wiring.prove_state_dir(config.state_dir)
+        wiring.validate_state_dir(config.state_dir)
 
     failed, warnings = False, list[str]()
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
@@ -298,7 +298,7 @@ def check(config: Config, path: Path) -> int:
 
 def leave(code: int) -> NoReturn:
     """End the process, even where a camera's driver hangs: Python would wait, or abort."""
-    if any(thread.name == THREAD for thread in threading.enumerate()):
+    if any(thread.name == THREAD_NAME for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)

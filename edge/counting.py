@@ -1,4 +1,4 @@
-"""Visits to windows; small counts are withheld and carried forward.
+"""Sums visits into windows; small counts are withheld and carried forward.
 
 Pure: time comes with the frames.
 """
@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from edge.types import AGES, UNKNOWN, People, Visit, Window
 
 DWELL_EDGES = (5.0, 15.0, 30.0, 60.0)
-"""Upper ends of the dwell bins in seconds; the last bin has none."""
+"""Upper bounds of the dwell bins, seconds; the last bin has none."""
 MAX_STEP_S = 1.5
-"""A frame vouches for the time until the next one, but for no longer than this."""
+"""A frame vouches for the time until the next one, but for at most this long, seconds."""
 
 
 class Counter:
     """Sums visits into windows of equal length on the monotonic clock.
 
-    A window with fewer than `min_people` people (but more than none) is not given out: it goes on
-    into the next one. After `max_hold` seconds of that it is given out with its total alone.
+    A window with fewer than `min_people` people, but more than none, is withheld and goes on into
+    the next one. After `max_hold` seconds it is given out with its total alone.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Counter:
         self._by_age = ages
         self._seconds, self._min_people, self._max_hold = seconds, min_people, max_hold
         self._start: float | None = None
-        self._held_since: float | None = None
+        self._withheld_since: float | None = None
         self._last = 0.0
-        self._vouched = float("-inf")
+        self._vouched_until = float("-inf")
         self._present = 0
         self._clock_offset = 0.0
         self._boundary = 0.0
@@ -47,33 +47,38 @@ class Counter:
         self._ages = [0] * len(AGES)
         self._dwell_total = 0.0
         self._dwell_bins = [0] * (len(DWELL_EDGES) + 1)
-        self._seen_s = 0.0
+        self._analyzed_s = 0.0
         self._person_s = 0.0
         self._peak = 0
-        self._held_since = None
+        self._withheld_since = None
 
     def tick(
-        self, mono: float, utc: float, present: int, visits: Iterable[Visit], *, seen: bool = True
+        self,
+        mono: float,
+        utc: float,
+        present: int,
+        visits: Iterable[Visit],
+        *,
+        has_frame: bool = True,
     ) -> list[Window]:
-        """One analysed frame: the windows that are over by `mono`, oldest first.
+        """One moment, with a frame or without: the windows that are over by `mono`, oldest first.
 
         `utc` is the same moment in seconds since 1970, `present` the people in view, `visits` those
-        that ended since the frame before; they belong to the window that `mono` lies in. Where
-        nothing was `seen`, there was no frame and time passes all the same.
+        that ended since the moment before; they belong to the window that `mono` lies in.
         """
         self._clock_offset = utc - mono
         windows = []
         if self._start is None:
             self._start = self._last = mono
             self._boundary = mono + self._seconds
-        seen_until = min(mono, self._vouched)
+        analyzed_until = min(mono, self._vouched_until)
         while mono >= self._boundary:
-            self._pass_time(min(seen_until, self._boundary))
+            self._pass_time(min(analyzed_until, self._boundary))
             windows += self._close()
-        self._pass_time(seen_until)
+        self._pass_time(analyzed_until)
         self._last = mono
-        if seen:
-            self._vouched = mono + MAX_STEP_S
+        if has_frame:
+            self._vouched_until = mono + MAX_STEP_S
         self._present = present
         self._peak = max(self._peak, present)
         for visit in visits:
@@ -81,7 +86,7 @@ class Counter:
         return windows
 
     def finish(self, visits: Iterable[Visit]) -> list[Window]:
-        """The window that the end of the view cuts short, with the last visits; none before a tick.
+        """The window cut short by the end of the view, with the last visits; none before a tick.
 
         With too few people it is given out with its total alone, so that nobody is lost.
         """
@@ -96,7 +101,7 @@ class Counter:
     def _pass_time(self, until: float) -> None:
         elapsed = until - self._last
         if elapsed > 0:
-            self._seen_s += elapsed
+            self._analyzed_s += elapsed
             self._person_s += elapsed * self._present
             self._last = until
 
@@ -108,13 +113,13 @@ class Counter:
         self._dwell_bins[bisect_left(DWELL_EDGES, stay)] += 1
 
     def _close(self) -> list[Window]:
-        """Pass one boundary: the window that ends there, or none where it is withheld."""
+        """Pass one boundary: the window that ends there, or none if it is withheld."""
         boundary = self._boundary
         self._boundary += self._seconds
         if 0 < self._people.total < self._min_people:
-            if self._held_since is None:
-                self._held_since = boundary
-            if boundary - self._held_since < self._max_hold:
+            if self._withheld_since is None:
+                self._withheld_since = boundary
+            if boundary - self._withheld_since < self._max_hold:
                 return []
         window = self._window(boundary)
         self._start = boundary
@@ -126,18 +131,17 @@ class Counter:
         assert self._start is not None
         seconds = end - self._start
         total = self._people.total
-        split = total == 0 or total >= self._min_people
-        shown = total if split else 0
+        broken_down = total == 0 or total >= self._min_people
         return Window(
             start=self._start + self._clock_offset,
             end=end + self._clock_offset,
             seconds=seconds,
-            people=self._people if split else People(**{UNKNOWN: total}),
-            split=split,
-            dwell_mean=self._dwell_total / shown if shown else None,
-            dwell_bins=tuple(self._dwell_bins) if split else (0,) * len(self._dwell_bins),
+            people=self._people if broken_down else People(**{UNKNOWN: total}),
+            broken_down=broken_down,
+            dwell_mean=self._dwell_total / total if total and broken_down else None,
+            dwell_bins=tuple(self._dwell_bins) if broken_down else (0,) * len(self._dwell_bins),
             presence_peak=self._peak,
-            presence_mean=self._person_s / self._seen_s if self._seen_s else 0.0,
-            coverage=min(1.0, self._seen_s / seconds) if seconds > 0 else 1.0,
-            ages=tuple(self._ages) if self._by_age and split else None,
+            presence_mean=self._person_s / self._analyzed_s if self._analyzed_s else 0.0,
+            coverage=min(1.0, self._analyzed_s / seconds) if seconds > 0 else 1.0,
+            ages=tuple(self._ages) if self._by_age and broken_down else None,
         )

@@ -1,4 +1,4 @@
-"""How the daemon and its machine are doing: rates, latencies, temperature, memory."""
+"""Measures how the daemon and its machine are doing: rates, latencies, temperature, memory."""
 
 import time
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ STAGES = ("detect", "track", "classify")
 
 
 class Health:
-    """Adds up what happened since the last report."""
+    """Sums up what happened since the last report."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.frames_total = 0
-        self.static_faces = 0
-        """Faces that never move, such as posters', which are not counted."""
+        self.stationary_faces = 0
+        """Faces that never move, such as those on posters, which are not counted."""
         self.camera: Literal["ok", "lost", "resting"] = "ok"
         """As in `NoFrame`."""
         self._clear()
@@ -26,28 +26,28 @@ class Health:
     def _clear(self) -> None:
         self._since = time.monotonic()
         self._frames = 0
-        self._blind_s = 0.0
+        self._no_frame_s = 0.0
         self._busy_s = dict.fromkeys(STAGES, 0.0)
         self._calls = dict.fromkeys(STAGES, 0)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Measure one call of a stage."""
+        """Time one call of a stage."""
         begin = time.perf_counter()
         yield
         self._busy_s[stage] += time.perf_counter() - begin
         self._calls[stage] += 1
 
-    def frame(self) -> None:
-        """One more frame was analysed."""
+    def record_frame(self) -> None:
+        """One more frame was analyzed."""
         self._frames += 1
         self.frames_total += 1
         self.camera = "ok"
 
-    def blind(self, blind: NoFrame) -> None:
-        """There was no frame to analyse."""
-        self._blind_s += blind.seconds
-        self.camera = blind.camera
+    def record_no_frame(self, moment: NoFrame) -> None:
+        """There was no frame to analyze."""
+        self._no_frame_s += moment.seconds
+        self.camera = moment.camera
 
     def totals(self) -> tuple[dict[str, float], float]:
         """Seconds spent in each stage, and in all, since the last report."""
@@ -56,9 +56,9 @@ class Health:
     def report(self) -> dict[str, Any]:
         """Values since the last report, for the `health` topic.
 
-        `fps`: frames analysed per second; `ms`: mean milliseconds per call of each stage;
+        `fps`: frames analyzed per second; `ms`: mean milliseconds per call of each stage;
         `blind_s`: seconds without frames; `memory_mb`: resident memory, MiB; `temperature_c` and
-        `throttled` are None where the machine does not tell.
+        `throttled` are None if the machine does not report them.
         """
         elapsed = time.monotonic() - self._since
         values = {
@@ -70,9 +70,9 @@ class Health:
                 for stage, calls in self._calls.items()
             },
             "camera": self.camera,
-            "blind_s": round(self._blind_s, 1),
+            "blind_s": round(self._no_frame_s, 1),
             "memory_mb": round(host.memory_mb(), 1),
-            "static_faces": self.static_faces,
+            "static_faces": self.stationary_faces,
             "temperature_c": host.temperature_c(),
             "throttled": host.throttled(),
         }

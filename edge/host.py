@@ -1,4 +1,4 @@
-"""What the machine tells of itself."""
+"""What the machine reports of itself: memory, clock, boot, temperature, throttling."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 """Bit field of the Raspberry Pi's firmware; 0 means never throttled since boot."""
 CLOCK_SYNCED = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd makes this file once the clock was set in this boot."""
-BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""systemd-timesyncd creates this file once it has set the clock in this boot."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def memory_mb() -> float:
@@ -23,25 +23,27 @@ def clock_synced() -> bool:
 
 
 def boot_id() -> str:
-    """Another one each time the machine starts; empty where it does not tell."""
-    return _text(BOOT)
+    """Changes each time the machine starts; empty if it has none."""
+    return _read(BOOT_ID)
 
 
 def temperature_c(file: Path = TEMPERATURE) -> float | None:
-    """Of the processor, degrees Celsius; None where the machine does not tell."""
-    text = _text(file)
+    """Of the processor, degrees Celsius; None if the machine does not report it."""
+    text = _read(file)
     return round(int(text) / 1000, 1) if text else None
 
 
 def throttled(file: Path = THROTTLED) -> int | None:
-    """The firmware's bits, of which the lowest four are about now: too little power, frequency
-    capped, throttled, soft temperature limit
-    (https://www.raspberrypi.com/documentation/computers/os.html#get_throttled)."""
-    text = _text(file)
+    """The firmware's bits; None if the machine does not report them.
+
+    The lowest four are about now: too little power, frequency capped, throttled, soft temperature
+    limit (https://www.raspberrypi.com/documentation/computers/os.html#get_throttled).
+    """
+    text = _read(file)
     return int(text, 16) if text else None
 
 
-def _text(path: Path) -> str:
+def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except OSError:

@@ -16,13 +16,13 @@ MALE = LABELS.index("male")
 
 
 class Cropper(Protocol):
-    """Cuts a face out of a picture as the classifier wants it."""
+    """Cuts a face out of a picture as the classifier needs it."""
 
     def crop(self, image: Image, box: Box, roll: float) -> Image: ...
 
 
 class Classify(Protocol):
-    """Crops to what a model says of them, one row per crop."""
+    """A callable from crops to a model's predictions, one row per crop."""
 
     @property
     def preprocessing(self) -> Cropper: ...
@@ -45,51 +45,51 @@ class Pipeline:
         on_window: Callable[[Window], None],
         on_frame: Callable[[Frame, Sequence[Track]], None] = lambda frame, tracks: None,
         on_visit: Callable[[Visit], None] = lambda visit: None,
-        on_blind: Callable[[NoFrame], None] = lambda blind: None,
+        on_no_frame: Callable[[NoFrame], None] = lambda moment: None,
     ) -> None:
         """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
-        `on_frame` gets each analysed frame with the tracks seen in it.
+        `on_frame` gets each analyzed frame with the tracks seen in it.
         """
         self._detect, self._tracker = detect, tracker
         self._models = [model for model in (classify, classify_age) if model is not None]
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
-        self._on_blind = on_blind
+        self._on_no_frame = on_no_frame
         self._size = (0, 0)
 
     def run(self, frames: Iterable[Frame | NoFrame]) -> None:
-        """Analyse frames until they end, then give out what is still being counted.
+        """Analyze frames until they end, then give out the window that is still open.
 
-        What was counted before an error of the source is given out too.
+        It is given out after an error of the source too.
         """
         try:
             for frame in frames:
                 if isinstance(frame, NoFrame):
-                    self._wait(frame)
+                    self._pass_time(frame)
                 else:
-                    self._analyse(frame)
+                    self._analyze(frame)
         finally:
             visits = self._tracker.finish()
-            self._tell(visits)
+            self._report(visits)
             for window in self._counter.finish(visits):
                 self._on_window(window)
 
-    def _analyse(self, frame: Frame) -> None:
+    def _analyze(self, frame: Frame) -> None:
         with self._health.timed("detect"):
-            faces = self._detect(frame, self._tracker.expected(frame.mono))
+            faces = self._detect(frame, self._tracker.predict(frame.mono))
         height, width = frame.image.shape[:2]
         self._size = (width, height)
         with self._health.timed("track"):
             tracks, visits = self._tracker.update(faces, frame.mono, self._size)
         if self._models:
             self._vote(frame, tracks)
-        self._tell(visits)
+        self._report(visits)
         present = self._tracker.present
-        self._health.static_faces = self._tracker.static
+        self._health.stationary_faces = self._tracker.stationary
         for window in self._counter.tick(frame.mono, frame.utc, present, visits):
             self._on_window(window)
-        self._health.frame()
+        self._health.record_frame()
         self._on_frame(frame, tracks)
 
     def _vote(self, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -99,24 +99,24 @@ class Pipeline:
                 with self._health.timed("classify"):
                     for classify in self._models:
                         crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
-                        looks = classify([crop])
-                        if looks.gender is not None:
-                            male = float(looks.gender[0, MALE])
-                        if looks.age is not None:
-                            ages = looks.age[0].tolist()
+                        predictions = classify([crop])
+                        if predictions.gender is not None:
+                            male = float(predictions.gender[0, MALE])
+                        if predictions.age is not None:
+                            ages = predictions.age[0].tolist()
                 self._tracker.vote(track, male, ages)
 
-    def _wait(self, blind: NoFrame) -> None:
-        """Nothing is seen: people leave by their patience, and windows close on time."""
-        _, visits = self._tracker.update([], blind.mono, self._size)
-        self._tell(visits)
+    def _pass_time(self, moment: NoFrame) -> None:
+        """Without a frame, people still leave by their patience, and windows close on time."""
+        _, visits = self._tracker.update([], moment.mono, self._size)
+        self._report(visits)
         present = self._tracker.present
-        for window in self._counter.tick(blind.mono, blind.utc, present, visits, seen=False):
+        for window in self._counter.tick(moment.mono, moment.utc, present, visits, has_frame=False):
             self._on_window(window)
-        self._health.blind(blind)
-        self._on_blind(blind)
+        self._health.record_no_frame(moment)
+        self._on_no_frame(moment)
 
-    def _tell(self, visits: Sequence[Visit]) -> None:
+    def _report(self, visits: Sequence[Visit]) -> None:
         for visit in visits:
             age = "" if visit.age is None else f", age {visit.age}"
             seconds = visit.end - visit.start

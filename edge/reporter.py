@@ -1,4 +1,4 @@
-"""What is published when: windows as they close, health at its interval, the rest once."""
+"""Publishes windows as they close, health at its interval and the birth messages once."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Turns what the pipeline finds into messages."""
+    """Turns what the pipeline reports into messages."""
 
     def __init__(
         self,
@@ -34,20 +34,20 @@ class Reporter:
         time_synced: Callable[[], bool],
         clock: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
-        """`time_synced` tells whether the wall clock is right, `clock` by how many seconds it is
-        ahead of the monotonic one."""
+        """`time_synced` returns whether the wall clock is right, `clock` by how many seconds it is
+        ahead of the monotonic clock."""
         self._messages, self._outbox = messages, outbox
         self._publisher, self._courier = publisher, courier
         self._health, self._health_seconds = health, health_seconds
         self._time_synced, self._clock = time_synced, clock
-        self._stamped = False
-        """Whether windows made before the clock was set have got their stamps."""
+        self._restamped = False
+        """Whether windows stamped before the clock was set have got their right time."""
         self._health_due = float("-inf")
         self._camera = "ok"
         self._unsaved: list[Window] = []
 
     def open(self, info: Mapping[str, Any]) -> None:
-        """Say who is here."""
+        """Publish the birth messages: availability, info and discovery."""
         for message in (
             self._messages.availability("online"),
             self._messages.info(info),
@@ -55,10 +55,10 @@ class Reporter:
         ):
             self._publisher.publish(message)
 
-    def window(self, window: Window) -> None:
-        """Keep a window safe, hand it on, and show it as the newest state.
+    def on_window(self, window: Window) -> None:
+        """Save a window, hand it on, and publish it as the newest state.
 
-        Where the disk refuses it, it waits in memory and is tried again with the next health.
+        If the disk refuses it, it waits in memory and is tried again with the next health.
         """
         self._unsaved.append(window)
         try:
@@ -68,14 +68,14 @@ class Reporter:
 
     def _save(self) -> None:
         while self._unsaved:
-            message = self._keep(self._unsaved[0])
-            # counted now: whatever fails from here on, it must not be counted again
+            message = self._store(self._unsaved[0])
+            # it is counted now: whatever fails from here on, it must not be counted again
             window = self._unsaved.pop(0)
             self._courier.announce(message)
             self._publisher.publish(self._messages.state(message))
             sd_notify.notify(f"STATUS=window {message.key}: {window.people.total} people")
 
-    def _keep(self, window: Window) -> Message:
+    def _store(self, window: Window) -> Message:
         synced = self._time_synced()
         return self._outbox.append(
             window.people,
@@ -88,55 +88,57 @@ class Reporter:
             unset=None if synced else (boot_id(), self._clock()),
         )
 
-    def frame(self, frame: Frame, _tracks: object) -> None:
-        """One frame was analysed; health is due by the source's own clock."""
+    def on_frame(self, frame: Frame, _tracks: object) -> None:
+        """Report that a frame was analyzed; health is due by the source's own clock."""
         if self._health.frames_total == 1:
             log.info("counting: first frame analysed, %d x %d", *frame.image.shape[1::-1])
             sd_notify.notify("READY=1", "STATUS=counting")
-        self._alive(frame.mono)
+        self._heartbeat(frame.mono)
 
-    def blind(self, blind: NoFrame) -> None:
-        """There was no frame, but time passes.
+    def on_no_frame(self, moment: NoFrame) -> None:
+        """Report that time passes without a frame.
 
-        systemd hears that the daemon is up and alive: how long a camera is tried again has a limit
-        of its own, and a start that has to wait for one is no failed start. A loop that hangs comes
-        neither here nor to `frame`, and tells nothing.
+        systemd is told that the daemon is up and alive: retries of a camera have a limit of their
+        own, and a start that has to wait for a camera has not failed. A loop that hangs comes
+        neither here nor to `on_frame`, and reports nothing.
         """
-        if blind.camera != "ok":
-            sd_notify.notify("READY=1", f"STATUS=the camera is {blind.camera}")
-            self._alive(blind.mono)
+        if moment.camera != "ok":
+            sd_notify.notify("READY=1", f"STATUS=the camera is {moment.camera}")
+            self._heartbeat(moment.mono)
         else:
             sd_notify.notify("WATCHDOG=1")
 
-    def _alive(self, mono: float) -> None:
+    def _heartbeat(self, mono: float) -> None:
         sd_notify.notify("WATCHDOG=1")
         if mono >= self._health_due or self._health.camera != self._camera:
             self._health_due = mono + self._health_seconds
             self._camera = self._health.camera
-            with contextlib.suppress(OutboxError):  # it was logged when it began
+            with contextlib.suppress(OutboxError):  # it was logged when it first failed
                 self._save()
                 self._restamp()
-            values = self._health.report() | self._queue() | {"mqtt": self._publisher.status()}
+            values = (
+                self._health.report() | self._outbox_state() | {"mqtt": self._publisher.status()}
+            )
             self._publisher.publish(self._messages.health(values))
 
     def _restamp(self) -> None:
-        if self._stamped or not self._time_synced():
+        if self._restamped or not self._time_synced():
             return
         changed = self._outbox.restamp(boot_id(), self._clock(), restamped)
-        self._stamped = True
+        self._restamped = True
         if changed:
-            log.info("the clock was set; windows that got their right time: %d", changed)
+            log.info("the clock was set; windows with corrected times: %d", changed)
 
-    def _queue(self) -> dict[str, int | None]:
-        """Windows not yet delivered and those given up; None where the disk does not tell."""
+    def _outbox_state(self) -> dict[str, int | None]:
+        """Windows not yet delivered and those given up; None if the disk cannot be read."""
         unsaved = len(self._unsaved)
-        told: dict[str, int | None] = {"outbox": None, "unsaved": unsaved, "dropped": None}
+        counts: dict[str, int | None] = {"outbox": None, "unsaved": unsaved, "dropped": None}
         with contextlib.suppress(OutboxError):
-            told |= {"outbox": len(self._outbox) + unsaved, "dropped": self._outbox.dropped()}
-        return told
+            counts |= {"outbox": len(self._outbox) + unsaved, "dropped": self._outbox.dropped()}
+        return counts
 
     def close(self) -> None:
-        """Save what waits in memory, or raise OutboxError where the disk still refuses."""
+        """Save the windows in memory. Raises OutboxError if the disk still refuses them."""
         try:
             self._save()
         except OutboxError as error:

@@ -1,11 +1,11 @@
-"""Tell systemd how the daemon is (sd_notify); does nothing where systemd did not start it."""
+"""Reports the daemon's state to systemd; does nothing unless systemd started it."""
 
 import os
 import socket
 
 
 def notify(*lines: str) -> None:
-    """Send assignments such as `READY=1` or `STATUS=...` to the socket that systemd named.
+    """Send assignments such as `READY=1` or `STATUS=...` to the socket that systemd names.
 
     Protocol: sd_notify(3). An address that begins with @ is in the abstract namespace.
     """
@@ -18,5 +18,5 @@ def notify(*lines: str) -> None:
         try:
             notifier.sendto("\n".join(lines).encode(), address)
         except OSError:
-            # the daemon's work must not depend on who listens
+            # counting must not depend on systemd listening
             return

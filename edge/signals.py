@@ -1,4 +1,4 @@
-"""What signals ask of the daemon: to end, or to go on with the configuration as it is now."""
+"""Turns signals into requests: end the daemon, or go on with the configuration as it is now."""
 
 import logging
 import os
@@ -12,53 +12,53 @@ log = logging.getLogger(__name__)
 
 
 class SignalHandler:
-    """Signals as they came, to be asked for between two frames."""
+    """Notes signals as they come, to be asked about between two frames."""
 
-    def __init__(self, reread: Callable[[], Config]) -> None:
-        """Take over SIGTERM, SIGINT and, where no terminal can hang up, SIGHUP.
+    def __init__(self, reload: Callable[[], Config]) -> None:
+        """Take over SIGTERM, SIGINT and, unless there is a terminal to hang up, SIGHUP.
 
-        `reread` gives the configuration that is on disk now, proved, or raises EdgeError.
+        `reload` returns the validated configuration that is on disk now, or raises EdgeError.
         """
-        self._reread = reread
-        self.ended = False
+        self._reload = reload
+        self.is_ending = False
         """Whether the daemon is to end."""
-        self._asked = False
-        self._successor: Config | None = None
+        self._reload_requested = False
+        self._next_config: Config | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
+            signal.signal(number, self._request_end)
         if not _has_terminal():
-            signal.signal(signal.SIGHUP, self._ask)
+            signal.signal(signal.SIGHUP, self._request_reload)
 
-    def _end(self, *_: object) -> None:
-        self.ended = True
+    def _request_end(self, *_: object) -> None:
+        self.is_ending = True
 
-    def _ask(self, *_: object) -> None:
-        self._asked = True
+    def _request_reload(self, *_: object) -> None:
+        self._reload_requested = True
 
-    def stopped(self) -> bool:
-        """Whether what runs now is to stop; where the new configuration is a mistake, it is not."""
-        if self._asked and not self.ended:
-            self._asked = False
+    def should_stop(self) -> bool:
+        """Whether the running parts are to stop; a mistake in a new configuration is logged."""
+        if self._reload_requested and not self.is_ending:
+            self._reload_requested = False
             try:
-                self._successor = self._reread()
-                log.info("configuration read again")
+                self._next_config = self._reload()
+                log.info("configuration reloaded")
             except EdgeError as error:
                 log.error("%s\n  the configuration stays as it was", error)
-        return self.ended or self._successor is not None
+        return self.is_ending or self._next_config is not None
 
     @property
-    def reloading(self) -> bool:
+    def is_reloading(self) -> bool:
         """Whether the daemon goes on with another configuration."""
-        return self._successor is not None and not self.ended
+        return self._next_config is not None and not self.is_ending
 
-    def successor(self) -> Config | None:
-        """The configuration to go on with; None where the daemon is to end."""
-        config, self._successor = self._successor, None
-        return None if self.ended else config
+    def take_config(self) -> Config | None:
+        """The configuration to go on with; None if the daemon is to end."""
+        config, self._next_config = self._next_config, None
+        return None if self.is_ending else config
 
 
 def _has_terminal() -> bool:
-    """Whether a terminal controls this process, which SIGHUP then ends as it ends any program."""
+    """Whether a terminal controls this process: its SIGHUP then ends it like any program."""
     try:
         os.close(os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY))
     except OSError:

@@ -34,7 +34,7 @@ class Summary:
             f"time      {_span(self._windows[0].start, self._windows[-1].end)}",
             f"windows   {self._published()}",
         ]
-        withheld = sum(window.people.total for window in self._windows if not window.split)
+        withheld = sum(window.people.total for window in self._windows if not window.broken_down)
         if withheld and self._estimated:
             lines += [
                 f"withheld  {self._estimated} of {_number(withheld, 'person', 'people')}, "
@@ -45,8 +45,8 @@ class Summary:
         return lines
 
     def _people(self) -> str:
-        shown = sum((window.people for window in self._windows if window.split), People())
-        withheld = sum(window.people.total for window in self._windows if not window.split)
+        shown = sum((window.people for window in self._windows if window.broken_down), People())
+        withheld = sum(window.people.total for window in self._windows if not window.broken_down)
         total = shown.total + withheld
         if not total:
             return "nobody"
@@ -64,7 +64,7 @@ class Summary:
 
     def _published(self) -> str:
         number = len(self._windows)
-        withheld = sum(not window.split for window in self._windows)
+        withheld = sum(not window.broken_down for window in self._windows)
         joined = sum(self._joined(window) for window in self._windows)
         text = f"{number} {'counted' if self.undelivered else 'published'}"
         if withheld and self._estimated:

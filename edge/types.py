@@ -1,4 +1,4 @@
-"""The values that flow from frame to window, each made by one room and read by the next."""
+"""The values that flow from frame to window, each made by one module and read by the next."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
-"""uint8 picture: H x W x 3 in OpenCV's order (B, G, R), or H x W where it is grey."""
+"""uint8 picture: H x W x 3 in OpenCV's order (B, G, R), or H x W in gray."""
 
 LABELS = ("female", "male")
 """The two classes, in the order of every probability vector."""
@@ -17,40 +17,40 @@ AGE_GROUPS = ("0-3", "4-7", "8-13", "14-20", "21-35", "36-45", "46-56", "57+")
 """Years of age, in the order of every vector of age probabilities.
 
 The groups of E. Eidinger, R. Enbar, T. Hassner: Age and Gender Estimation of Unfiltered Faces,
-IEEE TIFS 2014 (0-2, 4-6, 8-12, 15-20, 25-32, 38-43, 48-53, 60 and over), as widened to 21-32 by
-those who train on them, with each gap between two groups halved.
+IEEE TIFS 2014 (0-2, 4-6, 8-12, 15-20, 25-32, 38-43, 48-53, 60 and over), with 21-32 for 25-32 as
+is usual in training, and each gap between two groups halved.
 """
 
 UNKNOWN = "unknown"
 """The label of a visit whose evidence stayed too weak."""
 
 AGES = (*AGE_GROUPS, UNKNOWN)
-"""What a visit's age may be, in the order in which a window counts them."""
+"""All ages of a visit, in the order in which a window counts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureSettings:
-    """What is asked of a source."""
+    """How a source is to capture pictures."""
 
     width: int = 640
     height: int = 480
-    """Size asked of a camera, pixels, before it is turned; files come as they are."""
+    """Size requested from a camera, pixels, before rotation; files keep their own."""
     fps: float = 10.0
-    """Most frames per second from a camera, and the rate of a folder of pictures."""
+    """Most frames per second from a camera; the frame rate of a folder of pictures."""
     gray_width: int = 640
-    """`Frame.gray` is at most this wide, pixels."""
+    """Largest width of `Frame.gray`, pixels."""
     flip_horizontal: bool = False
     flip_vertical: bool = False
     rotate: Literal[0, 90, 180, 270] = 0
-    """Degrees clockwise by which the picture is turned, after it was flipped."""
+    """Degrees clockwise by which the picture is turned, after flipping."""
     exposure_ms: float | None = None
-    """Milliseconds per picture, of a Raspberry Pi camera; None lets the camera choose."""
+    """Exposure of a Raspberry Pi camera, milliseconds; None lets the camera choose."""
     gain: float | None = None
-    """How far its sensor amplifies; None lets the camera choose."""
+    """Analog gain of its sensor; None lets the camera choose."""
     timeout: float = 10.0
-    """Seconds without a picture after which a camera is opened anew."""
+    """Seconds without a picture after which a camera is opened again."""
     give_up: float = 0.0
-    """Seconds for which a lost camera is tried again; 0 ends with its first failure."""
+    """Seconds for which a lost camera is retried; 0 ends with its first failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,48 +73,48 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture and the moment it was taken."""
+    """One picture and when it was taken."""
 
     seq: int
     mono: float
-    """Seconds on a clock that never jumps; durations come from it."""
+    """Seconds on the monotonic clock; durations come from it."""
     utc: float
-    """Seconds since 1970; only stamps windows."""
+    """Seconds since 1970; used only to stamp windows."""
     image: Image
     """H x W x 3, B G R."""
     gray: Image
-    """h x w, the same view as `image` and no larger; the detector reads it."""
+    """h x w, the same view as `image`, at most as large; the detector searches it."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoFrame:
-    """A moment at which a live source gives no frames: time passes and nothing is seen."""
+    """A moment at which a live source has no frame, so that time passes all the same."""
 
     mono: float
     """Seconds, as `Frame.mono`."""
     utc: float
     seconds: float
-    """How long nothing was seen, since the frame or the blind moment before this one."""
+    """Seconds since the frame or the `NoFrame` before this one."""
     camera: Literal["ok", "lost", "resting"]
     """`ok`: a frame is only late; `lost`: the camera has failed or is silent for too long;
     `resting`: it is closed on purpose."""
 
 
 Frames = Generator[Frame | NoFrame, None, None]
-"""Frames as they come; to be closed, which lets go of the camera."""
+"""Frames as they come; closing the generator releases the camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face that the detector saw in one frame."""
+    """A face that the detector found in one frame."""
 
     box: Box
     score: float
-    """The detector's own certainty; comparable only within one detector."""
+    """The detector's own confidence; comparable only within one detector."""
     roll: float = 0.0
-    """How far the head is tilted, degrees clockwise; 0 where it is not known."""
-    held: bool = False
-    """Seen only because it was expected there: it goes on a track, but begins none."""
+    """Tilt of the head, degrees clockwise; 0 if unknown."""
+    recovered: bool = False
+    """Found only because a track predicted it there: it continues a track but begins none."""
 
 
 @dataclass(slots=True)
@@ -130,22 +130,22 @@ class Track:
     roll: float = 0.0
     """Tilt of the head at the latest sighting, degrees clockwise."""
     hidden: bool = False
-    """Another face was so near then that it may hide a part of this one."""
+    """Whether another face was so near then that it may hide a part of this one."""
     hits: int = 1
     """Frames in which the face was seen."""
     confirmed: bool = False
-    """Seen often enough to be a person rather than a false alarm."""
+    """Whether it was seen often enough to be a person rather than a false alarm."""
     votes: int = 0
-    voted: float = 0.0
+    last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""
     weight: float = 0.0
     """Sum of the votes' weights, each at most 1."""
     log_odds: float = 0.0
     """Weighted sum over votes of ln(p(male) / p(female))."""
     log_ages: tuple[float, ...] = (0.0,) * len(AGE_GROUPS)
-    """Weighted sums over votes of ln(p), one for each of `AGE_GROUPS`."""
-    static: bool = False
-    """It has not moved for so long that it is a picture of a face."""
+    """Weighted sums over votes of ln(p), one per group of `AGE_GROUPS`."""
+    stationary: bool = False
+    """Whether it has kept still for so long that it is a picture of a face."""
 
     @property
     def age(self) -> str:
@@ -157,7 +157,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One person's stay in front of the camera."""
+    """One person's stay in view of the camera."""
 
     start: float
     """`Frame.mono` of the first sighting, seconds."""
@@ -168,14 +168,14 @@ class Visit:
     confidence: float
     """Probability of the likelier class, 0.5 to 1."""
     track: int = 0
-    """Number of its track within this run; it never leaves the process."""
+    """Id of its track within this run; it never leaves the process."""
     age: str | None = None
-    """One of `AGE_GROUPS`, or `unknown`; None where ages are not counted."""
+    """One of `AGE_GROUPS`, or `unknown`; None if ages are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """A number of people, split by label."""
+    """A number of people by label."""
 
     female: int = 0
     male: int = 0
@@ -193,10 +193,10 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Everybody counted so far, this window's people among them."""
+    """Everybody counted so far, including this window's people."""
 
     ever: People
-    """Since the outbox was made."""
+    """Since the outbox was created."""
     day: str
     """The day that the window belongs to, in the device's time zone: 2026-11-21."""
     today: People
@@ -205,7 +205,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was counted in one stretch of time, already safe to publish."""
+    """What was counted in one stretch of time, fit to be published."""
 
     start: float
     """Seconds since 1970."""
@@ -213,18 +213,18 @@ class Window:
     seconds: float
     """Length on the monotonic clock."""
     people: People
-    split: bool
-    """False where the people are too few to be told apart: only the total is published."""
+    broken_down: bool
+    """False if the people are too few to be broken down: only their total is published."""
     dwell_mean: float | None
-    """Mean stay of the counted people, seconds; None where nobody was or `split` is false."""
+    """Mean stay, seconds; None if nobody was counted or `broken_down` is false."""
     dwell_bins: tuple[int, ...]
-    """People per bin of `count.DWELL_EDGES`; all zero where `split` is false."""
+    """People per bin of `counting.DWELL_EDGES`; all zero if `broken_down` is false."""
     presence_peak: int
     presence_mean: float
     coverage: float
-    """Share of the window during which frames were really analysed, 0 to 1."""
+    """Fraction of the window's time that was really analyzed, 0 to 1."""
     ages: tuple[int, ...] | None = None
-    """People per group of `AGES`; None where ages are not counted or `split` is false."""
+    """People per group of `AGES`; None if ages are not counted or `broken_down` is false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +236,13 @@ class Message:
     qos: int = 0
     retain: bool = False
     key: int | None = field(default=None, compare=False)
-    """The outbox row to delete once the broker has acknowledged it; None where there is none."""
+    """The outbox row to delete once the broker has acknowledged it; None for other messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class AckResult:
-    """Keys of messages whose fate is known."""
+    """Keys of messages whose fate is known by now."""
 
     delivered: list[int] = field(default_factory=list)
     returned: list[int] = field(default_factory=list)
-    """Refused, or lost with the connection: still to be delivered."""
+    """Refused, or lost with the connection: yet to be delivered."""

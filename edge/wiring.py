@@ -1,4 +1,4 @@
-"""The parts of the daemon, made from the configuration; the tools make theirs here too."""
+"""Makes the parts of the daemon from the configuration, for the tools too."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ from edge.delivery.mqtt_publisher import MqttPublisher
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError, ModelError
 from edge.health import Health
-from edge.hours import within
+from edge.hours import is_within
 from edge.pipeline import Pipeline
 from edge.sources.devices import import_picamera2, shown_source
 from edge.sources.reboot import RebootGuard
@@ -36,61 +36,63 @@ from edge.vision.motion_gate import Detect, MotionGate
 
 OUTBOX = "outbox.db"
 HOME_ASSISTANT_BIRTH = "status"
-"""Below the discovery prefix, where Home Assistant says that it has come up."""
+"""Topic below the discovery prefix on which Home Assistant announces that it is up."""
 
 
 def frames(
-    config: Config, stopped: Callable[[], bool] = lambda: False, *, heal: bool = True
+    config: Config, stopped: Callable[[], bool] = lambda: False, *, recover: bool = True
 ) -> Frames:
-    """The frames of the configured source; without `heal` a camera's first failure is the end."""
-    asked = config.camera.model_dump(exclude={"allow_reboot", "max_temperature"})
-    view = CaptureSettings(**asked | {"gray_width": config.detector.width})
-    if not heal:
-        view = dataclasses.replace(view, give_up=0)
-    governor = ThermalThrottle(view.fps, config.camera.max_temperature)
+    """The frames of the configured source; without `recover` they end with its first failure."""
+    settings = config.camera.model_dump(exclude={"allow_reboot", "max_temperature"})
+    capture = CaptureSettings(**settings | {"gray_width": config.detector.width})
+    if not recover:
+        capture = dataclasses.replace(capture, give_up=0)
+    throttle = ThermalThrottle(capture.fps, config.camera.max_temperature)
 
-    def opened() -> Frames:
-        frames = open_frames(config.source, view, fps=governor, stopped=stopped)
-        if heal and config.camera.allow_reboot and is_live(config.source):
-            return RebootGuard(config.state_dir).watch(frames)
+    def open_source() -> Frames:
+        frames = open_frames(config.source, capture, fps=throttle, stopped=stopped)
+        if recover and config.camera.allow_reboot and is_live(config.source):
+            return RebootGuard(config.state_dir).guard(frames)
         return frames
 
     if config.paused or (config.quiet_hours and not is_recorded(config.source)):
-        return scheduled(opened, lambda: rests(config), stopped)
-    return opened()
+        return scheduled(open_source, lambda: is_paused(config), stopped)
+    return open_source()
 
 
-def rests(config: Config) -> bool:
-    """Whether the source is closed now: the daemon is paused, or these are its quiet hours.
+def is_paused(config: Config) -> bool:
+    """Whether the source is to be closed now: the daemon is paused, or it is a quiet hour.
 
-    A recording has none: its time is not the time on the wall.
+    A recording has no quiet hours: its time is not the local time.
     """
-    quiet = not is_recorded(config.source) and within(config.quiet_hours, time.time())
-    return config.paused or quiet
+    is_quiet = not is_recorded(config.source) and is_within(config.quiet_hours, time.time())
+    return config.paused or is_quiet
 
 
-def prove(config: Config) -> None:
-    """Prove all that can be while another configuration has the camera. Raises EdgeError."""
+def validate(config: Config) -> None:
+    """Validate all that can be while another configuration has the camera. Raises EdgeError."""
     models(config)
     detector(config)
     broker(config)
-    prove_state_dir(config.state_dir)
+    validate_state_dir(config.state_dir)
     if config.source.startswith("picamera2:"):
         import_picamera2()
     path = Path(config.source)
-    if is_recorded(config.source) and not path.is_fifo():  # a pipe is read but once
+    if is_recorded(config.source) and not path.is_fifo():  # a pipe can be read only once
         with contextlib.closing(open_file(path)) as recording:
             next(recording)
 
 
-def prove_state_dir(state_dir: Path) -> None:
-    """Raises ConfigError where the folder can be neither made nor written. Leaves nothing."""
+def validate_state_dir(state_dir: Path) -> None:
+    """Raises ConfigError if the folder cannot be created or written. Leaves no trace."""
     try:
-        there = next(path for path in (state_dir, *state_dir.absolute().parents) if path.exists())
-        with tempfile.TemporaryDirectory(dir=there):
+        existing = next(
+            path for path in (state_dir, *state_dir.absolute().parents) if path.exists()
+        )
+        with tempfile.TemporaryDirectory(dir=existing):
             pass
     except OSError as error:
-        if error.errno != errno.ENOSPC:  # a full disk is no mistake, and gets room again
+        if error.errno != errno.ENOSPC:  # a full disk is not a mistake of the user's
             raise ConfigError(
                 f"state_dir {state_dir}: cannot be written ({error.strerror})"
             ) from error
@@ -98,14 +100,14 @@ def prove_state_dir(state_dir: Path) -> None:
 
 def detector(config: Config) -> Detect:
     settings = config.detector
-    judge = BlazeFace(
+    verifier = BlazeFace(
         settings.judge,
         min_score=settings.min_score,
         runtime=config.classifier.runtime,
         threads=config.classifier.threads,
     )
     search = HaarDetector(
-        judge,
+        verifier,
         min_face_px=settings.min_face_px,
         max_face_px=settings.max_face_px,
         scale_factor=settings.scale_factor,
@@ -130,21 +132,21 @@ def tracker(config: Config) -> Tracker:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models that judge a face; None for one that nobody asks for."""
+    """The models that classify faces; None for one that is not needed."""
 
     main: Classifier | None = None
-    """For gender, and for age where that has no model of its own."""
+    """For gender, and for age unless that has a model of its own."""
     age: Classifier | None = None
     """For age alone."""
 
 
-class Watchers(TypedDict, total=False):
-    """Who is told what a pipeline finds, as in `pipeline.Pipeline`."""
+class Callbacks(TypedDict, total=False):
+    """Callbacks of `pipeline.Pipeline`."""
 
     on_window: Required[Callable[[Window], None]]
     on_frame: Callable[[Frame, Sequence[Track]], None]
     on_visit: Callable[[Visit], None]
-    on_blind: Callable[[NoFrame], None]
+    on_no_frame: Callable[[NoFrame], None]
 
 
 def models(config: Config) -> Models:
@@ -153,9 +155,9 @@ def models(config: Config) -> Models:
 
 
 def classifier(config: Config) -> Classifier | None:
-    """The model for gender, and for age where it has no model of its own.
+    """The model for gender, and for age unless that has a model of its own.
 
-    None where it is asked for neither; the model is not even looked at then. Raises ModelError.
+    None, without opening the file, if it is needed for neither. Raises ModelError.
     """
     settings = config.classifier
     age = settings.age and not settings.separate_ages
@@ -165,27 +167,27 @@ def classifier(config: Config) -> Classifier | None:
 
 
 def age_classifier(config: Config) -> Classifier | None:
-    """The model for age alone; None where there is no such model. Raises ModelError."""
+    """The model for age alone; None if there is no such model. Raises ModelError."""
     model = config.classifier.separate_ages
     return None if model is None else _classifier(config, model, gender=False, age=True)
 
 
 def _classifier(config: Config, model: Path, *, gender: bool, age: bool) -> Classifier:
     settings = config.classifier
-    opened = Classifier(
+    classifier = Classifier(
         model, runtime=settings.runtime, threads=settings.threads, gender=gender, age=age
     )
-    if gender and not opened.card.labels:
+    if gender and not classifier.card.labels:
         raise ModelError(
             f"model {model}: estimates age alone, but classifier.gender is on: set "
             "classifier.model to a model of gender, or classifier.gender: off"
         )
-    if age and not opened.card.ages:
+    if age and not classifier.card.ages:
         raise ModelError(
             f"model {model}: estimates no age, but classifier.age is on: set "
             "classifier.age_model to a model with age groups, or classifier.age: off"
         )
-    return opened
+    return classifier
 
 
 def counter(config: Config) -> Counter:
@@ -198,7 +200,7 @@ def counter(config: Config) -> Counter:
 
 
 def pipeline(
-    config: Config, models: Models, health: Health, **watchers: Unpack[Watchers]
+    config: Config, models: Models, health: Health, **callbacks: Unpack[Callbacks]
 ) -> Pipeline:
     return Pipeline(
         detect=detector(config),
@@ -207,7 +209,7 @@ def pipeline(
         classify_age=models.age,
         counter=counter(config),
         health=health,
-        **watchers,
+        **callbacks,
     )
 
 
@@ -246,7 +248,7 @@ def drop_legacy_ids(config: Config) -> None:
 def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
     """The outbox in `state_dir`; None keeps it in memory.
 
-    Raises ConfigError where the folder cannot be made, OutboxError where it cannot be used.
+    Raises ConfigError if the folder cannot be created, OutboxError if it cannot be used.
     """
     try:
         if state_dir is not None:
@@ -258,7 +260,7 @@ def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
 
 
 def broker(config: Config) -> Broker:
-    """Raises ConfigError where a certificate or the password file cannot be used."""
+    """Raises ConfigError if a certificate or the password file cannot be used."""
     settings = config.mqtt
     tls = settings.tls
     context = tls_context(tls.ca_file, tls.cert_file, tls.key_file) if tls.enabled else None
@@ -280,24 +282,24 @@ def birth_topic(config: Config) -> str | None:
     return f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None
 
 
-def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> MqttPublisher:
+def mqtt_publisher(config: Config, messages: Messages, wake: Callable[[], None]) -> MqttPublisher:
     return MqttPublisher(
         broker(config),
-        will=made.availability("offline"),
+        will=messages.availability("offline"),
         birth_topic=birth_topic(config),
         wake=wake,
     )
 
 
 def info(config: Config, models: Models) -> dict[str, Any]:
-    """What the `info` topic tells: versions, models, configuration without secrets."""
+    """The payload of `info`: versions, models, configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
     settings["source"] = shown_source(config.source)
     running = models.main or models.age
-    told = {
+    payload = {
         "version": edge.__version__,
         "model": NO_MODEL if models.main is None else models.main.card.id,
         "runtime": "none" if running is None else running.runtime,
         "config": settings,
     }
-    return told if models.age is None else told | {"age_model": models.age.card.id}
+    return payload if models.age is None else payload | {"age_model": models.age.card.id}

@@ -25,7 +25,7 @@ from tests.support import contract, face_folder
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "gender.tflite"
 CLIP = ROOT / "tests" / "data" / "people.mp4"
-"""A woman and a man of the demo walk past, in 6.4 s; made by tests/support/people.py, as is PICTURE."""
+"""A woman and a man of the demo walk past, in 6.4 s; made by tests/support/people.py."""
 PICTURE = CLIP.with_suffix(".jpg")
 """A woman, and two men to her right."""
 NO_BROKER = {"host": "127.0.0.1", "port": 1}

@@ -45,7 +45,7 @@ class Live:
 
     def on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """One frame was analysed."""
-        here = sum(track.confirmed and not track.static for track in tracks)
+        here = sum(track.confirmed and not track.stationary for track in tracks)
         parts = [
             f"in view {here}",
             f"counted {split(self.people)}",
@@ -71,8 +71,8 @@ def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
         on_visit=live.on_visit,
         on_frame=live.on_frame,
     )
-    # without `heal` a lost camera is told at once, and the machine is never restarted for it
-    with closing(wiring.frames(config, stopped, heal=False)) as frames:
+    # without `recover` a camera's first failure ends it, and the machine is never restarted
+    with closing(wiring.frames(config, stopped, recover=False)) as frames:
         shown = frames if is_endless(config.source) else recorded(frames, config)
         with closing(shown):
             pipeline.run(takewhile(lambda _: not stopped(), shown))

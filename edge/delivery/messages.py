@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from edge.delivery.homeassistant import Ids, discovery
-from edge.hours import on_the_wall
+from edge.hours import local_time
 from edge.types import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
@@ -64,8 +64,8 @@ class Messages:
     ) -> Message:
         """The durable message of one window, to be kept under the key `seq`."""
         dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
-        by_gender = window.split and self._gender
-        if window.split:
+        by_gender = window.broken_down and self._gender
+        if window.broken_down:
             dwell |= dict(zip(DWELL_BINS, window.dwell_bins, strict=True))
         ages = {} if window.ages is None else {"ages": dict(zip(AGES, window.ages, strict=True))}
         age_model = {} if self._age_model is None else {"age_model": self._age_model}
@@ -121,7 +121,7 @@ class Messages:
         many = People(10**5, 10**5, 10**5)
         longest = self.window(
             Window(
-                start=0, end=0, seconds=1e5, people=many, split=True, dwell_mean=1e5,
+                start=0, end=0, seconds=1e5, people=many, broken_down=True, dwell_mean=1e5,
                 dwell_bins=(10**5,) * len(DWELL_BINS), presence_peak=10**4, presence_mean=1e4,
                 coverage=0.999, ages=(10**5,) * len(AGES) if self._ages else None,
             ),
@@ -191,7 +191,7 @@ def iso(utc: float) -> str:
 
 def local_day(utc: float) -> str:
     """The date of a moment in the device's own time zone: 2026-11-21."""
-    return on_the_wall(utc).date().isoformat()
+    return local_time(utc).date().isoformat()
 
 
 def _people(people: People) -> dict[str, int]:

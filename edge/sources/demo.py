@@ -1,7 +1,7 @@
-"""The demo's view: people who do not exist walk past, in groups whose number is known.
+"""Draws the demo's view: people who do not exist walk past, in groups whose size is known.
 
 Every `CYCLE_S` seconds a group of up to three crosses the view and is gone before the next, so that
-what was counted can be compared with what was there. The same seed shows the same people.
+the counts can be compared with the truth. The same seed shows the same people.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from edge.types import LABELS, Image, People
 WIDTH, HEIGHT = 640, 360
 CYCLE_S = 10.0
 CROSSING_S = (4.5, 5.5)
-"""How long one person takes from one edge of the view to the other, shortest and longest."""
+"""Shortest and longest time a person takes from one edge of the view to the other, seconds."""
 LANES = ((80, 56), (165, 72), (265, 92))
-"""Height of the face's centre and its width, pixels, from far to near."""
+"""Height of the face's center and its width, pixels, from far to near."""
 
 PEOPLE = Path(__file__).with_name("people")
 """Composite faces, each the average of 40 people; made by tools/composites.py."""
@@ -42,7 +42,7 @@ class Scene:
     """A view that can be drawn at any moment."""
 
     def __init__(self, seed: int = 1) -> None:
-        """Read the composite faces. Raises EdgeError where they are missing."""
+        """Read the composite faces. Raises EdgeError if they are missing."""
         self._seed = seed
         files = sorted(PEOPLE.glob("*.jpg"))
         if not files:
@@ -52,7 +52,7 @@ class Scene:
         self._background = _background()
 
     def group(self, cycle: int) -> list[Walker]:
-        """Who walks past in the cycle of this number, counted from 0."""
+        """The people who walk past in the cycle of this number, counted from 0."""
         rng = np.random.default_rng((self._seed, cycle))
         number = int(rng.integers(1, len(LANES) + 1))
         lanes = rng.choice(len(LANES), number, replace=False)
@@ -70,7 +70,7 @@ class Scene:
         ]
 
     def people(self, cycle: int) -> People:
-        """How many of each gender walk past in that cycle."""
+        """Number of people of each gender who walk past in that cycle."""
         labels = [self.label(walker) for walker in self.group(cycle)]
         return People(**{label: labels.count(label) for label in LABELS})
 
@@ -92,7 +92,7 @@ class Scene:
         y, width = LANES[walker.lane]
         along = progress if walker.rightwards else 1 - progress
         x = round(-width + along * (WIDTH + 2 * width))
-        y += round(0.04 * width * np.sin(progress * 6 * np.pi))  # the bobbing of a step
+        y += round(0.04 * width * np.sin(progress * 6 * np.pi))  # the head bobs with each step
         shoulders = (round(0.95 * width), round(0.9 * width))
         cv2.ellipse(view, (x, y + round(1.32 * width)), shoulders, 0, 180, 360, walker.clothes, -1)
         bottom = (x - shoulders[0], y + round(1.32 * width))
@@ -110,8 +110,8 @@ def _blend(view: Image, face: Image, left: int, top: int) -> None:
         return
     part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     alpha = _oval(size)[part][:, :, None]
-    under = view[y0:y1, x0:x1]
-    view[y0:y1, x0:x1] = (alpha * face[part] + (1 - alpha) * under).astype(np.uint8)
+    background = view[y0:y1, x0:x1]
+    view[y0:y1, x0:x1] = (alpha * face[part] + (1 - alpha) * background).astype(np.uint8)
 
 
 def _oval(size: int) -> npt.NDArray[np.float32]:

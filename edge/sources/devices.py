@@ -31,8 +31,8 @@ VIDEO_MAJOR = 81
 PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
 """What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
 TALLEST = 4
-"""Height of the gray copy in times of `CaptureSettings.gray_width`, at most: the search of a strip that is
-narrow and very tall would take minutes."""
+"""Largest height of the gray copy, in multiples of its `gray_width`: searching a narrow and very
+tall strip would take minutes."""
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 

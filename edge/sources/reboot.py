@@ -1,91 +1,88 @@
-"""The last resort for a camera that no restart of the daemon brings back: restart the machine."""
+"""Restarts the machine, as the last resort for a camera that no restart of the daemon revives."""
 
 import contextlib
 import json
 import logging
-import os
 import subprocess
 import time
 from pathlib import Path
 
+from edge.atomic_file import write_atomically
 from edge.errors import SourceError
 from edge.types import Frame, Frames
 
 log = logging.getLogger(__name__)
 
-STARTS = 3
-"""So many starts in a row without a single frame."""
-REST_S = 6 * 3600.0
-"""Between one restart of the machine and the next; a camera that is broken stays broken."""
+MAX_FAILED_STARTS = 3
+"""After this many starts in a row without a single frame the machine is restarted."""
+REBOOT_EVERY_S = 6 * 3600.0
+"""Least seconds between two restarts of the machine: a camera that is broken stays broken."""
 COMMAND = ("systemctl", "reboot")
-COMMAND_S = 10.0
+COMMAND_TIMEOUT_S = 10.0
+"""Seconds after which the command is given up."""
 
 
 class RebootGuard:
-    """Remembers on disk how many starts in a row saw no frame, and when the machine was restarted.
+    """Remembers on disk how many starts in a row had no frame, and when the machine was restarted.
 
-    What cannot be remembered does not happen: without a place to write there is no restart.
+    If that cannot be saved, it never restarts the machine: it could do so for ever.
     """
 
     def __init__(self, state_dir: Path) -> None:
         self._file = state_dir / "camera.json"
 
-    def watch(self, frames: Frames) -> Frames:
-        """The same frames; where they end with a SourceError before the first one, it is noted."""
-        seen = False
+    def guard(self, frames: Frames) -> Frames:
+        """The same frames; a SourceError before the first one is recorded as a failed start."""
+        has_frame = False
         try:
             for frame in frames:
-                if not seen and isinstance(frame, Frame):
-                    seen = True
-                    self._works()
+                if not has_frame and isinstance(frame, Frame):
+                    has_frame = True
+                    self._record_success()
                 yield frame
         except SourceError:
-            if not seen:
-                self._failed()
+            if not has_frame:
+                self._record_failure()
             raise
         finally:
             frames.close()
 
-    def _works(self) -> None:
+    def _record_success(self) -> None:
         starts, rebooted = self._read()
         if starts:
             self._write(0, rebooted)
 
-    def _failed(self) -> None:
+    def _record_failure(self) -> None:
         starts, rebooted = self._read()
         now = time.time()
-        # whichever way the clock was set since: a Raspberry Pi has none of its own
-        due = starts + 1 >= STARTS and abs(now - rebooted) > REST_S
-        noted = self._write(0, now) if due else self._write(starts + 1, rebooted)
-        if due and noted:
+        # abs: the clock may have been set back since; a Raspberry Pi has none of its own
+        due = starts + 1 >= MAX_FAILED_STARTS and abs(now - rebooted) > REBOOT_EVERY_S
+        saved = self._write(0, now) if due else self._write(starts + 1, rebooted)
+        if due and saved:
             log.error("camera: %d starts without a frame; restarting the machine", starts + 1)
             self._reboot()
 
     def _reboot(self) -> None:
         try:
             subprocess.run(  # noqa: S603  # a fixed command
-                COMMAND, check=True, timeout=COMMAND_S, capture_output=True, text=True
+                COMMAND, check=True, timeout=COMMAND_TIMEOUT_S, capture_output=True, text=True
             )
         except (OSError, subprocess.SubprocessError) as error:
-            told = (getattr(error, "stderr", None) or str(error)).strip()
-            log.error("%s: %s", " ".join(COMMAND), told)
+            reason = (getattr(error, "stderr", None) or str(error)).strip()
+            log.error("%s: %s", " ".join(COMMAND), reason)
 
     def _read(self) -> tuple[int, float]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            noted = json.loads(self._file.read_text())
-            return int(noted["starts_without_frame"]), float(noted["rebooted"])
+            record = json.loads(self._file.read_text())
+            return int(record["starts_without_frame"]), float(record["rebooted"])
         return 0, 0.0
 
     def _write(self, starts: int, rebooted: float) -> bool:
-        """Whether it is on the disk for sure."""
+        """Whether it was saved."""
+        record = {"starts_without_frame": starts, "rebooted": round(rebooted)}
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._file.with_suffix(".new")
-            with fresh.open("w") as file:
-                json.dump({"starts_without_frame": starts, "rebooted": round(rebooted)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._file)
+            write_atomically(self._file, json.dumps(record).encode())
         except OSError as error:
             log.warning("%s: cannot be written (%s)", self._file, error.strerror)
             return False

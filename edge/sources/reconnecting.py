@@ -1,12 +1,11 @@
-"""A live camera's newest pictures, on the machine's clock; a camera that is lost is opened again.
+"""Takes a live camera's newest pictures, and opens the camera again if it is lost.
 
-A thread of its own opens and reads the camera, for a driver may hang for ever; whoever waits for
-pictures never waits for it.
+A thread of its own opens and reads the camera: a driver may hang for ever, and the main loop must
+not wait for it.
 """
 
 import contextlib
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -15,36 +14,40 @@ from typing import Protocol
 
 import numpy as np
 
+from edge.backoff import Backoff
 from edge.errors import SourceError
 from edge.types import Image, NoFrame
 
 log = logging.getLogger(__name__)
 
-THREAD = "camera"
+THREAD_NAME = "camera"
 JOIN_S = 1.0
-"""How long a camera's last picture is waited for at the end."""
+"""Seconds to wait at the end for the camera's last picture."""
 FIRST_RETRY_S = 1.0
-"""Twice as long after each further failure, up to `LONGEST_RETRY_S`."""
+"""Seconds before a lost camera is opened again; doubles with each failure."""
 LONGEST_RETRY_S = 60.0
+"""Longest wait before it is opened again; a camera that lasted longer has worked, seconds."""
+RETRY_JITTER = (0.9, 1.1)
+"""Range of the random factor on each wait."""
 LATE_S = 1.5
-"""A frame may come so late before time passes without it, as long as it vouches for its window."""
+"""Seconds without a picture before time passes without it: as long as a frame vouches for."""
 TICK_S = 1.0
-"""How often time passes while no frames come."""
-HANGS = 3.0
-"""A camera says by itself that it is silent within so many times its timeout, or it hangs."""
-FROZEN = 6.0
-"""The same picture for so many times the timeout is none: a sensor's noise is never the same."""
-FLAT = 2.0
-"""But a picture that varies less than this, in grey levels, is dark or covered, not frozen."""
+"""Seconds between two `NoFrame` moments."""
+HANG_TIMEOUTS = 3.0
+"""A camera that reports no failure within this many timeouts hangs."""
+FROZEN_TIMEOUTS = 6.0
+"""A picture that repeats unchanged for this many timeouts is frozen: a sensor's noise varies."""
+FLAT_GRAY_LEVELS = 2.0
+"""A picture that varies by less than this is dark or covered, and may repeat unchanged."""
 
 
 class Camera(Protocol):
     """An opened camera."""
 
     def read(self, over: Callable[[], bool]) -> tuple[Image, Image | None]:
-        """The next picture, and its grey copy where the camera makes one; may wait for it.
+        """The next picture, and its gray copy if the camera makes one; may wait for it.
 
-        Raises SourceError where none comes, or where it is `over`.
+        Raises SourceError if none comes, or once it is `over`.
         """
 
     def close(self) -> None: ...
@@ -60,7 +63,7 @@ class Shot:
     gray: Image | None
 
 
-def newest(
+def newest_shots(
     open_camera: Callable[[], Camera],
     *,
     fps: Callable[[], float],
@@ -70,34 +73,34 @@ def newest(
 ) -> Generator[Shot | NoFrame, None, None]:
     """The newest picture at most `fps()` times per second, until `stopped()`.
 
-    While none comes there is a `NoFrame` each second, and the camera is opened again after a while.
-    Raises the camera's SourceError after `give_up` seconds without a picture, with its first
-    failure where that is 0, and at once what no waiting mends.
+    While none comes there is a `NoFrame` each second, and the camera is opened again and again.
+    Raises the camera's SourceError after `give_up` seconds without a picture, or with its first
+    failure if that is 0; raises any other error at once, for waiting would not help.
     """
     with contextlib.closing(_Reader(open_camera, timeout, retry=give_up > 0)) as reader:
-        heard = told = due = time.monotonic()
+        last_shot = last_tick = due = time.monotonic()
         lost = False
         while not stopped():
             shot = reader.take(due)
             now = time.monotonic()
             if shot is not None:
                 if lost:
-                    log.warning("camera: works again, after %.0f s", now - heard)
-                heard = told = shot.mono
+                    log.warning("camera: works again, after %.0f s", now - last_shot)
+                last_shot = last_tick = shot.mono
                 due, lost = max(due + 1 / fps(), shot.mono), False
                 yield shot
                 continue
-            silent, failure = now - heard, reader.failure
+            silent_s, failure = now - last_shot, reader.failure
             if failure is not None and (give_up == 0 or not isinstance(failure, SourceError)):
                 raise failure
-            if failure is not None and silent >= give_up:
-                raise SourceError(f"{failure}; given up after {silent:.0f} s") from failure
-            if silent > give_up + HANGS * timeout:
-                raise SourceError(f"camera: hangs; no picture for {silent:.0f} s")
-            lost = failure is not None or silent > timeout
-            if silent >= LATE_S and now - told >= TICK_S:
-                yield NoFrame(now, time.time(), now - told, "lost" if lost else "ok")
-                told = now
+            if failure is not None and silent_s >= give_up:
+                raise SourceError(f"{failure}; given up after {silent_s:.0f} s") from failure
+            if silent_s > give_up + HANG_TIMEOUTS * timeout:
+                raise SourceError(f"camera: hangs; no picture for {silent_s:.0f} s")
+            lost = failure is not None or silent_s > timeout
+            if silent_s >= LATE_S and now - last_tick >= TICK_S:
+                yield NoFrame(now, time.time(), now - last_tick, "lost" if lost else "ok")
+                last_tick = now
 
 
 class _Reader:
@@ -108,16 +111,16 @@ class _Reader:
         self._fresh = threading.Condition()
         self._shot: Shot | None = None
         self.failure: Exception | None = None
-        """Why there are no pictures at the moment; None where they come or may still."""
+        """Why there are no pictures at the moment; None while they come or still may."""
         self._last: Image | None = None
         self._changed = 0.0
         self._over = threading.Event()
         # a daemon thread: one that hangs must not keep the process alive
-        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     def take(self, due: float) -> Shot | None:
-        """The newest picture not yet taken, not before `due`; None where there is none for long."""
+        """The newest picture not yet taken, not before `due`; None if none comes soon."""
         time.sleep(max(0.0, due - time.monotonic()))
         with self._fresh:
             if self._shot is None and (self.failure is None or self._retry):
@@ -130,7 +133,7 @@ class _Reader:
         self._thread.join(JOIN_S)
 
     def _run(self) -> None:
-        pause = 0.0
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, RETRY_JITTER)
         while not self._over.is_set():
             opened = time.monotonic()
             try:
@@ -140,16 +143,15 @@ class _Reader:
                 if not self._retry:
                     return
             except Exception as error:
-                self._fail(error)  # it is raised where pictures are waited for
+                self._fail(error)  # the main loop raises it
                 return
             if self._over.is_set():
                 return
             if time.monotonic() - opened > LONGEST_RETRY_S:
-                pause = 0.0  # it has worked
-            pause = min(max(FIRST_RETRY_S, 2 * pause), LONGEST_RETRY_S)
-            log.warning("%s; next try in %.0f s", self.failure, pause)
-            # cameras that one outage took away do not all come back at one moment
-            self._over.wait(pause * random.uniform(0.9, 1.1))  # noqa: S311  # no secret
+                backoff.reset()  # it has worked
+            delay_s = backoff.next()
+            log.warning("%s; next try in %.0f s", self.failure, delay_s)
+            self._over.wait(delay_s)
 
     def _read(self) -> None:
         with contextlib.closing(self._open()) as camera:
@@ -162,10 +164,13 @@ class _Reader:
                     self._fresh.notify()
 
     def _refuse_frozen(self, shot: Shot) -> None:
-        rows = shot.image[::8]  # noise is everywhere
+        rows = shot.image[::8]  # noise is everywhere, so a part of the picture will do
         if self._last is None or not np.array_equal(rows, self._last):
             self._last, self._changed = rows.copy(), shot.mono
-        elif shot.mono - self._changed > FROZEN * self._timeout and rows.std() > FLAT:
+        elif (
+            shot.mono - self._changed > FROZEN_TIMEOUTS * self._timeout
+            and rows.std() > FLAT_GRAY_LEVELS
+        ):
             raise SourceError(f"camera: the same picture for {shot.mono - self._changed:.0f} s")
 
     def _fail(self, error: Exception) -> None:

@@ -13,7 +13,7 @@ from edge.sources.demo import Scene
 from edge.sources.devices import LIVE, frame_of, open_camera, silence_opencv, upright
 from edge.sources.notices import Notices
 from edge.sources.pictures import SUFFIXES, PictureError
-from edge.sources.reconnecting import newest
+from edge.sources.reconnecting import newest_shots
 from edge.sources.timeline import Timeline
 from edge.sources.video import announced_frames, read_video
 from edge.types import CaptureSettings, Frame, Frames, Image, NoFrame
@@ -204,7 +204,7 @@ def _modified(path: Path) -> float:
 def _live(
     source: str, view: CaptureSettings, fps: Callable[[], float], stopped: Callable[[], bool]
 ) -> Frames:
-    shots = newest(
+    shots = newest_shots(
         lambda: open_camera(source, view),
         fps=fps,
         timeout=view.timeout,

@@ -1,4 +1,4 @@
-"""A source that is closed for a while, because the configuration says so or it is night."""
+"""Closes a source while the configuration or the hour of the day says so."""
 
 import contextlib
 import logging
@@ -10,37 +10,37 @@ from edge.types import Frames, NoFrame
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
-"""How often time passes while the source is closed."""
-LOOK_S = 0.2
-"""How often it is seen whether the program ends."""
+"""Seconds between two `NoFrame` moments while the source is closed."""
+POLL_S = 0.2
+"""Seconds between two checks whether the pause or the program ends."""
 
 
 def scheduled(
-    open_source: Callable[[], Frames], rests: Callable[[], bool], stopped: Callable[[], bool]
+    open_source: Callable[[], Frames], is_paused: Callable[[], bool], stopped: Callable[[], bool]
 ) -> Frames:
-    """The frames of a source that is open only while not `rests()`; else a `NoFrame` each second.
+    """The frames of a source that is open unless `is_paused()`; else a `NoFrame` each second.
 
     Ends with the source, or soon after `stopped()`. Raises what opening the source raises.
     """
     while not stopped():
-        if rests():
-            log.info("camera: closed, it rests")
-            yield from _resting(rests, stopped)
+        if is_paused():
+            log.info("camera closed: paused or quiet hours")
+            yield from _pause(is_paused, stopped)
         else:
             with contextlib.closing(open_source()) as frames:
                 for frame in frames:
                     yield frame
-                    if rests():
+                    if is_paused():
                         break
                 else:
                     return
 
 
-def _resting(rests: Callable[[], bool], stopped: Callable[[], bool]) -> Frames:
-    told = time.monotonic()
-    while rests() and not stopped():
-        time.sleep(LOOK_S)
+def _pause(is_paused: Callable[[], bool], stopped: Callable[[], bool]) -> Frames:
+    last_tick = time.monotonic()
+    while is_paused() and not stopped():
+        time.sleep(POLL_S)
         now = time.monotonic()
-        if now - told >= TICK_S:
-            yield NoFrame(now, time.time(), now - told, "resting")
-            told = now
+        if now - last_tick >= TICK_S:
+            yield NoFrame(now, time.time(), now - last_tick, "resting")
+            last_tick = now

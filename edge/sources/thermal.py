@@ -1,4 +1,4 @@
-"""Fewer frames before the machine gets too hot: a slower daemon counts, a throttled Pi stutters."""
+"""Lowers the frame rate before the machine gets too hot, for a throttled Pi stutters."""
 
 import logging
 import time
@@ -8,20 +8,20 @@ from edge import host
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 10.0
-"""How often the temperature is read: a processor warms within seconds, its case within minutes."""
-SLOWER, FASTER = 0.8, 1.1
-"""Down more quickly than up, so that it settles."""
-COOLER_BY = 5.0
+READ_EVERY_S = 10.0
+"""Seconds between two readings: a processor warms within seconds, its case within minutes."""
+SLOW_DOWN, SPEED_UP = 0.8, 1.1
+"""Factors on the frame rate; down more quickly than up, so that it settles."""
+HYSTERESIS_C = 5.0
 """Degrees below the limit at which the rate may rise again."""
-LEAST_FPS = 2.0
-"""Below this people walk past unseen."""
-NOW = 0b1110
-"""Bits of `machine.throttled` that heat sets."""
+MIN_FPS = 2.0
+"""Lowest frame rate: at fewer, people walk past unseen."""
+THROTTLED_NOW = 0b1110
+"""Bits of `host.throttled` that heat sets."""
 
 
 class ThermalThrottle:
-    """The frame rate that the machine can bear."""
+    """The frame rate that the machine can bear, as a callable."""
 
     def __init__(
         self,
@@ -34,31 +34,31 @@ class ThermalThrottle:
     ) -> None:
         """At most `fps` frames per second; fewer from `limit_c` degrees Celsius on.
 
-        Without a limit, and where the machine tells no temperature, always `fps`.
+        Always `fps` without a limit, or if the machine reports no temperature.
         """
-        self._most, self._limit = fps, limit_c
+        self._max_fps, self._limit_c = fps, limit_c
         self._temperature, self._throttled, self._clock = temperature_c, throttled, clock
-        self._look_at = float("-inf")
+        self._read_at = float("-inf")
         self.fps = fps
-        """As it was last found."""
+        """As of the latest reading."""
 
     def __call__(self) -> float:
         """Frames per second for now."""
-        if self._limit is None or self._clock() < self._look_at:
+        if self._limit_c is None or self._clock() < self._read_at:
             return self.fps
-        self._look_at = self._clock() + LOOK_S
+        self._read_at = self._clock() + READ_EVERY_S
         degrees, bits = self._temperature(), self._throttled()
         if degrees is None:
             return self.fps
-        if degrees >= self._limit or (bits or 0) & NOW:
-            fps = max(min(LEAST_FPS, self._most), SLOWER * self.fps)
-        elif degrees <= self._limit - COOLER_BY:
-            fps = min(self._most, FASTER * self.fps)
+        if degrees >= self._limit_c or (bits or 0) & THROTTLED_NOW:
+            fps = max(min(MIN_FPS, self._max_fps), SLOW_DOWN * self.fps)
+        elif degrees <= self._limit_c - HYSTERESIS_C:
+            fps = min(self._max_fps, SPEED_UP * self.fps)
         else:
             return self.fps
-        if fps < self._most <= self.fps:
+        if fps < self._max_fps <= self.fps:
             log.warning("machine: %.0f degrees; fewer frames until it is cooler", degrees)
-        elif self.fps < self._most <= fps:
+        elif self.fps < self._max_fps <= fps:
             log.info("machine: %.0f degrees; all frames again", degrees)
         self.fps = fps
         return fps

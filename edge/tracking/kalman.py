@@ -1,4 +1,4 @@
-"""Where a face should be by now: place and size, each going on as it did. Pure.
+"""Predicts where a face will be and how large, from how it moved and grew so far. Pure.
 
 A Kalman filter with constant rates (Y. Bar-Shalom, X. R. Li, T. Kirubarajan: Estimation with
 Applications to Tracking and Navigation, 2001, section 6.2). Distances are in face widths and sizes
@@ -9,37 +9,39 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from edge.geometry import center, square_box
 from edge.types import Box
 
-PLACE_NOISE = 0.06
-"""How far one sighting lies from the true place, face widths."""
+POSITION_NOISE = 0.06
+"""Standard deviation of a measured position, face widths."""
 SIZE_NOISE = 0.06
-"""How far one sighting is from the true size, as a logarithm: 6 %."""
-HELD_NOISE = 1.5
-"""A size that was only looked for is so many times less certain."""
-HIDDEN_PLACE_NOISE = 6.0
+"""Standard deviation of a measured size, as a logarithm: 6 %."""
+RECOVERED_NOISE = 1.5
+"""Factor on the size noise of a face that was recovered near its predicted place."""
+HIDDEN_POSITION_NOISE = 6.0
+"""Factor on the position noise of a face that another one touches and may hide in part."""
 HIDDEN_SIZE_NOISE = 20.0
-"""And a face that another one touches, which may hide a part of it."""
+"""Factor on the size noise of such a face."""
 
-FIRST_SPEED = 5.0
-"""How fast a face may be when it is first seen, face widths per second: a brisk walk is 10."""
-FIRST_GROWTH = 0.3
-"""And how fast it may grow, as a logarithm per second: somebody 4 m away who walks up."""
-SPEEDING = 1.2
-"""How much the speed changes in a second, face widths per second."""
-GROWING = 0.1
-"""How much the growth changes in a second."""
-GROWS_ON_S = 0.5
-"""A lost face is expected to grow on for no longer than this, seconds."""
+INITIAL_SPEED = 5.0
+"""Standard deviation of a new face's speed, face widths per second: a brisk walk is 10."""
+INITIAL_GROWTH = 0.3
+"""Standard deviation of a new face's growth, as a logarithm per second: 4 m away, walking up."""
+SPEED_NOISE = 1.2
+"""Standard deviation of the change of speed in a second, face widths per second."""
+GROWTH_NOISE = 0.1
+"""Standard deviation of the change of growth in a second, as a logarithm per second."""
+MAX_GROWTH_S = 0.5
+"""The predicted size of a lost face grows on for at most this long, seconds."""
 
 GATE = 20.0
-"""Largest squared distance, in standard deviations, at which a sighting may be the same face."""
+"""Largest squared distance, in standard deviations, at which a box may be the same face."""
 MAX_DISTANCE = 2.0
-"""And largest distance, face widths."""
-RESUME_DISTANCE = 3.5
-"""Farthest from where it was lost or should be that a face comes to light again, face widths."""
-RESUME_RATIO = 1.5
-"""Largest ratio between its sizes then."""
+"""Largest distance from the predicted place at which a box may be the same face, face widths."""
+REAPPEARANCE_DISTANCE = 3.5
+"""Largest distance from where a face was lost, or should be, to where it reappears, face widths."""
+REAPPEARANCE_RATIO = 1.5
+"""Largest ratio between the sizes of a face that was lost and reappears."""
 
 V = TypeVar("V", float, complex)
 
@@ -50,29 +52,30 @@ class _ConstantRate(Generic[V]):
 
     value: V
     rate: V
-    unrest: float
-    """Spread of the rate's changes in one second."""
+    process_noise: float
+    """Standard deviation of the rate's change in one second."""
     var: float
     cov: float
     rate_var: float
 
-    def after(self, seconds: float) -> tuple[float, float, float]:
-        """The variances of value, both and rate once `seconds` have passed."""
-        q, t = self.unrest**2, seconds
+    def variances_after(self, seconds: float) -> tuple[float, float, float]:
+        """The variance of the value, the covariance, and the variance of the rate."""
+        q, t = self.process_noise**2, seconds
         return (
             self.var + 2 * t * self.cov + t * t * self.rate_var + q * t**3 / 3,
             self.cov + t * self.rate_var + q * t * t / 2,
             self.rate_var + q * t,
         )
 
-    def see(self, expected: V, seen: V, seconds: float, noise: float) -> None:
-        var, cov, rate_var = self.after(seconds)
-        share = var / (var + noise**2)
-        rate_share = cov / (var + noise**2)
-        self.value = expected + share * (seen - expected)
-        self.rate = self.rate + rate_share * (seen - expected)
-        self.var, self.cov = var * (1 - share), cov * (1 - share)
-        self.rate_var = rate_var - rate_share * cov
+    def update(self, predicted: V, measured: V, seconds: float, noise: float) -> None:
+        """Correct the prediction, made for `seconds` after the last update, by a measurement."""
+        var, cov, rate_var = self.variances_after(seconds)
+        gain = var / (var + noise**2)
+        rate_gain = cov / (var + noise**2)
+        self.value = predicted + gain * (measured - predicted)
+        self.rate = self.rate + rate_gain * (measured - predicted)
+        self.var, self.cov = var * (1 - gain), cov * (1 - gain)
+        self.rate_var = rate_var - rate_gain * cov
 
 
 class FaceMotion:
@@ -81,65 +84,59 @@ class FaceMotion:
     def __init__(self, box: Box, mono: float) -> None:
         self._mono = mono
         self._last = box
-        self._place = _ConstantRate(_middle(box), 0j, SPEEDING, PLACE_NOISE**2, 0.0, FIRST_SPEED**2)
+        self._position = _ConstantRate(
+            center(box), 0j, SPEED_NOISE, POSITION_NOISE**2, 0.0, INITIAL_SPEED**2
+        )
         self._size = _ConstantRate(
-            math.log(box.w), 0.0, GROWING, SIZE_NOISE**2, 0.0, FIRST_GROWTH**2
+            math.log(box.w), 0.0, GROWTH_NOISE, SIZE_NOISE**2, 0.0, INITIAL_GROWTH**2
         )
 
     @property
     def velocity(self) -> complex:
-        """To the right and, as the imaginary part, downwards, pixels per second."""
-        return self._place.rate
+        """Pixels per second, to the right and, as the imaginary part, downwards."""
+        return self._position.rate
 
-    def expected(self, mono: float) -> Box:
-        """Where it should be at `mono`."""
-        return _box(self._middle(mono), math.exp(self._log_size(mono)))
+    def predict(self, mono: float) -> Box:
+        """The square box in which the face should be at `mono`, seconds."""
+        return square_box(self._center(mono), math.exp(self._log_size(mono)))
 
-    def cost(self, box: Box, mono: float) -> float | None:
-        """How badly `box` continues it, as a negative log likelihood; None where it cannot."""
+    def match_cost(self, box: Box, mono: float) -> float | None:
+        """Negative log likelihood of `box` as this face at `mono`; None if it cannot be."""
         seconds = mono - self._mono
         if seconds <= 0:
             return None
         log_size = self._log_size(mono)
-        distance = abs(_middle(box) - self._middle(mono)) / math.exp(log_size)
+        distance = abs(center(box) - self._center(mono)) / math.exp(log_size)
         if distance > MAX_DISTANCE:
             return None
-        var = self._place.after(seconds)[0] + PLACE_NOISE**2
-        size_var = self._size.after(seconds)[0] + SIZE_NOISE**2
+        var = self._position.variances_after(seconds)[0] + POSITION_NOISE**2
+        size_var = self._size.variances_after(seconds)[0] + SIZE_NOISE**2
         squared = distance**2 / var + (math.log(box.w) - log_size) ** 2 / size_var
         if squared > GATE:
             return None
         return squared + 2 * math.log(var) + math.log(size_var)
 
-    def resumes(self, box: Box, mono: float) -> float | None:
-        """How far `box` is from where the face was lost or should be; None where too far."""
+    def reappearance_distance(self, box: Box, mono: float) -> float | None:
+        """Face widths from where the face was lost, or should be, to `box`; None if too far."""
         width = math.exp(self._log_size(mono))
-        if max(box.w / width, width / box.w) > RESUME_RATIO:
+        if max(box.w / width, width / box.w) > REAPPEARANCE_RATIO:
             return None
-        places = _middle(self._last), self._middle(mono)
-        distance = min(abs(_middle(box) - place) for place in places) / width
-        return distance if distance <= RESUME_DISTANCE else None
+        origins = center(self._last), self._center(mono)
+        distance = min(abs(center(box) - origin) for origin in origins) / width
+        return distance if distance <= REAPPEARANCE_DISTANCE else None
 
-    def see(self, box: Box, mono: float, *, held: bool, hidden: bool) -> None:
-        """One more sighting; `hidden` where another face touches it."""
+    def update(self, box: Box, mono: float, *, recovered: bool, hidden: bool) -> None:
+        """Take in one more sighting; `hidden` if another face touches it."""
         seconds = mono - self._mono
-        place, size = self._middle(mono), self._log_size(mono)
-        noise = HIDDEN_PLACE_NOISE if hidden else 1.0
-        self._place.see(place, _middle(box), seconds, noise * PLACE_NOISE)
-        noise = HIDDEN_SIZE_NOISE if hidden else HELD_NOISE if held else 1.0
-        self._size.see(size, math.log(box.w), seconds, noise * SIZE_NOISE)
+        position, size = self._center(mono), self._log_size(mono)
+        noise = HIDDEN_POSITION_NOISE if hidden else 1.0
+        self._position.update(position, center(box), seconds, noise * POSITION_NOISE)
+        noise = HIDDEN_SIZE_NOISE if hidden else RECOVERED_NOISE if recovered else 1.0
+        self._size.update(size, math.log(box.w), seconds, noise * SIZE_NOISE)
         self._mono, self._last = mono, box
 
-    def _middle(self, mono: float) -> complex:
-        return self._place.value + self._place.rate * (mono - self._mono)
+    def _center(self, mono: float) -> complex:
+        return self._position.value + self._position.rate * (mono - self._mono)
 
     def _log_size(self, mono: float) -> float:
-        return self._size.value + self._size.rate * min(mono - self._mono, GROWS_ON_S)
-
-
-def _middle(box: Box) -> complex:
-    return complex(box.cx, box.cy)
-
-
-def _box(middle: complex, side: float) -> Box:
-    return Box(middle.real - side / 2, middle.imag - side / 2, side, side)
+        return self._size.value + self._size.rate * min(mono - self._mono, MAX_GROWTH_S)

@@ -1,61 +1,60 @@
-"""Faces that never move: a poster, a screen, a shelf in which Haar sees a face. Pure.
+"""Recognizes faces that never move: a poster, a screen, a shelf in which Haar sees a face. Pure.
 
-Somebody who stands or sits for minutes sways, turns and comes and goes; a poster does none of it.
+A person who stands or sits for minutes sways, turns, comes and goes; a poster does none of it.
 """
 
 import math
 from dataclasses import dataclass
 
+from edge.geometry import is_near, is_same_place
 from edge.types import Box
 
-STEADY_S = 3.0
-"""Haar's boxes jitter by a tenth of their size; averaged over so long they are steady."""
+SMOOTHING_S = 3.0
+"""Time constant of the average over a face's boxes, seconds: single ones jitter by a tenth."""
 STILL_SHIFT = 0.08
-"""A steady face that moved farther than this, in face widths, is alive: 1.3 cm of a head's 16."""
-STILL_GROWTH = 1.12
-"""And so is one whose steady size changed by more than this ratio."""
-NEAR_SHIFT = 0.25
-"""A face this near to a known place, in face widths, is the one that is always there."""
-NEAR_GROWTH = 1.35
+"""Largest shift of the averaged box of a still face, face widths: 1.3 cm of a head's 16."""
+STILL_RATIO = 1.12
+"""Largest ratio between the averaged widths of a still face."""
 MAX_GAP_S = 1.0
-"""A sighting vouches for the time since the one before, but for no longer than this."""
-FORGET_S = 3600.0
-"""A place without a face for so long is forgotten: the poster was taken down."""
-FADE_S = 4 * 3600.0
-"""What was seen so long ago tells a third of what is seen now.
+"""A sighting vouches for the time since the one before, but for at most this long, seconds."""
+FORGET_AFTER_S = 3600.0
+"""Seconds without a face after which a place is forgotten: the poster was taken down."""
+DECAY_S = 4 * 3600.0
+"""Decay time constant, seconds: after this long a sighting's weight has fallen to 1/e.
 
-Else the many who each look up for a moment at one busy spot would make it a poster in a day or two.
-With 180 seconds for `static_after` they may do so for 1.25 % of the time.
+Without it, many people who each look up for a moment at one busy spot would make it a poster in a
+day or two. With 180 seconds for `static_after` they may do so for 1.25 % of the time.
 """
 
 
 @dataclass(slots=True)
 class StationaryFilter:
-    """How long one face has been where it is."""
+    """How long one face has kept still."""
 
     box: Box
-    """Where it is, averaged over `STEADY_S`."""
+    """Its boxes, averaged over `SMOOTHING_S`."""
     anchor: Box
-    """Where it was when it last moved."""
+    """The average when it last moved."""
     still_s: float = 0.0
     """Seconds of sightings since then."""
     moved: bool = False
+    """Whether it ever moved."""
 
     @classmethod
     def at(cls, box: Box) -> "StationaryFilter":
         return cls(box, box)
 
-    def see(self, box: Box, elapsed: float) -> None:
-        """One more sighting, `elapsed` seconds after the one before."""
-        share = 1 - math.exp(-elapsed / STEADY_S)
+    def update(self, box: Box, elapsed: float) -> None:
+        """Take in one more sighting, `elapsed` seconds after the one before."""
+        alpha = 1 - math.exp(-elapsed / SMOOTHING_S)
         old = self.box
         self.box = Box(
-            old.x + share * (box.x - old.x),
-            old.y + share * (box.y - old.y),
-            old.w + share * (box.w - old.w),
-            old.h + share * (box.h - old.h),
+            old.x + alpha * (box.x - old.x),
+            old.y + alpha * (box.y - old.y),
+            old.w + alpha * (box.w - old.w),
+            old.h + alpha * (box.h - old.h),
         )
-        if near(self.box, self.anchor, STILL_SHIFT, STILL_GROWTH):
+        if is_near(self.box, self.anchor, STILL_SHIFT, STILL_RATIO):
             self.still_s += min(elapsed, MAX_GAP_S)
         else:
             self.anchor, self.still_s, self.moved = self.box, 0.0, True
@@ -63,50 +62,45 @@ class StationaryFilter:
 
 @dataclass(slots=True)
 class StationaryObject:
-    """Where faces have stood still, one after the other or one for long."""
+    """A place at which one face or several kept still."""
 
     box: Box
-    seen_s: float
+    still_s: float
+    """Seconds in sum; those long ago count less."""
     last: float
+    """`Frame.mono` of the latest face there, seconds."""
 
 
 class StationaryObjects:
-    """Remembers where faces stand still, so that one that flickers adds up."""
+    """Remembers where faces keep still, so that the sightings of one that flickers add up."""
 
     def __init__(self, static_after: float) -> None:
-        """A place is static once faces were still there for `static_after` seconds in sum, of which
-        the older ones fade."""
+        """A place is stationary once faces kept still there for `static_after` seconds in sum."""
         self._static_after = static_after
-        self._places: list[StationaryObject] = []
+        self._objects: list[StationaryObject] = []
 
-    def add(self, still: StationaryFilter, mono: float) -> None:
-        """A face that never moved has gone, or has been still for long enough."""
-        for place in self._places:
-            if near(still.box, place.box, NEAR_SHIFT, NEAR_GROWTH):
-                place.seen_s *= math.exp((place.last - mono) / FADE_S)
-                place.seen_s += still.still_s
-                place.last = mono
+    def add(self, face: StationaryFilter, mono: float) -> None:
+        """Remember a face that never moved and has gone, or that kept still for long enough."""
+        for known in self._objects:
+            if is_same_place(face.box, known.box):
+                known.still_s *= math.exp((known.last - mono) / DECAY_S)
+                known.still_s += face.still_s
+                known.last = mono
                 return
-        self._places.append(StationaryObject(still.box, still.still_s, mono))
+        self._objects.append(StationaryObject(face.box, face.still_s, mono))
 
-    def static_at(self, box: Box, mono: float) -> bool:
-        """Whether the face in `box` belongs to a static place; it then stays remembered."""
-        self._places = [place for place in self._places if mono - place.last <= FORGET_S]
-        for place in self._places:
-            static = place.seen_s >= self._static_after
-            if static and near(box, place.box, NEAR_SHIFT, NEAR_GROWTH):
-                place.last = mono
+    def recognize(self, box: Box, mono: float) -> bool:
+        """Whether the face in `box` is at a stationary place, which is then remembered longer."""
+        self._objects = [known for known in self._objects if mono - known.last <= FORGET_AFTER_S]
+        for known in self._objects:
+            if self._is_stationary(known) and is_same_place(box, known.box):
+                known.last = mono
                 return True
         return False
 
-    @property
-    def static(self) -> int:
-        """Number of static places remembered."""
-        return sum(place.seen_s >= self._static_after for place in self._places)
+    def __len__(self) -> int:
+        """Number of stationary places remembered."""
+        return sum(map(self._is_stationary, self._objects))
 
-
-def near(a: Box, b: Box, shift: float, growth: float) -> bool:
-    """Whether two boxes are at most `shift` of their width apart and `growth` in ratio."""
-    width = max(a.w, b.w)
-    distance = math.hypot(a.cx - b.cx, a.cy - b.cy)
-    return distance <= shift * width and width <= growth * min(a.w, b.w)
+    def _is_stationary(self, known: StationaryObject) -> bool:
+        return known.still_s >= self._static_after

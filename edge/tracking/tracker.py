@@ -1,32 +1,36 @@
-"""Faces to tracks to visits, by place and motion alone. Pure: time comes with the faces."""
+"""Follows faces as tracks, by place and motion alone, and ends them as visits.
+
+Pure: time comes with the faces.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from edge.geometry import is_touching, margins, position
 from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import LABELS, UNKNOWN, Box, Face, Track, Visit
 
 UNCONFIRMED_PATIENCE = 0.5
-"""Share of the patience that a track not yet confirmed gets: false alarms come and go."""
-LEFT_PATIENCE = 0.3
-"""Share of the patience for a face last seen moving out of the view.
+"""Fraction of the patience for a track not yet confirmed: false alarms come and go."""
+LEAVING_PATIENCE = 0.3
+"""Fraction of the patience for a face last seen moving out of the view.
 
-Who comes in there soon after is somebody else.
+Anyone who comes in there soon after is somebody else.
 """
-EDGE = 0.75
-"""A face is at the edge of the view where it has at most this many face widths of room."""
-TOUCH = 1.3
-"""Faces touch where their middles are at most this many times the mean of their widths apart."""
+EDGE_MARGIN = 0.75
+"""A face is at the edge of the view if its margin is less than this, face widths."""
+TOUCH_DISTANCE = 1.3
+"""Faces touch if their middles are closer than this along each axis, in mean widths of the two."""
 VOTE_EVERY_S = 0.15
-"""Votes of one face closer together than this tell the same thing twice."""
-CLEAR_PX = 32
-"""A smaller face, in pixels, tells less, and its votes count so much less."""
+"""Least time between two votes of one face, seconds: closer ones repeat each other."""
+CLEAR_FACE_PX = 32
+"""Width, pixels, below which a face shows less; its votes weigh less in proportion."""
 HIDDEN_WEIGHT = 0.25
-"""And so do those of a face that another one may hide in part."""
+"""Factor on the votes of a face that another one may hide in part."""
 SURE_LOG_ODDS = 8.0
 """Summed evidence for a gender at which no more votes are needed, unless for an age."""
-LEAST = 0.002
+MIN_PROBABILITY = 0.002
 """A vote's lowest probability: an int8 output cannot be surer than its last step."""
 
 
@@ -48,8 +52,8 @@ class Tracker:
 
         It is confirmed after `min_sightings` spread over at least `min_seconds`. Its label is the
         class with the stronger mean vote, or unknown below `min_confidence`; at most `votes` are
-        taken. A face that has not moved for `static_after` seconds is no visitor. With `ages` each
-        visit has an age group: the one with the highest mean log-probability over the votes.
+        taken. A face that has not moved for `static_after` seconds is not a visitor. With `ages`
+        each visit has an age group: the one with the highest mean log-probability over the votes.
         """
         self._patience = patience
         self._min_sightings, self._min_seconds = min_sightings, min_seconds
@@ -59,10 +63,10 @@ class Tracker:
         self._next_id = 1
         self._tracks: list[Track] = []
         self._motion: dict[int, FaceMotion] = {}
-        self._still: dict[int, StationaryFilter] = {}
-        self._places = StationaryObjects(static_after)
-        self._before = float("-inf")
-        """When `update` was last called."""
+        self._stillness: dict[int, StationaryFilter] = {}
+        self._stationary = StationaryObjects(static_after)
+        self._updated = float("-inf")
+        """`mono` of the latest update, seconds."""
 
     def update(
         self, faces: Sequence[Face], mono: float, size: tuple[int, int]
@@ -72,29 +76,30 @@ class Tracker:
         `size` is the width and height of the picture in pixels.
         """
         visits = self._end(lambda track: mono - track.last > self._patience_of(track, size))
-        self._before = mono
+        self._updated = mono
         boxes = [face.box for face in faces]
         free = set(range(len(faces)))
-        for _, track, index in self._matches(boxes, free, lambda m, box: m.cost(box, mono)):
+        for _, track, index in self._matches(boxes, free, lambda m, box: m.match_cost(box, mono)):
             if index in free and track.last != mono:
                 free.remove(index)
-                self._move(track, faces[index], mono, _touched(boxes, index))
-        # who comes to light in the middle of the view has been there
-        free = {index for index in free if not faces[index].held}
-        inside = {index for index in free if not _at_edge(boxes[index], size)}
-        for _, track, index in self._matches(boxes, inside, lambda m, box: m.resumes(box, mono)):
+                self._move(track, faces[index], mono, _is_touched(boxes, index))
+        # a new face in the middle of the view did not just come in: it was lost before
+        free = {index for index in free if not faces[index].recovered}
+        inside = {index for index in free if not _is_at_edge(boxes[index], size)}
+        for _, track, index in self._matches(
+            boxes, inside, lambda m, box: m.reappearance_distance(box, mono)
+        ):
             if index in free and track.last != mono and track.confirmed:
                 free.remove(index)
                 self._motion[track.id] = FaceMotion(boxes[index], mono)
                 self._move(track, faces[index], mono, hidden=False)
-        for index in sorted(free, key=lambda index: _place(boxes[index])):
+        for index in sorted(free, key=lambda index: position(boxes[index])):
             self._begin(boxes[index], mono)
-        seen = [track for track in self._tracks if track.last == mono]
-        return seen, visits
+        return [track for track in self._tracks if track.last == mono], visits
 
-    def expected(self, mono: float) -> list[Box]:
+    def predict(self, mono: float) -> list[Box]:
         """Where the faces that are followed should be at `mono`."""
-        return [self._motion[track.id].expected(mono) for track in self._tracks]
+        return [self._motion[track.id].predict(mono) for track in self._tracks]
 
     def _matches(
         self,
@@ -102,7 +107,7 @@ class Tracker:
         indices: Iterable[int],
         cost_of: Callable[[FaceMotion, Box], float | None],
     ) -> list[tuple[float, Track, int]]:
-        """Cost, track and index of the box of all that may belong together, best first."""
+        """Cost, track and index of the box for each pair that may be one face, cheapest first."""
         return sorted(
             (
                 (cost, track, index)
@@ -110,15 +115,15 @@ class Tracker:
                 for index in indices
                 if (cost := cost_of(self._motion[track.id], boxes[index])) is not None
             ),
-            # equal costs are settled by age and place, never by the order of the faces
-            key=lambda match: (match[0], match[1].id, _place(boxes[match[2]])),
+            # age of the track and place of the box settle equal costs, never the order of the faces
+            key=lambda match: (match[0], match[1].id, position(boxes[match[2]])),
         )
 
     def _begin(self, box: Box, mono: float) -> None:
         track = Track(self._next_id, box, mono, mono)
-        track.static = self._places.static_at(box, mono)
+        track.stationary = self._stationary.recognize(box, mono)
         self._motion[track.id] = FaceMotion(box, mono)
-        self._still[track.id] = StationaryFilter.at(box)
+        self._stillness[track.id] = StationaryFilter.at(box)
         self._next_id += 1
         self._confirm(track)
         self._tracks.append(track)
@@ -126,67 +131,67 @@ class Tracker:
     @property
     def present(self) -> int:
         """People followed at the moment."""
-        return sum(track.confirmed and not track.static for track in self._tracks)
+        return sum(track.confirmed and not track.stationary for track in self._tracks)
 
     @property
-    def static(self) -> int:
+    def stationary(self) -> int:
         """Places with a face that never moves, which is not counted."""
-        return self._places.static
+        return len(self._stationary)
 
     def wants_vote(self, track: Track) -> bool:
-        """Whether another look at this track's face would help."""
+        """Whether one more prediction for this track's face would help."""
         return (
             track.confirmed
-            and not track.static
+            and not track.stationary
             and track.votes < self._votes
             and (self._ages or abs(track.log_odds) < SURE_LOG_ODDS)
-            and (track.votes == 0 or track.last - track.voted >= VOTE_EVERY_S)
+            and (track.votes == 0 or track.last - track.last_vote >= VOTE_EVERY_S)
         )
 
     def vote(self, track: Track, male: float | None, ages: Sequence[float] | None = None) -> None:
-        """Add one judgement of this face: the probability, 0 to 1, that it is a man's, and those
+        """Add one prediction for this face: the probability, 0 to 1, that it is a man's, and those
         of `AGE_GROUPS`; None for what is not estimated."""
-        weight = min(1.0, track.box.w / CLEAR_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
+        weight = min(1.0, track.box.w / CLEAR_FACE_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
         track.weight += weight
         if male is not None:
-            male = _clipped(male)
+            male = _clip(male)
             track.log_odds += weight * math.log(male / (1 - male))
         if ages is not None:
             sums = zip(track.log_ages, ages, strict=True)
-            track.log_ages = tuple(total + weight * math.log(_clipped(p)) for total, p in sums)
+            track.log_ages = tuple(total + weight * math.log(_clip(p)) for total, p in sums)
         track.votes += 1
-        track.voted = track.last
+        track.last_vote = track.last
 
     def finish(self) -> list[Visit]:
         """End all tracks: the view is over."""
         return self._end(lambda track: True)
 
     def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
-        # however few frames there are, one without it must have come
-        missed = track.last < self._before
-        share = UNCONFIRMED_PATIENCE if missed and not track.confirmed else 1.0
-        if _leaves(track.box, self._motion[track.id].velocity, size):
-            share = min(share, LEFT_PATIENCE)
-        return self._patience * share
+        # at any frame rate, only a frame without the face shortens it
+        missed = track.last < self._updated
+        fraction = UNCONFIRMED_PATIENCE if missed and not track.confirmed else 1.0
+        if _is_leaving(track.box, self._motion[track.id].velocity, size):
+            fraction = min(fraction, LEAVING_PATIENCE)
+        return self._patience * fraction
 
-    def _end(self, over: Callable[[Track], bool]) -> list[Visit]:
-        ended = [track for track in self._tracks if over(track)]
-        self._tracks = [track for track in self._tracks if not over(track)]
+    def _end(self, is_over: Callable[[Track], bool]) -> list[Visit]:
+        ended = [track for track in self._tracks if is_over(track)]
+        self._tracks = [track for track in self._tracks if not is_over(track)]
         for track in ended:
             del self._motion[track.id]
         return [self._visit(track) for track in ended if self._was_visitor(track)]
 
     def _was_visitor(self, track: Track) -> bool:
-        still = self._still.pop(track.id)
-        if not (track.static or still.moved):
-            self._places.add(still, track.last)
-            track.static = self._places.static_at(track.box, track.last)
-        return track.confirmed and not track.static
+        stillness = self._stillness.pop(track.id)
+        if not (track.stationary or stillness.moved):
+            self._stationary.add(stillness, track.last)
+            track.stationary = self._stationary.recognize(track.box, track.last)
+        return track.confirmed and not track.stationary
 
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.weight if track.weight else 0.0
         confidence = 1 / (1 + math.exp(-abs(mean)))
-        # a mean of 0 is no vote, none of a gender, or a tie
+        # a mean of 0: no vote, none on the gender, or a tie
         sure = mean != 0 and confidence >= self._min_confidence
         label = LABELS[mean > 0] if sure else UNKNOWN
         age = track.age if self._ages else None
@@ -199,28 +204,28 @@ class Tracker:
 
     def _move(self, track: Track, face: Face, mono: float, hidden: bool) -> None:
         box, elapsed = face.box, mono - track.last
-        self._motion[track.id].see(box, mono, held=face.held, hidden=hidden)
+        self._motion[track.id].update(box, mono, recovered=face.recovered, hidden=hidden)
         track.box, track.roll, track.hidden, track.last = box, face.roll, hidden, mono
         track.hits += 1
         self._confirm(track)
-        still = self._still[track.id]
-        still.see(box, elapsed)
-        if track.static:  # unless it walks away
-            track.static = self._places.static_at(still.box, mono)
-        elif still.still_s >= self._static_after:
-            self._places.add(still, mono)
-            track.static = True
+        stillness = self._stillness[track.id]
+        stillness.update(box, elapsed)
+        if track.stationary:  # unless it walks away
+            track.stationary = self._stationary.recognize(stillness.box, mono)
+        elif stillness.still_s >= self._static_after:
+            self._stationary.add(stillness, mono)
+            track.stationary = True
 
 
-def _clipped(probability: float) -> float:
-    return min(max(probability, LEAST), 1 - LEAST)
+def _clip(probability: float) -> float:
+    return min(max(probability, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
 
 
-def _leaves(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
-    """Whether a face was last seen at an edge of the view and moving out over it."""
-    left, top, right, bottom = _room(box, size)
-    fast = 0.5 * box.w  # half a face width per second: standing people sway slower
-    near = EDGE * box.w
+def _is_leaving(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
+    """Whether a face was last seen at an edge of the view, moving out across it."""
+    left, top, right, bottom = margins(box, size)
+    fast = 0.5 * box.w  # half a face width per second: people who stand sway slower
+    near = EDGE_MARGIN * box.w
     return (
         (velocity.real < -fast and left < near)
         or (velocity.real > fast and right < near)
@@ -229,24 +234,13 @@ def _leaves(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
     )
 
 
-def _at_edge(box: Box, size: tuple[int, int]) -> bool:
-    return min(_room(box, size)) < EDGE * box.w
+def _is_at_edge(box: Box, size: tuple[int, int]) -> bool:
+    return min(margins(box, size)) < EDGE_MARGIN * box.w
 
 
-def _room(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Pixels between a box and the left, top, right and bottom of the view."""
-    return box.x, box.y, size[0] - box.x - box.w, size[1] - box.y - box.h
-
-
-def _touched(boxes: Sequence[Box], index: int) -> bool:
+def _is_touched(boxes: Sequence[Box], index: int) -> bool:
     """Whether another face is so near that it may hide a part of this one."""
     box = boxes[index]
     return any(
-        max(abs(box.cx - other.cx), abs(box.cy - other.cy)) < TOUCH * (box.w + other.w) / 2
-        for i, other in enumerate(boxes)
-        if i != index
+        is_touching(box, other, TOUCH_DISTANCE) for i, other in enumerate(boxes) if i != index
     )
-
-
-def _place(box: Box) -> tuple[float, float, float]:
-    return box.x, box.y, box.w

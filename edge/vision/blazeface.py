@@ -1,4 +1,4 @@
-"""BlazeFace looks at one place of a picture: is there a face, where, and how is it tilted.
+"""Looks for a face at one place of a picture with BlazeFace: where it is and how it is tilted.
 
 V. Bazarevsky et al.: BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs, 2019. The
 model is MediaPipe's for short range, which also finds turned and tilted heads.
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ModelError
+from edge.geometry import is_within, square_box
 from edge.types import Box, Face, Image
 from edge.vision.crop import square
 from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
@@ -17,32 +18,32 @@ from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
 SIZE = 128
 """Side of the model's input, pixels."""
 STRIDES = (8, 16, 16, 16)
-"""Of its layers; each has two anchors at every step (mediapipe: face_detection_short_range)."""
+"""Strides of its layers, pixels; each has two anchors per step (face_detection_short_range)."""
 VALUES = 16
-"""Numbers for each anchor: centre, size, and the points (x, y) of eyes, nose, mouth and ears."""
+"""Values per anchor: center, size, and the points (x, y) of eyes, nose, mouth and ears."""
 
-VIEW = 4.0
-"""What is shown of the picture, in sides of the Haar box.
+INPUT_SCALE = 4.0
+"""Side of the square that the model sees, in sides of the Haar box.
 
-On real clips, real faces of 25 px so got 0.66 or more in nine of ten sightings, a shelf that Haar
+On real clips, real faces of 25 px scored 0.66 or more in nine of ten sightings, a shelf that Haar
 takes for a face 0.39 or less; at 3.0 it was 0.69 and 0.55, at 6.0 0.39 and 0.38.
 """
-POINTS = np.array([[0.314, 0.389], [0.671, 0.391], [0.485, 0.629], [0.489, 0.789]])
-"""Where both eyes, nose and mouth lie in the Haar box of an upright face, in its sides.
+LANDMARKS = np.array([[0.314, 0.389], [0.671, 0.391], [0.485, 0.629], [0.489, 0.789]])
+"""Eyes, nose and mouth (x, y) in the Haar box of an upright face, in its sides.
 
 The median over 542 faces of UTKFace's and the web faces' validation splits.
 """
-NEAR = 0.35
-"""Farthest that the face found may lie from the middle of the place, in sides of the Haar box."""
+MAX_SHIFT = 0.35
+"""Largest shift of the face from the middle of the place along each axis, in its sides."""
 
 
 class BlazeFace:
-    """Finds the face near a place, as a callable from picture and box to `Face` or None."""
+    """Finds the face at a place, as a callable from picture and box to `Face` or None."""
 
     def __init__(
         self, model: Path, *, min_score: float = 0.5, runtime: str = "auto", threads: int = 1
     ) -> None:
-        """A face counts from the probability `min_score`, 0 to 1, up. Raises ModelError."""
+        """Faces below the probability `min_score`, 0 to 1, do not count. Raises ModelError."""
         read_model(model)
         self._interpreter, _ = open_interpreter(model, runtime, threads)
         self._input = Tensor.of(self._interpreter.get_input_details()[0])
@@ -55,19 +56,19 @@ class BlazeFace:
         self._min_score = min_score
 
     def __call__(self, image: Image, box: Box, ratio: float) -> Face | None:
-        """The surest face near `box`, which is a Haar box in pixels of the B G R `image`.
+        """The most probable face at `box`, a Haar box in pixels of the B G R `image`.
 
-        It is at most `ratio` times as large or as small. Its box is as Haar would draw it around
-        the same face held upright, its score the probability of a face, 0 to 1.
+        It is at most `ratio` times as large or small. Its box is the one that Haar would draw
+        around the same face held upright, its score the probability of a face, 0 to 1.
         """
-        side = round(VIEW * box.w)
+        side = round(INPUT_SCALE * box.w)
         left, top = round(box.cx - side / 2), round(box.cy - side / 2)
         values, scores = self._run(square(image, left, top, side, SIZE))
-        sure = np.flatnonzero(scores >= self._min_score)
-        for index in sure[np.argsort(-scores[sure], kind="stable")]:
+        candidates = np.flatnonzero(scores >= self._min_score)
+        for index in candidates[np.argsort(-scores[candidates], kind="stable")]:
             points = values[index, 4:12].reshape(4, 2) / SIZE + self._anchors[index]
-            face = _placed(points * side + (left, top), float(scores[index]))
-            if _fits(face.box, box, ratio):
+            face = _face_at(points * side + (left, top), float(scores[index]))
+            if is_within(face.box, box, MAX_SHIFT, ratio):
                 return face
         return None
 
@@ -81,31 +82,27 @@ class BlazeFace:
 
 
 def anchors() -> Floats:
-    """Centres (x, y) of the anchors in shares of the input, float32 (896, 2)."""
-    centres: list[Floats] = []
+    """Centers (x, y) of the anchors as fractions of the input, float32 (896, 2)."""
+    centers: list[Floats] = []
     for stride in STRIDES:
         steps = (np.arange(SIZE // stride, dtype=np.float32) + 0.5) * stride / SIZE
         x, y = np.meshgrid(steps, steps)
-        centres.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), 2, axis=0))
-    return np.concatenate(centres)
+        centers.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), 2, axis=0))
+    return np.concatenate(centers)
 
 
-def _placed(points: Floats, score: float) -> Face:
+def _face_at(points: Floats, score: float) -> Face:
     """The face whose eyes, nose and mouth lie at `points`, float (4, 2) in pixels.
 
-    It is tilted as the line through the eyes: nose and mouth also move where a head turns away.
-    Place and size are those with the least squares from `POINTS`, as complex numbers.
+    The line through the eyes gives its tilt, for nose and mouth also move when a head turns away.
+    Place and size fit `LANDMARKS` with the least squares; points are complex numbers here.
     """
-    seen = points[:, 0] + 1j * points[:, 1]
-    drawn = POINTS[:, 0] + 1j * POINTS[:, 1]
-    tilt = (seen[1] - seen[0]) / max(abs(seen[1] - seen[0]), 1e-6)
-    offsets = tilt * (drawn - drawn.mean())
-    side = float(np.sum(np.conj(offsets) * (seen - seen.mean())).real / np.sum(abs(offsets) ** 2))
-    middle = complex(seen.mean() + side * tilt * (0.5 + 0.5j - drawn.mean()))
-    box = Box(middle.real - side / 2, middle.imag - side / 2, side, side)
-    return Face(box, score, roll=math.degrees(math.atan2(tilt.imag, tilt.real)))
-
-
-def _fits(face: Box, place: Box, ratio: float) -> bool:
-    far = max(abs(face.cx - place.cx), abs(face.cy - place.cy)) > NEAR * place.w
-    return not far and 1 / ratio <= face.w / place.w <= ratio
+    image = points[:, 0] + 1j * points[:, 1]
+    model = LANDMARKS[:, 0] + 1j * LANDMARKS[:, 1]
+    tilt = (image[1] - image[0]) / max(abs(image[1] - image[0]), 1e-6)
+    offsets = tilt * (model - model.mean())
+    side = float(np.sum(np.conj(offsets) * (image - image.mean())).real / np.sum(abs(offsets) ** 2))
+    middle = complex(image.mean() + side * tilt * (0.5 + 0.5j - model.mean()))
+    return Face(
+        square_box(middle, side), score, roll=math.degrees(math.atan2(tilt.imag, tilt.real))
+    )

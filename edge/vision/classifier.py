@@ -1,4 +1,4 @@
-"""Faces to probabilities: crop, preprocess, quantise, run the TFLite model, dequantise.
+"""Classifies faces: crop, preprocess, quantize, run the TFLite model, dequantize.
 
 Training, evaluation and the daemon all prepare faces with `Preprocessing`, so they cannot differ.
 """
@@ -21,7 +21,7 @@ from edge.vision.crop import square
 from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
 
 MODEL_NAME = r"^[A-Za-z0-9._-]{1,64}$"
-"""What a model may be called: it is part of every window."""
+"""Allowed names of a model: the name is part of every window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Preprocessing:
     crop_scale: float = 0.96
     """Side of the crop over the side of the detector's box."""
     crop_down: float = 0.09
-    """How far the crop's centre lies below the box's, in sides of the box.
+    """Distance of the crop's center below the box's, in sides of the box.
 
-    Both defaults were measured on UTKFace: its aligned pictures cover this part of a Haar box.
+    Scale and shift were measured on UTKFace: its aligned pictures cover this part of a Haar box.
     """
 
     @property
@@ -76,12 +76,13 @@ class Preprocessing:
 
 
 def _upright(image: Image, cx: float, cy: float, side: float, size: int, roll: float) -> Image:
-    # as large as the square must be to hold the turned one
-    wide, room = round(side * math.sqrt(2)), round(size * math.sqrt(2))
-    around = square(image, round(cx - wide / 2), round(cy - wide / 2), wide, room)
-    turn = cv2.getRotationMatrix2D(((room - 1) / 2, (room - 1) / 2), roll, 1)
-    middle = np.array([[0, 0, (room - size) / 2]] * 2)
-    return np.asarray(cv2.warpAffine(around, turn - middle, (size, size)), np.uint8)
+    # the outer square holds the inner one however that is turned
+    outer_side, outer_size = round(side * math.sqrt(2)), round(size * math.sqrt(2))
+    left, top = round(cx - outer_side / 2), round(cy - outer_side / 2)
+    outer = square(image, left, top, outer_side, outer_size)
+    turn = cv2.getRotationMatrix2D(((outer_size - 1) / 2, (outer_size - 1) / 2), roll, 1)
+    padding = np.array([[0, 0, (outer_size - size) / 2]] * 2)
+    return np.asarray(cv2.warpAffine(outer, turn - padding, (size, size)), np.uint8)
 
 
 class ModelCard(pydantic.BaseModel, frozen=True):
@@ -90,11 +91,11 @@ class ModelCard(pydantic.BaseModel, frozen=True):
     name: str = pydantic.Field(pattern=MODEL_NAME)
     sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
     labels: tuple[str, ...] = ()
-    """The genders; none where the model estimates age alone."""
+    """The genders; none if the model estimates age alone."""
     output: Literal["sigmoid", "softmax"] = "softmax"
     """`sigmoid`: one value, the probability of the second label; `softmax`: one value per label."""
     ages: tuple[str, ...] = ()
-    """The age groups, one softmax value for each; none where the model estimates gender alone."""
+    """The age groups, one softmax value per group; none if it estimates gender alone."""
     input: Preprocessing
 
     @property
@@ -106,8 +107,8 @@ class ModelCard(pydantic.BaseModel, frozen=True):
 def read_card(model: Path) -> ModelCard:
     """The JSON beside `model`.
 
-    Raises ModelError where the model or its JSON is missing, is not what it should be, or where
-    the two do not belong together.
+    Raises ModelError if the model or its JSON is missing or invalid, or if the two do not belong
+    together.
     """
     card_path = model.with_suffix(".json")
     data = read_model(model)
@@ -141,12 +142,12 @@ def read_card(model: Path) -> ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of some faces, one row for each."""
+    """A model's output for some faces, one row per face."""
 
     gender: Floats | None
-    """float32 (n, 2): p(female), p(male); None where the model does not estimate it."""
+    """float32 (n, 2): p(female), p(male); None if the model does not estimate it."""
     age: Floats | None
-    """float32 (n, 8): the probability of each of `AGE_GROUPS`; None likewise."""
+    """float32 (n, 8): p of each of `AGE_GROUPS`; None if the model does not estimate it."""
 
 
 class Classifier:
@@ -164,14 +165,14 @@ class Classifier:
     ) -> None:
         """Open `model` and the JSON beside it. Raises ModelError.
 
-        Without `gender`, or without `age`, that output is not read where there is one.
+        Without `gender`, or without `age`, that output is not read even if there is one.
         """
         self.card = read_card(model)
         self.preprocessing = self.card.input
         self._interpreter, self.runtime = open_interpreter(model, runtime, threads, xnnpack=xnnpack)
         inputs, outputs = (
-            [Tensor.of(details) for details in end]
-            for end in (
+            [Tensor.of(details) for details in tensors]
+            for tensors in (
                 self._interpreter.get_input_details(),
                 self._interpreter.get_output_details(),
             )
@@ -180,7 +181,7 @@ class Classifier:
         shapes = [list(tensor.shape) for tensor in inputs]
         if shapes != [[1, size, size, channels]]:
             raise ModelError(
-                f"model {model}: takes input {_shown(shapes)}, "
+                f"model {model}: takes input {_join(shapes)}, "
                 f"but its JSON says {[1, size, size, channels]}"
             )
         self._input = inputs[0]
@@ -192,14 +193,14 @@ class Classifier:
         by_shape = {tensor.shape: tensor for tensor in outputs}
         if sorted(by_shape) != [(1, width) for width in widths] or len(outputs) != len(widths):
             raise ModelError(
-                f"model {model}: gives output {_shown(sorted(list(t.shape) for t in outputs))}, "
-                f"but its JSON says {_shown([[1, width] for width in widths])}"
+                f"model {model}: gives output {_join(sorted(list(t.shape) for t in outputs))}, "
+                f"but its JSON says {_join([[1, width] for width in widths])}"
             )
         self._gender = by_shape[1, widths[0]] if gender and self.card.labels else None
         self._age = by_shape[1, len(AGE_GROUPS)] if age and self.card.ages else None
 
     def __call__(self, crops: Iterable[Image]) -> Predictions:
-        """What the model says of uint8 crops made by `preprocessing.crop`."""
+        """Predictions for uint8 crops made by `preprocessing.crop`."""
         genders: list[Floats] = []
         ages: list[Floats] = []
         for crop in crops:
@@ -212,7 +213,7 @@ class Classifier:
                 genders.append(np.array([1 - out[0], out[0]], np.float32) if sigmoid else out)
             if self._age:
                 ages.append(self._read(self._age))
-        # the model may have its labels the other way round
+        # the model may have its labels in the other order
         order = [self.card.labels.index(label) for label in LABELS] if self._gender else []
         return Predictions(
             np.reshape(genders, (-1, len(LABELS)))[:, order] if self._gender else None,
@@ -220,7 +221,7 @@ class Classifier:
         )
 
     def genders(self, crops: Iterable[Image]) -> Floats:
-        """p(female), p(male) of each crop, float32 (n, 2). Raises ModelError where the model
+        """p(female), p(male) of each crop, float32 (n, 2). Raises ModelError if the model
         estimates age alone."""
         gender = self(crops).gender
         if gender is None:
@@ -233,5 +234,5 @@ class Classifier:
         return values
 
 
-def _shown(shapes: Sequence[Sequence[int]]) -> str:
+def _join(shapes: Sequence[Sequence[int]]) -> str:
     return " and ".join(str(shape) for shape in shapes)

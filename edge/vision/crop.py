@@ -1,4 +1,4 @@
-"""Squares cut out of a picture for a network."""
+"""Cuts squares out of a picture for a network."""
 
 import cv2
 import numpy as np
@@ -7,9 +7,9 @@ from edge.types import Image
 
 
 def square(image: Image, left: int, top: int, side: int, size: int) -> Image:
-    """A part of an H x W x 3 picture, `side` pixels wide and high, as size x size x 3.
+    """A square of an H x W x 3 picture, `side` pixels wide, as size x size x 3.
 
-    The picture's edge is repeated where the part leaves it. Shrinks by area averaging, so that a
+    The picture's edge is repeated where the square leaves it. Shrinks by area averaging, so that a
     large face is not aliased.
     """
     n = max(1, side)

@@ -1,7 +1,7 @@
-"""Frames to faces: Haar's cascade searches, a second look judges and goes on where Haar loses one.
+"""Finds the faces in a frame: Haar's cascade searches, a small network verifies and recovers.
 
-Haar sees faces in clothes, shelves and lamps, and loses a face that turns away. A small network
-looks only where Haar found something or where a followed face is expected, so it costs little.
+Haar sees faces in clothes, shelves and lamps, and loses a face that turns away. The network looks
+only at what Haar found and where a followed face should be, so it costs little.
 """
 
 import dataclasses
@@ -14,33 +14,41 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import EdgeError
+from edge.geometry import overlap
 from edge.types import Box, Face, Frame, Image
 
 Polygon = Sequence[tuple[float, float]]
 """Corners (x, y) in fractions of the picture, from its top left corner."""
 
-SEARCH = "haarcascade_frontalface_default.xml"
+CASCADE = "haarcascade_frontalface_default.xml"
 
-FOUND_RATIO = 1.6
-"""Haar's boxes vary: a face it found may be so many times larger or smaller at the second look."""
-HELD_RATIO = 1.4
-"""How large a face is that is followed is known better."""
-SAME = 0.5
-"""A found face that shares this much of the smaller box with an expected one is that one."""
+VERIFY_RATIO = 1.6
+"""Largest ratio between Haar's box and the verified one: Haar's vary in size."""
+RECOVER_RATIO = 1.4
+"""Largest ratio between a predicted box and the recovered one: its size is known better."""
+SAME_PLACE_OVERLAP = 0.5
+"""Overlap from which a found face is the one that was predicted there."""
+SAME_FACE_OVERLAP = 0.3
+"""Overlap from which two boxes are one face.
+
+In a film of a crowd, seven in ten pairs of boxes that overlap at all share less: people who pass
+each other. Two in ten share 0.6 or more: one face. What lies between is taken for one face, for a
+face found twice is counted twice, and one that is half hidden comes to light soon.
+"""
 
 
 class Verifier(Protocol):
-    """Looks at one place of a picture: is there a face, and where."""
+    """Looks for a face at one place of a picture, at most `ratio` times as large or small."""
 
     def __call__(self, image: Image, box: Box, ratio: float) -> Face | None: ...
 
 
 class HaarDetector:
-    """OpenCV's frontal face cascade as a callable from `Frame` to its faces."""
+    """OpenCV's frontal face cascade and a verifier, as a callable from `Frame` to its faces."""
 
     def __init__(
         self,
-        judge: Verifier,
+        verify: Verifier,
         *,
         min_face_px: int = 24,
         max_face_px: int | None = None,
@@ -49,46 +57,46 @@ class HaarDetector:
         region: Polygon | None = None,
         excluded: Sequence[Polygon] = (),
     ) -> None:
-        """What Haar finds is a face where `judge` sees one too.
+        """What Haar finds is a face if `verify` sees one there too.
 
         Sizes are sides of the box in image pixels; no `max_face_px` means no limit.
         `scale_factor` is the ratio between one searched size and the next, `min_neighbours` the
         number of overlapping hits that make a face (P. Viola, M. Jones: Rapid Object Detection
-        using a Boosted Cascade of Simple Features, CVPR 2001). A face counts where its centre lies
-        in `region` and in none of `excluded`; outside of the region nothing is searched.
+        using a Boosted Cascade of Simple Features, CVPR 2001). A face counts if its center lies in
+        `region` and in none of `excluded`; nothing is searched outside of the region.
 
-        Raises EdgeError where this OpenCV carries no cascade files.
+        Raises EdgeError if this OpenCV carries no cascade files.
         """
         self._min, self._max = min_face_px, max_face_px or 0
         self._scale_factor, self._min_neighbours = scale_factor, min_neighbours
         self._region = None if region is None else np.array(region, np.float32)
         self._excluded = [np.array(polygon, np.float32) for polygon in excluded]
-        self._judge, self._search = judge, _cascade(SEARCH)
+        self._verify, self._search = verify, _cascade(CASCADE)
 
-    def __call__(self, frame: Frame, expected: Sequence[Box] = ()) -> list[Face]:
+    def __call__(self, frame: Frame, predicted: Sequence[Box] = ()) -> list[Face]:
         """Faces in pixels of `frame.image`, left to right.
 
-        Where one is `expected`, Haar needs no second opinion, and what the second look alone finds
-        is `held`.
+        A face of Haar's where one is `predicted` needs no verification; one that the verifier alone
+        finds there is `recovered`.
         """
         faces = [
             face
-            for face in _apart(self._found(frame))
-            if _is_among(face.box, expected) or self._judge(frame.image, face.box, FOUND_RATIO)
+            for face in _without_duplicates(self._find(frame))
+            if _is_among(face.box, predicted) or self._verify(frame.image, face.box, VERIFY_RATIO)
         ]
-        seen = [face.box for face in faces]
-        for place in expected:
-            if not _is_among(place, seen):
-                held = self._judge(frame.image, place, HELD_RATIO)
-                if held is not None and self._counts(held.box, frame):
-                    faces.append(dataclasses.replace(held, held=True))
-        return sorted(_apart(faces), key=lambda face: (face.box.x, face.box.y))
+        found = [face.box for face in faces]
+        for place in predicted:
+            if not _is_among(place, found):
+                recovered = self._verify(frame.image, place, RECOVER_RATIO)
+                if recovered is not None and self._counts(recovered.box, frame):
+                    faces.append(dataclasses.replace(recovered, recovered=True))
+        return sorted(_without_duplicates(faces), key=lambda face: (face.box.x, face.box.y))
 
-    def _found(self, frame: Frame) -> list[Face]:
-        """What Haar's cascade finds where faces count; scored by the number of overlapping hits."""
+    def _find(self, frame: Frame) -> list[Face]:
+        """Haar's faces that count; their score is the number of overlapping hits."""
         ratio = frame.image.shape[1] / frame.gray.shape[1]
         smallest, largest = max(1, round(self._min / ratio)), round(self._max / ratio)
-        left, top, right, bottom = self._searched(frame.gray, largest)
+        left, top, right, bottom = self._searched_area(frame.gray, largest)
         places, hits = self._search.detectMultiScale2(
             frame.gray[top:bottom, left:right],
             scaleFactor=self._scale_factor,
@@ -106,8 +114,8 @@ class HaarDetector:
             if self._counts(box, frame)
         ]
 
-    def _searched(self, gray: Image, largest: int) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of all faces whose centre may lie in the region, pixels."""
+    def _searched_area(self, gray: Image, largest: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom, pixels, of all faces whose center may be in the region."""
         height, width = gray.shape
         if self._region is None:
             return 0, 0, width, height
@@ -120,10 +128,10 @@ class HaarDetector:
 
     def _counts(self, box: Box, frame: Frame) -> bool:
         height, width = frame.image.shape[:2]
-        middle = box.cx / width, box.cy / height
+        point = box.cx / width, box.cy / height
 
         def within(polygon: npt.NDArray[np.float32]) -> bool:
-            return cv2.pointPolygonTest(polygon, middle, measureDist=False) >= 0
+            return cv2.pointPolygonTest(polygon, point, measureDist=False) >= 0
 
         return (self._region is None or within(self._region)) and not any(
             within(polygon) for polygon in self._excluded
@@ -139,21 +147,16 @@ def _cascade(name: str) -> cv2.CascadeClassifier:
     return cascade
 
 
-def _apart(faces: list[Face]) -> list[Face]:
-    """Without the weaker of two boxes that lie on one face; one that Haar found is stronger."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: (face.held, -face.score, face.box.x, face.box.y)):
-        if not any(_overlap(face.box, other.box) > 0.3 for other in kept):
-            kept.append(face)
-    return kept
+def _without_duplicates(faces: list[Face]) -> list[Face]:
+    """Of boxes on one face only the strongest; those that Haar found are stronger."""
+    distinct: list[Face] = []
+    for face in sorted(
+        faces, key=lambda face: (face.recovered, -face.score, face.box.x, face.box.y)
+    ):
+        if not any(overlap(face.box, other.box) > SAME_FACE_OVERLAP for other in distinct):
+            distinct.append(face)
+    return distinct
 
 
 def _is_among(box: Box, others: Sequence[Box]) -> bool:
-    return any(_overlap(box, other) > SAME for other in others)
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Intersection over the smaller area: a small box within a large one is the same face."""
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    return max(w, 0) * max(h, 0) / min(a.w * a.h, b.w * b.h)
+    return any(overlap(box, other) > SAME_PLACE_OVERLAP for other in others)

@@ -1,4 +1,4 @@
-"""The TFLite runtimes; the only place that knows them."""
+"""Opens TFLite models with whichever runtime is installed."""
 
 import importlib
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ RUNTIMES = {
 
 
 def read_model(model: Path) -> bytes:
-    """The file's content. Raises ModelError where it is missing or no TFLite file."""
+    """The file's content. Raises ModelError if it is missing or not a TFLite file."""
     try:
         data = model.read_bytes()
     except OSError as error:
@@ -38,7 +38,7 @@ def open_interpreter(
     """A TFLite interpreter with its tensors allocated, and the name of the runtime that made it.
 
     `auto` takes the first of `RUNTIMES` that is installed and works. Without `xnnpack` all of them
-    use the same kernels and give the same outputs; else each uses its fastest. Raises ModelError.
+    use the same kernels and give the same outputs; with it, each its fastest. Raises ModelError.
     """
     names = list(RUNTIMES) if runtime == "auto" else [runtime]
     reasons: list[str] = []
@@ -74,7 +74,7 @@ def _interpreter(runtime: str, model: Path, threads: int, xnnpack: bool) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One end of the model: where it is and how its numbers stand for real ones."""
+    """An input or output of a model, and how its integers stand for real numbers."""
 
     index: int
     shape: tuple[int, ...]
@@ -89,7 +89,7 @@ class Tensor:
         return cls(details["index"], shape, details["dtype"], float(scale), int(zero_point))
 
     def quantize(self, values: Floats) -> npt.NDArray[Any]:
-        """Real numbers to the tensor's own; float tensors take them as they are."""
+        """Real numbers to the tensor's type; float tensors take them as they are."""
         if not np.issubdtype(self.dtype, np.integer):
             return values.astype(self.dtype)
         limits = np.iinfo(self.dtype)  # type: ignore[type-var]  # checked in the line above
@@ -97,7 +97,7 @@ class Tensor:
         return np.asarray(np.clip(steps, limits.min, limits.max), self.dtype)
 
     def dequantize(self, values: npt.NDArray[Any]) -> Floats:
-        """The tensor's own numbers to real ones."""
+        """The tensor's values to real numbers, float32."""
         if not np.issubdtype(self.dtype, np.integer):
             return values.astype(np.float32)
         real = (values.astype(np.float32) - self.zero_point) * self.scale

@@ -89,7 +89,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("site: [", "is not valid YAML"),
         ("- site", "must hold keys and values"),
-        ("site: a\nsite: b", "is not valid YAML, line 2: key 'site' stands here again"),
+        ("site: a\nsite: b", "is not valid YAML, line 2: duplicate key 'site'"),
         ("source: nowhere.mp4", "no such file"),
         ("mqtt: {discovery_prefix: home/#}", "mqtt.discovery_prefix: 'home/#': must be"),
         ("mqtt: {tls: {cert_file: config.yaml}}", "cert_file and key_file"),
@@ -118,7 +118,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("camera: {fps: '7,5'}", "camera.fps: '7,5': must be a number, without quotes"),
         ("quiet_hours: 22:00-07:00", "quiet_hours: '22:00-07:00': must be a list, in [ ]"),
         ("state_dir:", "state_dir: None: must be the path of a file or folder"),
-        ("site: a\n#\0", "config.yaml: line 2: the character U+0000 is no text"),
+        ("site: a\n#\0", "config.yaml: line 2: the character U+0000 is not text"),
         ("mqtt: {tls: {ca_file: config.yaml}}", "but enabled is false"),
         ("mqtt: {keepalive: 9}", "mqtt.keepalive: 9: should be greater than or equal to 10"),
         ('state_dir: "a\\0b"', "must not hold a NUL"),

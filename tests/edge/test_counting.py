@@ -44,7 +44,7 @@ def test_few_people_are_carried_forward_until_they_are_enough() -> None:
     (window,) = counter.tick(40, UTC + 40, 0, [])
     assert (window.start - UTC, window.end - UTC, window.seconds) == (10, 40, 30)
     assert window.people == People(female=1, male=2)
-    assert window.split
+    assert window.broken_down
     assert (window.dwell_mean, window.dwell_bins) == (10, (1, 1, 1, 0, 0))
 
 
@@ -67,10 +67,14 @@ def test_after_max_hold_the_total_stands_alone() -> None:
     counter.tick(0, UTC, 0, [])
     assert counter.tick(5, UTC + 5, 0, [visit()]) == []
     windows = [w for t in range(10, 41, 5) for w in counter.tick(t, UTC + t, 0, [])]
-    held, empty = windows
-    assert (held.seconds, held.people, held.split) == (30, People(unknown=1), False)
-    assert held.dwell_mean is None
-    assert sum(held.dwell_bins) == 0
+    withheld, empty = windows
+    assert (withheld.seconds, withheld.people, withheld.broken_down) == (
+        30,
+        People(unknown=1),
+        False,
+    )
+    assert withheld.dwell_mean is None
+    assert sum(withheld.dwell_bins) == 0
     assert empty.people == People()
 
 
@@ -84,7 +88,7 @@ def test_ages_are_withheld_with_the_genders() -> None:
     (three,) = counter.tick(30, UTC + 30, 0, [visit(age="21-35")])
     assert three.ages == (1, 0, 0, 0, 0, 0, 0, 2, 0)
     windows = [w for t in range(31, 61) for w in counter.tick(t, UTC + t, 0, [])]
-    assert [(w.people.total, w.split, w.ages) for w in windows] == [(1, False, None)]
+    assert [(w.people.total, w.broken_down, w.ages) for w in windows] == [(1, False, None)]
     (last,) = counter.finish([visit(age="unknown"), visit(), visit(age="4-7")])
     assert last.ages == (0, 1, 0, 0, 0, 0, 0, 0, 2)
 
@@ -107,7 +111,7 @@ def test_blind_time_lowers_coverage_and_presence_is_a_mean_over_time() -> None:
     assert window.presence_mean == pytest.approx(4 / 5.5)
 
 
-def test_who_leaves_after_a_boundary_was_present_on_both_sides() -> None:
+def test_a_person_who_leaves_after_a_boundary_was_present_on_both_sides() -> None:
     counter = Counter(seconds=10, min_people=1)
     counter.tick(9, UTC, 2, [])
     counter.tick(18.8, UTC + 9.8, 2, [])
@@ -133,19 +137,23 @@ def test_windows_go_on_while_nothing_is_seen() -> None:
     for second in range(1, 41):
         # the one in view is waited for, and leaves after two seconds
         ended = [visit()] if second == 2 else []
-        windows += counter.tick(second, UTC + second, second < 2, ended, seen=False)
+        windows += counter.tick(second, UTC + second, second < 2, ended, has_frame=False)
         assert len(windows) == (second == 40) + (second >= 30)
-    held, nobody = windows
-    assert (held.seconds, held.people, held.split) == (30, People(unknown=1), False)
-    assert held.coverage == pytest.approx(1.5 / 30)
-    assert held.presence_mean == 1
+    withheld, nobody = windows
+    assert (withheld.seconds, withheld.people, withheld.broken_down) == (
+        30,
+        People(unknown=1),
+        False,
+    )
+    assert withheld.coverage == pytest.approx(1.5 / 30)
+    assert withheld.presence_mean == 1
     assert (nobody.coverage, nobody.presence_peak, nobody.presence_mean) == (0, 0, 0)
 
 
 def test_a_window_before_the_first_frame() -> None:
     counter = Counter(seconds=10, min_people=1)
     for second in range(5):
-        assert counter.tick(second, UTC + second, 0, [], seen=False) == []
+        assert counter.tick(second, UTC + second, 0, [], has_frame=False) == []
     counter.tick(5, UTC + 5, 0, [])
     for second in range(6, 10):
         counter.tick(second, UTC + second, 0, [])
@@ -160,7 +168,7 @@ def test_a_clock_that_is_set_moves_stamps_but_not_lengths() -> None:
     assert (window.start, window.end, window.seconds) == (UTC - 10, UTC, 10)
 
 
-def test_nothing_seen_nothing_said() -> None:
+def test_without_time_or_people_there_is_no_window() -> None:
     counter = Counter()
     assert counter.finish([]) == []
     counter.tick(0, UTC, 0, [])
@@ -196,10 +204,10 @@ def test_totals_equal_visits_however_time_is_cut(
     counter = Counter(seconds=seconds, min_people=min_people, max_hold=max_hold, ages=True)
     windows: list[Window] = []
     mono = 0.0
-    for step, people, present, seen in frames:
+    for step, people, present, has_frame in frames:
         mono += step
         visits = [visit(label, age=age) for label, age in people]
-        windows += counter.tick(mono, UTC + mono, present, visits, seen=seen)
+        windows += counter.tick(mono, UTC + mono, present, visits, has_frame=has_frame)
     windows += counter.finish([])
     counted = sum((w.people for w in windows), People())
     everybody = [person for _, people, _, _ in frames for person in people]
@@ -208,15 +216,15 @@ def test_totals_equal_visits_however_time_is_cut(
         assert window.end == pytest.approx(following.start, abs=1e-3)
     for window in windows:
         assert 0 <= window.coverage <= 1
-        assert sum(window.dwell_bins) == (window.people.total if window.split else 0)
-        if window.split:
+        assert sum(window.dwell_bins) == (window.people.total if window.broken_down else 0)
+        if window.broken_down:
             assert window.people.total == 0 or window.people.total >= min_people
             assert sum(window.ages or ()) == window.people.total
         else:
             assert window.people == People(unknown=window.people.total)
             assert window.ages is None
             assert 0 < window.people.total < min_people
-    shown = sum((w.people for w in windows if w.split), People())
+    shown = sum((w.people for w in windows if w.broken_down), People())
     for label in ("female", "male"):
         assert getattr(shown, label) <= sum(said == label for said, _ in everybody)
     for group, age in enumerate(AGES):

@@ -13,15 +13,15 @@ from edge.types import NoFrame
 
 def test_report_is_about_the_time_since_the_last_one() -> None:
     before = time.monotonic()
-    watch = Health()
+    health = Health()
     begun = time.monotonic()
     for _ in range(4):
-        with watch.timed("detect"):
+        with health.timed("detect"):
             time.sleep(0.01)
-        watch.frame()
+        health.record_frame()
     least = time.monotonic() - begun
-    busy, elapsed = watch.totals()
-    report = watch.report()
+    busy, elapsed = health.totals()
+    report = health.report()
     most = time.monotonic() - before
     assert 0.04 <= busy["detect"] <= least <= elapsed <= most
     assert report["ms"] == {
@@ -31,24 +31,24 @@ def test_report_is_about_the_time_since_the_last_one() -> None:
     assert report["frames"] == 4
     assert 4 / most - 0.05 <= report["fps"] <= 4 / least + 0.05
     assert report["uptime_s"] <= most + 0.5
-    again = watch.report()
+    again = health.report()
     assert again["frames"] == 4
     assert again["fps"] == 0
     assert again["ms"]["detect"] is None
 
 
-def test_a_lost_camera_is_told_until_it_is_back() -> None:
-    watch = Health()
-    watch.frame()
-    watch.blind(NoFrame(2.0, 2.0, 2.0, "ok"))
-    report = watch.report()
+def test_a_lost_camera_is_reported_until_it_is_back() -> None:
+    health = Health()
+    health.record_frame()
+    health.record_no_frame(NoFrame(2.0, 2.0, 2.0, "ok"))
+    report = health.report()
     assert (report["camera"], report["blind_s"]) == ("ok", 2)
-    watch.blind(NoFrame(12.0, 12.0, 10.0, "lost"))
-    watch.blind(NoFrame(13.0, 13.0, 1.0, "lost"))
-    report = watch.report()
+    health.record_no_frame(NoFrame(12.0, 12.0, 10.0, "lost"))
+    health.record_no_frame(NoFrame(13.0, 13.0, 1.0, "lost"))
+    report = health.report()
     assert (report["camera"], report["blind_s"]) == ("lost", 11)
-    watch.frame()
-    report = watch.report()
+    health.record_frame()
+    report = health.report()
     assert (report["camera"], report["blind_s"]) == ("ok", 0)
 
 
@@ -59,7 +59,7 @@ def test_memory_is_this_process() -> None:
     del ballast
 
 
-def test_a_raspberry_pi_tells_temperature_and_throttling(tmp_path: Path) -> None:
+def test_a_raspberry_pi_reports_temperature_and_throttling(tmp_path: Path) -> None:
     file = tmp_path / "file"
     assert temperature_c(file) is None
     assert throttled(file) is None

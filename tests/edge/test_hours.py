@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.hours import DAY, Hours, within
+from edge.hours import DAY_MINUTES, Hours, is_within
 
 NIGHT, NOON = Hours.parse("22:00-07:00"), Hours.parse("12:30-13:00")
 
@@ -36,8 +36,8 @@ def moment(text: str) -> float:
 )  # fmt: skip
 def test_several_parts_of_a_day(berlin: None, local: str, quiet: bool) -> None:
     utc = moment(f"2026-01-15T{local}") - 3600  # Berlin is an hour ahead in winter
-    assert within([NIGHT, NOON], utc) is quiet
-    assert not within([], utc)
+    assert is_within([NIGHT, NOON], utc) is quiet
+    assert not is_within([], utc)
 
 
 @pytest.mark.parametrize(
@@ -51,31 +51,31 @@ def test_several_parts_of_a_day(berlin: None, local: str, quiet: bool) -> None:
     ],
 )  # fmt: skip
 def test_the_night_follows_the_clock_on_the_wall(berlin: None, utc: str, quiet: bool) -> None:
-    assert within([NIGHT], moment(utc)) is quiet
+    assert is_within([NIGHT], moment(utc)) is quiet
 
 
 def test_an_hour_that_comes_twice_and_one_that_never_comes(berlin: None) -> None:
     early = [Hours.parse("02:00-03:00")]
-    assert within(early, moment("2026-10-25T00:30"))
-    assert within(early, moment("2026-10-25T01:30"))
+    assert is_within(early, moment("2026-10-25T00:30"))
+    assert is_within(early, moment("2026-10-25T01:30"))
     spring = [moment(f"2026-03-29T{hour:02}:{minute:02}") for hour in range(24)
               for minute in range(60)]  # fmt: skip
-    assert not any(within(early, utc) for utc in spring)
+    assert not any(is_within(early, utc) for utc in spring)
 
 
 def test_the_whole_day(berlin: None) -> None:
-    assert all(Hours.parse("00:00-24:00").holds(minute) for minute in range(DAY))
+    assert all(Hours.parse("00:00-24:00").contains(minute) for minute in range(DAY_MINUTES))
 
 
-@given(st.integers(0, DAY - 1), st.integers(0, DAY - 1))
+@given(st.integers(0, DAY_MINUTES - 1), st.integers(0, DAY_MINUTES - 1))
 def test_a_part_and_its_counterpart_make_a_day(start: int, end: int) -> None:
     if start != end:
         part, rest = Hours(start, end), Hours(end, start)
-        assert all(part.holds(minute) != rest.holds(minute) for minute in range(DAY))
+        assert all(part.contains(minute) != rest.contains(minute) for minute in range(DAY_MINUTES))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("22-7", "such as 22:00-07:00"),
         ("22:00 - 07:00", "such as 22:00-07:00"),
@@ -86,7 +86,7 @@ def test_a_part_and_its_counterpart_make_a_day(start: int, end: int) -> None:
         ("", "such as 22:00-07:00"),
     ],
 )
-def test_what_is_no_part_of_a_day(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told) as caught:
+def test_text_that_is_not_a_part_of_a_day(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
         Hours.parse(text)
     assert repr(text) in str(caught.value)

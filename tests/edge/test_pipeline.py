@@ -71,10 +71,10 @@ def test_one_model_or_two_say_gender_and_age(
     assert window.ages == tuple(int(age == expected[1]) for age in AGES)
 
 
-def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> None:
+def test_people_in_view_when_the_camera_dies_are_counted_and_windows_go_on() -> None:
     windows: list[Window] = []
     visits: list[tuple[Visit, float]] = []
-    blinds: list[NoFrame] = []
+    moments: list[NoFrame] = []
     health = Health()
     pipeline = Pipeline(
         detect=lambda frame, expected: [Face(Box(60, 30, 30, 30), 1.0)],
@@ -83,8 +83,8 @@ def test_who_is_in_view_when_the_camera_dies_is_counted_and_windows_go_on() -> N
         counter=Counter(seconds=10, min_people=1),
         health=health,
         on_window=windows.append,
-        on_visit=lambda visit: visits.append((visit, blinds[-1].mono)),
-        on_blind=blinds.append,
+        on_visit=lambda visit: visits.append((visit, moments[-1].mono)),
+        on_no_frame=moments.append,
     )
     frames: list[Frame | NoFrame] = [
         Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31)

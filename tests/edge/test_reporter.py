@@ -47,15 +47,15 @@ class Desk:
 
     def frame(self, mono: float) -> None:
         picture = np.zeros((4, 4, 3), np.uint8)
-        self.health.frame()
-        self.reporter.frame(Frame(0, mono, mono, picture, picture[:, :, 0]), [])
+        self.health.record_frame()
+        self.reporter.on_frame(Frame(0, mono, mono, picture, picture[:, :, 0]), [])
 
     def blind(self, mono: float, camera: Literal["ok", "lost", "resting"] = "lost") -> None:
         moment = NoFrame(mono, mono, 1.0, camera)
-        self.health.blind(moment)
-        self.reporter.blind(moment)
+        self.health.record_no_frame(moment)
+        self.reporter.on_no_frame(moment)
 
-    def told(self, name: str) -> list[dict[str, object]]:
+    def payloads(self, name: str) -> list[dict[str, object]]:
         lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
         return [line["payload"] for line in lines if line["topic"].endswith(f"/{name}")]
 
@@ -71,18 +71,18 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) -> None:
     for mono in range(0, 130, 10):
         desk.frame(mono)
-    assert [health["frames"] for health in desk.told("health")] == [1, 7, 13]
+    assert [health["frames"] for health in desk.payloads("health")] == [1, 7, 13]
 
 
-def test_health_tells_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
+def test_health_reports_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> None:
     desk.frame(0)
     desk.blind(2, camera="ok")  # late
     for mono in range(3, 70):
         desk.blind(mono)
     desk.frame(70)
     desk.frame(71)
-    told = [(health["camera"], health["blind_s"]) for health in desk.told("health")]
-    assert told == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
+    states = [(health["camera"], health["blind_s"]) for health in desk.payloads("health")]
+    assert states == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
 
 
 def test_systemd_is_told_while_the_camera_is_lost(
@@ -104,19 +104,19 @@ def test_windows_that_the_disk_refuses_wait_in_memory(
 ) -> None:
     other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
     other.execute("CREATE TRIGGER no AFTER INSERT ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
-    desk.reporter.window(WINDOW)
+    desk.reporter.on_window(WINDOW)
     assert "windows waiting in memory: 1" in caplog.text
     with pytest.raises(EdgeError, match="windows lost: 1"):
         desk.reporter.close()
     desk.frame(0)
-    (health,) = desk.told("health")
+    (health,) = desk.payloads("health")
     assert (health["outbox"], health["unsaved"]) == (1, 1)
     other.execute("DROP TRIGGER no")
     other.close()
     desk.frame(60)
     assert desk.courier.close(5) == 0
-    (window,) = desk.told("window")
-    assert desk.told("state") == [window]
+    (window,) = desk.payloads("window")
+    assert desk.payloads("state") == [window]
     assert window["seq"] == 1
     desk.reporter.close()
 
@@ -124,8 +124,8 @@ def test_windows_that_the_disk_refuses_wait_in_memory(
 def test_a_window_that_ends_at_midnight_belongs_to_the_day_before(desk: Desk) -> None:
     for second in (0, 1):
         end = datetime(2026, 11, 22, 0, 0, second).timestamp()
-        desk.reporter.window(replace(WINDOW, start=end - 60, end=end))
-    days = [state["today"] for state in desk.told("state")]
+        desk.reporter.on_window(replace(WINDOW, start=end - 60, end=end))
+    days = [state["today"] for state in desk.payloads("state")]
     assert days == [
         {"date": "2026-11-21", "total": 7, "female": 3, "male": 3, "unknown": 1},
         {"date": "2026-11-22", "total": 7, "female": 3, "male": 3, "unknown": 1},
@@ -150,7 +150,7 @@ def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> N
         )
         for expected in (1, 2):  # the first failure is not the last
             with pytest.raises(EdgeError, match=r"stdout: cannot be written \(Broken pipe\)"):
-                reporter.window(WINDOW)
+                reporter.on_window(WINDOW)
             assert outbox.newest == expected
         reporter.close()
         publisher.close(messages().availability("stopped"))
@@ -166,7 +166,7 @@ def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Pa
     desk = Desk(tmp_path / "outbox.db")
     desk.courier.close(0)  # as without a network, nothing goes out
     desk.synced, desk.ahead = False, 1000.0
-    desk.reporter.window(WINDOW)
+    desk.reporter.on_window(WINDOW)
     desk.frame(0)
     wrong = json.loads(desk.outbox.pending()[0].payload)["window"]["end"]
     assert made(desk) == [(wrong, False)]
@@ -175,11 +175,11 @@ def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Pa
     desk = Desk(tmp_path / "outbox.db")  # the daemon starts again, the machine does not
     desk.courier.close(0)
     desk.synced, desk.ahead = False, 1000.0
-    desk.reporter.window(WINDOW)
+    desk.reporter.on_window(WINDOW)
     desk.ahead += 5 * 365 * 86_400 + 90  # the network is there: the clock is set
     desk.synced = True
     desk.frame(0)
-    desk.reporter.window(WINDOW)
+    desk.reporter.on_window(WINDOW)
     desk.frame(100)
     later = datetime.fromisoformat(wrong) + timedelta(days=5 * 365, seconds=90)
     right = later.isoformat().replace("+00:00", "Z")
@@ -204,8 +204,8 @@ def test_a_damaged_window_does_not_stop_the_clock_from_being_set(tmp_path: Path)
     desk = Desk(tmp_path / "outbox.db")
     desk.courier.close(0)
     desk.synced = False
-    desk.reporter.window(WINDOW)
-    desk.reporter.window(WINDOW)
+    desk.reporter.on_window(WINDOW)
+    desk.reporter.on_window(WINDOW)
     other = sqlite3.connect(tmp_path / "outbox.db")
     other.execute("UPDATE windows SET payload = 'no window' WHERE key = 1")
     other.commit()

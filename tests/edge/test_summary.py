@@ -15,14 +15,16 @@ from tests.conftest import ROOT
 NOON = datetime(2026, 11, 21, 12).timestamp()
 
 
-def window(people: People, minute: int = 0, *, split: bool = True, seconds: float = 60) -> Window:
+def window(
+    people: People, minute: int = 0, *, broken_down: bool = True, seconds: float = 60
+) -> Window:
     start = NOON + 60 * minute
     return Window(
         start=start,
         end=start + seconds,
         seconds=seconds,
         people=people,
-        split=split,
+        broken_down=broken_down,
         dwell_mean=None,
         dwell_bins=(0,) * 5,
         presence_peak=0,
@@ -49,7 +51,9 @@ def test_everybody_is_shown() -> None:
 
 def test_what_is_withheld_is_not_told_and_the_key_is_named() -> None:
     made = summary(
-        window(People(3, 1), seconds=180), window(People(unknown=1), 3, split=False), ages=True
+        window(People(3, 1), seconds=180),
+        window(People(unknown=1), 3, broken_down=False),
+        ages=True,
     )
     assert made.lines() == [
         "people    5: 3 women, 1 man, 1 withheld",
@@ -59,7 +63,7 @@ def test_what_is_withheld_is_not_told_and_the_key_is_named() -> None:
         "withheld  gender and age of 1 person, in windows with fewer than 3",
         "          privacy.min_people in the configuration sets that limit; 1 withholds nothing",
     ]
-    (alone, *_) = summary(window(People(unknown=2), split=False)).lines()
+    (alone, *_) = summary(window(People(unknown=2), broken_down=False)).lines()
     assert alone == "people    2: 2 withheld"
 
 

@@ -110,7 +110,7 @@ def test_counter(load: Load, text: str, windows: list[tuple[float, bool, bool]])
     for mono in range(190):
         people = [Visit(0, 4, "female", 0.9)] if mono == 5 else []
         ended += counter.tick(mono, mono, 0, people)
-    assert [(w.seconds, w.split, w.ages is not None) for w in ended] == windows
+    assert [(w.seconds, w.broken_down, w.ages is not None) for w in ended] == windows
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_broker(load: Load) -> None:
     )  # fmt: skip
 
 
-def test_home_assistant_is_told_how_long_to_wait(load: Load) -> None:
+def test_home_assistant_learns_how_long_to_wait(load: Load) -> None:
     config = load("{window: {seconds: 10}, privacy: {max_hold: 100}, health: {seconds: 20}}")
     (message,) = wiring.messages(config).discovery("1")
     assert '"expire_after":130' in message.payload
@@ -158,4 +158,4 @@ def test_a_folder_that_is_called_like_the_demo(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").symlink_to(models)
     (tmp_path / "demo").mkdir()
-    wiring.prove(config)  # which would find no pictures in it
+    wiring.validate(config)  # which would find no pictures in it

@@ -86,7 +86,7 @@ def memory(folder: Path, clip: Path, frames: int, warm: int = 1000) -> tuple[flo
     health, wake = Health(), threading.Event()
 
     def on_frame(frame: Frame, tracks: Sequence[object]) -> None:
-        reporter.frame(frame, tracks)
+        reporter.on_frame(frame, tracks)
         number = health.frames_total
         if number == warm or (number > warm and number % max(1, frames // 10) == 0):
             measured.append(memory_mb())
@@ -112,7 +112,7 @@ def memory(folder: Path, clip: Path, frames: int, warm: int = 1000) -> tuple[flo
             config,
             models,
             health,
-            on_window=reporter.window,
+            on_window=reporter.on_window,
             on_frame=on_frame,
             on_visit=lambda _visit: visits.append(None),
         )
@@ -214,9 +214,9 @@ def week(folder: Path, days: float, seed: int = 1) -> Outcome:
             classify=None,
             counter=wiring.counter(config),
             health=health,
-            on_window=reporter.window,
-            on_frame=reporter.frame,
-            on_blind=reporter.blind,
+            on_window=reporter.on_window,
+            on_frame=reporter.on_frame,
+            on_no_frame=reporter.on_no_frame,
             on_visit=visits.append,
         )
         killer.start()

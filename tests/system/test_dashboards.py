@@ -44,7 +44,7 @@ def windows(
         ever += people
         end = START + 60 * seq
         window = dataclasses.replace(
-            WINDOW, start=end - 60, end=end, people=people, split=not few, presence_peak=seq,
+            WINDOW, start=end - 60, end=end, people=people, broken_down=not few, presence_peak=seq,
             ages=(0, 0, 1, 0, 4, 0, 0, 0, 1) if ages and not few else None,
         )  # fmt: skip
         totals = Totals(ever, "2026-11-21", ever)
@@ -263,7 +263,7 @@ def test_telegraf_finds_what_it_looks_for() -> None:
     (source,) = settings["inputs"]["mqtt_consumer"]
     assert (source["qos"], source["persistent_session"]) == (1, True)
     (parser,) = source["json_v2"]
-    few = dataclasses.replace(WINDOW, people=People(unknown=2), split=False, dwell_mean=None)
+    few = dataclasses.replace(WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None)
     for window in (window_message(), window_message(few)):
 
         def value(path: str, window: Message = window) -> Any:

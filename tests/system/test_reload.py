@@ -212,4 +212,4 @@ def test_a_recording_is_counted_once(configure: Configure, start: Callable[..., 
     daemon.reload()
     assert daemon.process.wait(60) == 0
     assert not daemon.said("first frame analysed", times=2)()
-    assert not daemon.said("configuration read again")()
+    assert not daemon.said("configuration reloaded")()

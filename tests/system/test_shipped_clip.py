@@ -1,4 +1,4 @@
-"""The clip and the picture in tests/data are what tests/support/people.py makes, and may be shipped."""
+"""The clip and the picture in tests/data are what tests/support/people.py makes."""
 
 from pathlib import Path
 

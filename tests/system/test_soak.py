@@ -1,4 +1,4 @@
-"""A day of trouble, and the memory of a few thousand frames; `tests/system/soak.py` goes on for longer."""
+"""A day of trouble, and the memory of a few thousand frames; see also `tests/system/soak.py`."""
 
 from pathlib import Path
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.atomic_file import write_all_atomically
 from edge.types import AGE_GROUPS, LABELS
 from edge.vision.classifier import Preprocessing
 from edge.vision.tflite import open_interpreter
@@ -38,20 +39,9 @@ class Card:
             "input": asdict(self.input),
             **self.notes,
         }
-        files = {
-            path: data,
-            path.with_suffix(".json"): (json.dumps(card, indent=2) + "\n").encode(),
-        }
-        # both are on disk before either takes the place of a good one
-        for file, content in files.items():
-            _fresh(file).write_bytes(content)
-        for file in files:
-            _fresh(file).replace(file)
+        text = json.dumps(card, indent=2) + "\n"
+        write_all_atomically({path: data, path.with_suffix(".json"): text.encode()})
         return path
-
-
-def _fresh(file: Path) -> Path:
-    return file.with_name(f"{file.name}.new")
 
 
 def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> Card:

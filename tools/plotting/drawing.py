@@ -61,7 +61,7 @@ def annotated(frame: Frame, tracks: Sequence[Track]) -> Image:
         label = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
         age = "" if track.age == UNKNOWN else track.age
         text = f"{track.id} {label} {age}".rstrip() if track.confirmed else "face?"
-        if track.static:
+        if track.stationary:
             text = "picture, not counted"
         sides = (track.box.x, track.box.y, track.box.w, track.box.h)
         x, y, w, h = (round(times * side) for side in sides)

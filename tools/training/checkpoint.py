@@ -1,5 +1,6 @@
 """Where a training stands on disk, so that one that was stopped can go on."""
 
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from edge.atomic_file import write_atomically
 from tools.datasets.archive import DataError
 
 FREE = ("out", "epochs", "patience", "resume", "force", "verbose")
@@ -126,6 +128,6 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]  # Keras c
         super().on_epoch_end(epoch, logs)
         if self.best_epoch == epoch:
             weights = {f"weights{n}": value for n, value in enumerate(self.best_weights)}
-            fresh = self._file.with_name("new.npz")
-            np.savez(fresh, best=self.best, epoch=epoch, **weights)
-            fresh.replace(self._file)
+            archive = io.BytesIO()
+            np.savez(archive, best=self.best, epoch=epoch, **weights)
+            write_atomically(self._file, archive.getvalue())

@@ -20,7 +20,7 @@ WINDOW = Window(
     end=1_795_255_260.2,
     seconds=60.0,
     people=People(3, 3, 1),
-    split=True,
+    broken_down=True,
     dwell_mean=6.2345,
     dwell_bins=(3, 2, 2, 0, 0),
     presence_peak=3,
@@ -94,7 +94,7 @@ def test_window() -> None:
 
 
 def test_too_few_people_show_their_total_alone() -> None:
-    few = dataclasses.replace(WINDOW, people=People(unknown=2), split=False, dwell_mean=None)
+    few = dataclasses.replace(WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None)
     payload = json.loads(window_message(few).payload)
     assert payload["people"] == {"total": 2}
     assert payload["dwell_s"] == {"mean": None}

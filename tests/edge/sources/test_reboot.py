@@ -1,4 +1,4 @@
-"""The machine is restarted for a camera only where it was allowed, rarely, and never in a loop."""
+"""The machine is restarted for a camera rarely, and never in a loop."""
 
 import json
 import os
@@ -20,13 +20,13 @@ BLIND = NoFrame(0.0, 0.0, 1.0, "lost")
 
 @pytest.fixture
 def reboots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A `systemctl` that only writes down what it was asked for."""
-    program, asked = tmp_path / "bin" / "systemctl", tmp_path / "asked"
+    """A `systemctl` that only writes down what it was calls for."""
+    program, calls = tmp_path / "bin" / "systemctl", tmp_path / "calls"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-    return lambda: asked.read_text().splitlines() if asked.exists() else []
+    return lambda: calls.read_text().splitlines() if calls.exists() else []
 
 
 def start(state: Path, frames: Iterable[Frame | NoFrame], error: str = "lost") -> None:
@@ -37,7 +37,7 @@ def start(state: Path, frames: Iterable[Frame | NoFrame], error: str = "lost") -
         raise SourceError(error)
 
     with pytest.raises(SourceError, match=error):
-        list(RebootGuard(state).watch(source()))
+        list(RebootGuard(state).guard(source()))
 
 
 def test_three_starts_without_a_frame(tmp_path: Path, reboots: Callable[[], list[str]]) -> None:
@@ -45,7 +45,7 @@ def test_three_starts_without_a_frame(tmp_path: Path, reboots: Callable[[], list
     for expected in ([], [], ["reboot"]):
         start(state, [BLIND])
         assert reboots() == expected
-    # after the restart it is no better
+    # the restart did not help
     for _ in range(10):
         start(state, [BLIND])
     assert reboots() == ["reboot"]
@@ -55,8 +55,8 @@ def test_three_starts_without_a_frame(tmp_path: Path, reboots: Callable[[], list
 def test_hours_later_once_more_whichever_way_the_clock_was_set(
     tmp_path: Path, reboots: Callable[[], list[str]], hours: float
 ) -> None:
-    noted = {"starts_without_frame": 2, "rebooted": time.time() - hours * 3600}
-    (tmp_path / "camera.json").write_text(json.dumps(noted))
+    record = {"starts_without_frame": 2, "rebooted": time.time() - hours * 3600}
+    (tmp_path / "camera.json").write_text(json.dumps(record))
     start(tmp_path, [])
     start(tmp_path, [])
     assert reboots() == ["reboot"]
@@ -72,7 +72,7 @@ def test_a_single_frame_starts_the_count_again(
     assert reboots() == ["reboot"]
 
 
-def test_a_daemon_that_is_told_to_stop_counts_for_nothing(
+def test_a_daemon_that_is_stopped_is_not_a_failed_start(
     tmp_path: Path, reboots: Callable[[], list[str]]
 ) -> None:
     def source() -> Frames:
@@ -80,14 +80,14 @@ def test_a_daemon_that_is_told_to_stop_counts_for_nothing(
         yield BLIND
 
     for _ in range(5):
-        watched = RebootGuard(tmp_path).watch(source())
-        next(watched)
-        watched.close()
+        guarded = RebootGuard(tmp_path).guard(source())
+        next(guarded)
+        guarded.close()
     assert list(tmp_path.glob("camera.json")) == []
     assert reboots() == []
 
 
-def test_what_cannot_be_remembered_does_not_happen(
+def test_without_a_saved_record_there_is_no_reboot(
     tmp_path: Path, reboots: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
@@ -98,7 +98,7 @@ def test_what_cannot_be_remembered_does_not_happen(
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"starts_without_frame": null, "rebooted": 0}'])
-def test_a_file_that_says_nothing_is_no_reason(
+def test_a_file_without_a_record_is_not_a_reason(
     tmp_path: Path, reboots: Callable[[], list[str]], text: str
 ) -> None:
     (tmp_path / "camera.json").write_text(text)
@@ -107,7 +107,7 @@ def test_a_file_that_says_nothing_is_no_reason(
     assert reboots() == []
 
 
-def test_a_reboot_that_is_refused_is_said(
+def test_a_reboot_that_is_refused_is_logged(
     tmp_path: Path, reboots: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "bin" / "systemctl").write_text("#!/bin/sh\necho Access denied >&2\nexit 1\n")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.reconnecting import Shot, newest
+from edge.sources.reconnecting import Shot, newest_shots
 from edge.types import Image, NoFrame
 
 Shots = Generator[Shot | NoFrame, None, None]
@@ -25,9 +25,9 @@ class Camera:
         self.cut = threading.Event()
         self.hung = threading.Event()
         self.picture: Image | None = None
-        """Shown for ever where it is set."""
+        """Repeated for ever if it is set."""
         self.missing = 0
-        """So many times it cannot be opened."""
+        """Number of times that it cannot be opened."""
         self.number = 0
 
     def open(self) -> "Camera":
@@ -66,7 +66,9 @@ def watch() -> Iterator[Callable[..., Shots]]:
         stopped: Callable[[], bool] = lambda: False,
     ) -> Shots:
         opened.append(
-            newest(camera.open, fps=lambda: fps, timeout=timeout, give_up=give_up, stopped=stopped)
+            newest_shots(
+                camera.open, fps=lambda: fps, timeout=timeout, give_up=give_up, stopped=stopped
+            )
         )
         return opened[-1]
 
@@ -144,7 +146,7 @@ def test_a_camera_lost_for_too_long_is_given_up(watch: Callable[..., Shots]) -> 
     assert time.monotonic() - begin == pytest.approx(1.2, abs=0.8)
 
 
-def test_a_camera_that_hangs_is_given_up_and_does_not_keep_who_waits(
+def test_a_camera_that_hangs_is_given_up_without_blocking(
     watch: Callable[..., Shots],
 ) -> None:
     camera = Camera()
@@ -157,7 +159,7 @@ def test_a_camera_that_hangs_is_given_up_and_does_not_keep_who_waits(
     assert time.monotonic() - begin < 3
 
 
-def test_what_no_waiting_mends_is_raised_at_once(watch: Callable[..., Shots]) -> None:
+def test_an_error_that_waiting_cannot_fix_is_raised_at_once(watch: Callable[..., Shots]) -> None:
     camera = Camera()
 
     def open_camera() -> Camera:
@@ -168,14 +170,14 @@ def test_what_no_waiting_mends_is_raised_at_once(watch: Callable[..., Shots]) ->
         next(watch(camera, give_up=60))
 
 
-def test_a_frozen_picture_is_none(
+def test_a_frozen_picture_does_not_count(
     watch: Callable[..., Shots], caplog: pytest.LogCaptureFixture
 ) -> None:
     camera = Camera()
     shots = watch(camera, timeout=0.1, give_up=60)
     next(shots)
     camera.picture = np.arange(768, dtype=np.uint8).reshape(16, 16, 3)
-    # it is opened again, and what it shows then is no news
+    # it is opened again, and shows the same picture again
     end = time.monotonic() + 20
     blind = (item for item in shots if isinstance(item, NoFrame) or time.monotonic() > end)
     while camera.opened < 2:
@@ -185,7 +187,7 @@ def test_a_frozen_picture_is_none(
     assert any(isinstance(item, Shot) for item in shots)
 
 
-def test_darkness_is_no_frozen_picture(watch: Callable[..., Shots]) -> None:
+def test_darkness_is_not_a_frozen_picture(watch: Callable[..., Shots]) -> None:
     camera = Camera()
     camera.picture = np.full((16, 16, 3), 3, np.uint8)
     shots = watch(camera, timeout=0.05, give_up=60)
@@ -194,7 +196,7 @@ def test_darkness_is_no_frozen_picture(watch: Callable[..., Shots]) -> None:
     assert camera.opened == 1
 
 
-def test_it_ends_when_told(watch: Callable[..., Shots]) -> None:
+def test_it_ends_when_stopped(watch: Callable[..., Shots]) -> None:
     stop = threading.Event()
     camera = Camera()
     shots = watch(camera, stopped=stop.is_set)

@@ -31,7 +31,7 @@ def taken(frames: Frames, number: int) -> Iterator[str]:
         yield frame.camera if isinstance(frame, NoFrame) else "frame"
 
 
-def test_a_source_that_rests_is_closed_and_time_passes() -> None:
+def test_a_paused_source_is_closed_and_time_passes() -> None:
     source, answers = Source(), iter([False, False, *[True] * 8, *[False] * 100])
     frames = scheduled(source.open, lambda: next(answers), lambda: False)
     assert list(taken(frames, 4)) == ["frame", "frame", "resting", "frame"]

@@ -1,6 +1,6 @@
 """The frame rate follows the machine's temperature."""
 
-from edge.sources.thermal import LEAST_FPS, LOOK_S, ThermalThrottle
+from edge.sources.thermal import MIN_FPS, READ_EVERY_S, ThermalThrottle
 
 
 class Board:
@@ -10,17 +10,17 @@ class Board:
         self.ambient, self.per_frame = ambient_c, per_frame_c
         self.degrees, self.bits, self.now = ambient_c, 0, 0.0
 
-    def run(self, governor: ThermalThrottle, minutes: float) -> float:
+    def run(self, throttle: ThermalThrottle, minutes: float) -> float:
         """The highest temperature on the way; a case follows the rate within minutes."""
         highest = self.degrees
-        for _ in range(round(60 * minutes / LOOK_S)):
-            aim = self.ambient + self.per_frame * governor()
+        for _ in range(round(60 * minutes / READ_EVERY_S)):
+            aim = self.ambient + self.per_frame * throttle()
             self.degrees += 0.15 * (aim - self.degrees)
-            self.now += LOOK_S
+            self.now += READ_EVERY_S
             highest = max(highest, self.degrees)
         return highest
 
-    def governor(self, fps: float, limit_c: float | None = 75) -> ThermalThrottle:
+    def throttle(self, fps: float, limit_c: float | None = 75) -> ThermalThrottle:
         return ThermalThrottle(
             fps,
             limit_c,
@@ -32,49 +32,49 @@ class Board:
 
 def test_a_cool_machine_takes_every_frame() -> None:
     board = Board(ambient_c=40, per_frame_c=2)
-    governor = board.governor(10)
-    board.run(governor, 60)
-    assert governor.fps == 10
+    throttle = board.throttle(10)
+    board.run(throttle, 60)
+    assert throttle.fps == 10
 
 
 def test_a_hot_one_settles_below_what_throttles_it() -> None:
     board = Board(ambient_c=50, per_frame_c=4)  # 90 degrees at full rate
-    governor = board.governor(10)
-    board.run(governor, 20)
-    assert board.run(governor, 120) < 80  # where a Raspberry Pi begins to throttle
-    assert 4 < governor.fps < 8
+    throttle = board.throttle(10)
+    board.run(throttle, 20)
+    assert board.run(throttle, 120) < 80  # where a Raspberry Pi begins to throttle
+    assert 4 < throttle.fps < 8
     board.ambient = 20
-    board.run(governor, 60)
-    assert governor.fps == 10
+    board.run(throttle, 60)
+    assert throttle.fps == 10
 
 
 def test_it_never_stops_counting() -> None:
     board = Board(ambient_c=90, per_frame_c=1)
-    governor = board.governor(10)
-    board.run(governor, 60)
-    assert governor.fps == LEAST_FPS
-    slow = board.governor(1)
+    throttle = board.throttle(10)
+    board.run(throttle, 60)
+    assert throttle.fps == MIN_FPS
+    slow = board.throttle(1)
     board.run(slow, 60)
     assert slow.fps == 1
 
 
 def test_what_the_firmware_says_counts_as_heat() -> None:
     board = Board(ambient_c=40, per_frame_c=0)
-    governor = board.governor(10)
+    throttle = board.throttle(10)
     board.bits = 0x4  # throttled now
-    board.run(governor, 2)
-    assert governor.fps < 10
+    board.run(throttle, 2)
+    assert throttle.fps < 10
     board.bits = 0x40000  # it was, since boot
-    board.run(governor, 10)
-    assert governor.fps == 10
-    board.bits = 0x1  # too little power is no matter of heat
-    board.run(governor, 2)
-    assert governor.fps == 10
+    board.run(throttle, 10)
+    assert throttle.fps == 10
+    board.bits = 0x1  # too little power is not heat
+    board.run(throttle, 2)
+    assert throttle.fps == 10
 
 
 def test_without_a_limit_or_a_thermometer_nothing_changes() -> None:
     hot = Board(ambient_c=95, per_frame_c=0)
-    unlimited = hot.governor(10, None)
+    unlimited = hot.throttle(10, None)
     hot.run(unlimited, 10)
     assert unlimited.fps == 10
     assert ThermalThrottle(10, 75, temperature_c=lambda: None, throttled=lambda: 0xF)() == 10

@@ -18,53 +18,53 @@ MODEL = ROOT / "models/face.tflite"
 
 
 @pytest.fixture(scope="module")
-def judge() -> BlazeFace:
+def verify() -> BlazeFace:
     return BlazeFace(MODEL)
 
 
-def somebody(judge: BlazeFace) -> tuple[Image, Box]:
+def somebody(verify: BlazeFace) -> tuple[Image, Box]:
     """A picture and the box of one face in it."""
     image = Scene().draw(3.2)
     for x in range(0, image.shape[1] - 80, 20):
-        found = judge(image, Box(x, 120, 80, 80), 1.6)
+        found = verify(image, Box(x, 120, 80, 80), 1.6)
         if found is not None:
             return image, found.box
     pytest.fail("nobody in the demo scene")
 
 
-def test_a_face_is_found_anew_from_a_place_beside_it(judge: BlazeFace) -> None:
-    image, box = somebody(judge)
+def test_a_face_is_found_again_from_a_place_beside_it(verify: BlazeFace) -> None:
+    image, box = somebody(verify)
     for dx, dy, scale in ((0.2, 0, 1.1), (-0.2, 0.1, 0.9), (0, -0.2, 1.2)):
         w = box.w * scale
         place = Box(box.cx + dx * w - w / 2, box.cy + dy * w - w / 2, w, w)
-        found = judge(image, place, 1.6)
+        found = verify(image, place, 1.6)
         assert found is not None
         assert abs(found.box.cx - box.cx) + abs(found.box.cy - box.cy) < 0.15 * box.w
         assert found.box.w == pytest.approx(box.w, rel=0.12)
 
 
 @pytest.mark.parametrize("turned", [-35, -15, 20, 40])
-def test_tilt_is_measured(judge: BlazeFace, turned: float) -> None:
-    image, box = somebody(judge)
-    upright = judge(image, box, 1.6)
+def test_tilt_is_measured(verify: BlazeFace, turned: float) -> None:
+    image, box = somebody(verify)
+    upright = verify(image, box, 1.6)
     turn = cv2.getRotationMatrix2D((box.cx, box.cy), -turned, 1.0)
     tilted = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
-    found = judge(np.asarray(tilted, np.uint8), box, 1.6)
+    found = verify(np.asarray(tilted, np.uint8), box, 1.6)
     assert upright is not None
     assert found is not None
     assert found.roll - upright.roll == pytest.approx(turned, abs=8)
     assert found.box.w == pytest.approx(upright.box.w, rel=0.15)
 
 
-def test_there_is_no_face_in_a_wall(judge: BlazeFace) -> None:
+def test_there_is_no_face_in_a_wall(verify: BlazeFace) -> None:
     image = Scene().draw(9.5)
-    assert not any(judge(image, Box(x, 100, 80, 80), 1.6) for x in range(0, 560, 20))
+    assert not any(verify(image, Box(x, 100, 80, 80), 1.6) for x in range(0, 560, 20))
 
 
-def test_a_place_beyond_the_edge_is_looked_at_too(judge: BlazeFace) -> None:
-    image, box = somebody(judge)
+def test_a_place_beyond_the_edge_is_looked_at_too(verify: BlazeFace) -> None:
+    image, box = somebody(verify)
     cut = np.ascontiguousarray(image[:, max(0, round(box.x)) :])
-    found = judge(cut, Box(0, box.y, box.w, box.h), 1.6)
+    found = verify(cut, Box(0, box.y, box.w, box.h), 1.6)
     assert found is not None
     assert abs(found.box.x) < 0.2 * box.w
 
@@ -73,8 +73,8 @@ def test_a_place_beyond_the_edge_is_looked_at_too(judge: BlazeFace) -> None:
 def test_both_runtimes_see_the_same() -> None:
     seen = []
     for runtime in RUNTIMES:
-        judge = BlazeFace(MODEL, runtime=runtime)
-        _, box = somebody(judge)
+        verify = BlazeFace(MODEL, runtime=runtime)
+        _, box = somebody(verify)
         seen.append((box.x, box.y, box.w))
     assert seen[0] == pytest.approx(seen[1], abs=0.5)
 

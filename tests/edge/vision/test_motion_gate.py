@@ -16,7 +16,7 @@ FACE = Face(Box(10, 10, 30, 30), 1.0)
 
 
 class Search:
-    """Counts how often it is asked, and sees what a test puts there."""
+    """Notes when it is called, and returns the faces that a test sets."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
@@ -37,7 +37,7 @@ class Watch:
         self.sigma, self.number = sigma, 0
 
     def see(self, view: Image, frames: int, expected: Sequence[Box] = ()) -> list[Sequence[Face]]:
-        """What the gate gives for so many frames of one view, each with its own noise."""
+        """The gate's faces for this many frames of one view, each with its own noise."""
         given = []
         for _ in range(frames):
             noisy = view + self.random.normal(0, self.sigma, view.shape)
@@ -64,7 +64,7 @@ def test_a_still_view_is_searched_once_a_second(watch: Watch) -> None:
     assert watch.searches(10 * FPS) == 10
 
 
-def test_who_comes_in_is_searched_for_at_once_and_for_a_while(watch: Watch) -> None:
+def test_a_person_who_comes_in_is_searched_for_at_once_and_for_a_while(watch: Watch) -> None:
     watch.see(VIEW, 5 * FPS)
     someone = VIEW.copy()
     someone[100:160, 200:240] //= 2  # 40 by 60 of 640 by 360 pixels

@@ -1,0 +1,34 @@
+"""Writes files that are either the old one or the new one, whenever the power fails."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` once `content` is safely on disk. Raises OSError."""
+    write_all_atomically({path: content})
+
+
+def write_all_atomically(files: Mapping[Path, bytes]) -> None:
+    """Replace files that belong together once all of them are safely on disk. Raises OSError.
+
+    Each is first written beside its path, as `NAME.new`; after a failure none of these is left.
+    """
+    try:
+        for path, content in files.items():
+            with _beside(path).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in files:
+            _beside(path).replace(path)
+    finally:
+        for path in files:
+            with contextlib.suppress(OSError):
+                _beside(path).unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
