@@ -25,9 +25,9 @@ from edge.host import clock_synced
 from edge.progress import LogHandler, ProgressLine
 from edge.reporter import Reporter
 from edge.signals import SignalHandler
-from edge.sources.devices import shown_source
+from edge.sources.name import is_recorded, shown_source
 from edge.sources.reconnecting import THREAD_NAME
-from edge.sources.recordings import is_recorded, length
+from edge.sources.recordings import length
 from edge.summary import Summary
 from edge.types import CaptureSettings, Frame, Window
 

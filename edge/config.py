@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from edge.errors import ConfigError
 from edge.hours import Hours
-from edge.sources.devices import LIVE
+from edge.sources.name import LIVE
 from edge.strict_yaml import read_keys
 
 NAME = r"^[A-Za-z0-9_-]{1,64}$"

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 VERBOSE = "--verbose" in sys.argv
 """The libraries write while they are imported, before any command line is parsed."""
@@ -66,3 +67,13 @@ def quiet() -> Iterator[None]:
         rest = b"".join(line for line in lines if not CHATTER.match(line))
         if rest:
             os.write(STDERR, rest)
+
+
+def silence_opencv() -> None:
+    """Keep OpenCV's own lines about what it cannot open from standing before our clear one."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    import cv2
+
+    # OpenCV moved the function between 4.11 and 4.14; level 0 is silence
+    module: Any = cv2 if hasattr(cv2, "setLogLevel") else vars(cv2.utils)["logging"]
+    module.setLogLevel(0)

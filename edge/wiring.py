@@ -22,9 +22,11 @@ from edge.errors import ConfigError, ModelError
 from edge.health import Health
 from edge.hours import is_within
 from edge.pipeline import Pipeline
-from edge.sources.devices import import_picamera2, shown_source
+from edge.sources.name import is_live, is_recorded, shown_source
+from edge.sources.open import open_frames
+from edge.sources.pi_camera import import_picamera2
 from edge.sources.reboot import RebootGuard
-from edge.sources.recordings import is_live, is_recorded, open_file, open_frames
+from edge.sources.recordings import open_file
 from edge.sources.schedule import scheduled
 from edge.sources.thermal import ThermalThrottle
 from edge.tracking.tracker import Tracker

@@ -28,7 +28,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.errors import EdgeError, SourceError
 from edge.sources.demo import CYCLE_S, Scene
-from edge.sources.devices import find_camera, shown_source
+from edge.sources.devices import find_camera
+from edge.sources.name import shown_source
 from edge.types import People
 from tools.cli.exit import leave
 from tools.cli.options import add_sources, named_source

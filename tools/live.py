@@ -19,7 +19,7 @@ from edge import wiring
 from edge.config import Config
 from edge.errors import EdgeError
 from edge.health import Health
-from edge.sources.devices import shown_source
+from edge.sources.name import shown_source
 from edge.types import Frame, People, Track, Visit
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, leave

@@ -21,8 +21,8 @@ import cv2
 
 from edge.config import load_config
 from edge.errors import EdgeError
+from edge.native_log import silence_opencv
 from edge.sources import pictures
-from edge.sources.devices import silence_opencv
 from edge.sources.pictures import PictureError
 from edge.types import LABELS, UNKNOWN, Image
 from tools.cli import outputs

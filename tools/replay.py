@@ -19,8 +19,8 @@ from edge import wiring
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError
 from edge.health import STAGES, Health
-from edge.sources.devices import shown_source
-from edge.sources.recordings import is_live, length
+from edge.sources.name import is_live, shown_source
+from edge.sources.recordings import length
 from edge.types import (
     AGES,
     LABELS,

@@ -1,69 +1,30 @@
-"""A source's name to its frames: camera, stream, video, GIF, picture, folder or demo scene."""
+"""Recordings: videos, animations, pictures and folders of pictures, each on its own clock."""
 
 import contextlib
 import itertools
 import re
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from edge.errors import ConfigError
+from edge.native_log import silence_opencv
 from edge.sources import pictures
-from edge.sources.demo import Scene
-from edge.sources.devices import LIVE, frame_of, open_camera, silence_opencv, upright
+from edge.sources.frame import frame_of, upright
 from edge.sources.notices import Notices
 from edge.sources.pictures import SUFFIXES, PictureError
-from edge.sources.reconnecting import newest_shots
 from edge.sources.timeline import Timeline
 from edge.sources.video import announced_frames, read_video
-from edge.types import CaptureSettings, Frame, Frames, Image, NoFrame
+from edge.types import CaptureSettings, Frame, Image
 
 Recorded = Generator[Frame, None, None]
 Moment = tuple[Image, float]
 """A picture, and the seconds since the first one."""
 Moments = Generator[Moment, None, None]
 
-DEMO = "demo"
 STILL_S = 2.0
 """A single picture is shown for this long: a face must be seen more than once to count."""
 LATEST = 2**32
 """Seconds since 1970, the year 2106: files of later than that have a broken time."""
-
-
-def open_frames(
-    source: str,
-    view: CaptureSettings = CaptureSettings(),
-    *,
-    fps: Callable[[], float] | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Frames:
-    """The frames of `source`, which is one that `config` let through.
-
-    A live source ends soon after `stopped()` is true; from a camera the newest frame wins, and at
-    most `fps()` are taken per second, which may change; `view.fps` where it is not given.
-
-    Raises ConfigError where a file is not what it should be, SourceError where a camera is missing
-    or lost for `view.give_up` seconds.
-    """
-    silence_opencv()
-    if source == DEMO:
-        return _demo(view, stopped)
-    if is_live(source):
-        return _live(source, view, fps or (lambda: view.fps), stopped)
-    return open_file(Path(source), view)
-
-
-def is_live(source: str) -> bool:
-    """Whether `source` is a camera or stream, which may be lost and come back."""
-    return LIVE.fullmatch(source) is not None
-
-
-def is_recorded(source: str) -> bool:
-    """Whether `source` is a file, a pipe or a folder, which ends and has a clock of its own."""
-    return source != DEMO and not is_live(source)
-
-
-# recordings, each on its own clock
 
 
 def open_file(path: Path, view: CaptureSettings = CaptureSettings()) -> Recorded:
@@ -196,35 +157,3 @@ def _modified(path: Path) -> float:
     except OSError as error:
         raise ConfigError(f"source {path}: cannot be read ({error.strerror})") from error
     return float(modified) if 0 <= modified < LATEST else 0.0
-
-
-# live sources, on the machine's clock
-
-
-def _live(
-    source: str, view: CaptureSettings, fps: Callable[[], float], stopped: Callable[[], bool]
-) -> Frames:
-    shots = newest_shots(
-        lambda: open_camera(source, view),
-        fps=fps,
-        timeout=view.timeout,
-        give_up=view.give_up,
-        stopped=stopped,
-    )
-    with contextlib.closing(shots):
-        for seq, shot in enumerate(shots):
-            if isinstance(shot, NoFrame):
-                yield shot
-            else:
-                yield frame_of(seq, shot.mono, shot.utc, shot.image, view, shot.gray)
-
-
-def _demo(view: CaptureSettings, stopped: Callable[[], bool]) -> Recorded:
-    scene = Scene()
-    begin = time.monotonic()
-    for seq in itertools.count():
-        time.sleep(max(0.0, begin + seq / view.fps - time.monotonic()))
-        if stopped():
-            return
-        mono = time.monotonic()
-        yield frame_of(seq, mono, time.time(), scene.draw(mono - begin), view)

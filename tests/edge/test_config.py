@@ -10,7 +10,7 @@ import yaml
 
 from edge.config import Config, host_name, load_config
 from edge.errors import ConfigError
-from edge.sources.recordings import is_recorded
+from edge.sources.name import is_recorded
 from tests.conftest import ROOT
 
 

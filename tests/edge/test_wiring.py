@@ -11,7 +11,7 @@ from edge import wiring
 from edge.config import Config, load_config
 from edge.delivery.mqtt_broker import Broker
 from edge.sources.demo import Scene
-from edge.sources.devices import frame_of
+from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Message, People, Visit
 from edge.vision.detector import HaarDetector
 from edge.vision.motion_gate import MotionGate

@@ -15,7 +15,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from edge.sources.devices import frame_of
+from edge.sources.frame import frame_of
 from edge.sources.pictures import PictureError, decode
 from edge.types import Box, CaptureSettings, Face, Image
 from edge.vision.blazeface import BlazeFace

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge import wiring
 from edge.config import Config
-from edge.sources.devices import frame_of
+from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Image
 from edge.vision.classifier import Classifier
 from tools.datasets import dataset

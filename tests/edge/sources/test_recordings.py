@@ -17,8 +17,9 @@ import PIL.Image
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.devices import shown_source
-from edge.sources.recordings import is_live, is_recorded, open_file, open_frames
+from edge.sources.name import is_live, is_recorded, shown_source
+from edge.sources.open import open_frames
+from edge.sources.recordings import open_file
 from edge.types import CaptureSettings, Frame
 from tests.conftest import CLIP
 from tests.support.recordings import MATRICES, plain, set_matrix, write_mjpeg, write_video

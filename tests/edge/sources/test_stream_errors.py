@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge.errors import SourceError
-from edge.sources.devices import stream, usb
+from edge.sources.opencv_camera import stream, usb
 from edge.sources.stream_errors import trouble
 from edge.types import CaptureSettings
 from tests.conftest import free_port

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.devices import PiCamera, controls, find_camera, frame_of, lores_size, upright
-from edge.sources.recordings import open_frames
+from edge.sources.devices import find_camera
+from edge.sources.frame import frame_of, upright
+from edge.sources.open import open_frames
+from edge.sources.pi_camera import PiCamera, controls, lores_size
 from edge.types import CaptureSettings, Frame, NoFrame
 from tests.conftest import ROOT, wait_for
 from tests.support import contract
