@@ -22,10 +22,11 @@ from edge.delivery.mqtt_probe import probe
 from edge.errors import ConfigError, EdgeError
 from edge.health import Health
 from edge.host import clock_synced
+from edge.probes import PROBES
 from edge.progress import LogHandler, ProgressLine
 from edge.reporter import Reporter
 from edge.signals import SignalHandler
-from edge.sources.name import is_recorded, shown_source
+from edge.sources.name import is_recorded
 from edge.sources.reconnecting import THREAD_NAME
 from edge.sources.recordings import length
 from edge.summary import Summary
@@ -221,78 +222,21 @@ def forget(config: Config) -> int:
 
 
 def check(config: Config, path: Path) -> int:
-    """Prove each part, a line each on stdout; 0 where all are well, else 2."""
-    settings = config.classifier
+    """Probe each part and print a line about it; 0 if all work, else 2."""
     cv2.setNumThreads(config.detector.threads)
-
-    def model() -> str:
-        classifier = wiring.classifier(config)
-        if classifier is None:
-            return "gender: off"
-        opened = f"{settings.model}: {classifier.card.id} on {classifier.runtime}"
-        if not settings.age or settings.separate_ages:
-            return opened
-        return f"{opened}, for {'gender and age' if settings.gender else 'age alone'}"
-
-    def ages() -> str:
-        classifier = wiring.age_classifier(config)
-        assert classifier is not None  # nobody asks otherwise
-        return f"{settings.separate_ages}: {classifier.card.id} on {classifier.runtime}"
-
-    def faces() -> str:
-        wiring.detector(config)
-        return f"{config.detector.judge}: BlazeFace"
-
-    def camera() -> str:
-        if wiring.is_paused(config):
-            return f"{'paused' if config.paused else 'rests'}: it is not opened"
-        with contextlib.closing(wiring.frames(config, recover=False)) as frames:
-            first = next(frame for frame in frames if isinstance(frame, Frame))
-            width, height = first.image.shape[1::-1]
-        return f"{shown_source(config.source)}: {width} x {height}"
-
-    def broker() -> str:
-        models = wiring.Models()
-        with contextlib.suppress(EdgeError):  # told above
-            models = wiring.models(config)
-        made = wiring.messages(config, models, legacy_ids=wiring.has_legacy_ids(config))
-        needed = made.check()
-        optional = [made.info(wiring.info(config, models)), *made.discovery(edge.__version__)]
-        there = wiring.broker(config)
-        found = probe(
-            there,
-            needed,
-            optional=[(made.blank(message), message) for message in optional],
-            will=needed[0],
-            birth_topic=wiring.birth_topic(config),
-        )
-        warnings.extend(f"{there.where}: {warning}" for warning in found.warnings)
-        return f"{there.where}: speaks MQTT {found.version}, takes our topics"
-
-    def state() -> None:  # nothing to tell where all is well
-        wiring.validate_state_dir(config.state_dir)
-
-    failed, warnings = False, list[str]()
+    failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
-    parts: list[tuple[str, Callable[[], str | None]]] = [
-        ("model", model),
-        ("faces", faces),
-        ("state", state),
-        ("camera", camera),
-        ("broker", broker),
-    ]
-    if settings.separate_ages:
-        parts.insert(1, ("ages", ages))
-    for name, prove in parts:
+    for name, probe_part in PROBES.items():
         try:
-            if told := prove():
-                print(f"ok    {name:<6}  {told}")
-            for warning in warnings:
-                print(f"warn  {name:<6}  {warning}")
-            warnings.clear()
+            finding = probe_part(config)
         except EdgeError as error:
             failed = True
             print(f"FAIL  {name:<6}  {str(error).removeprefix(f'{name} ')}")
+            continue
+        if finding.text is not None:
+            print(f"ok    {name:<6}  {finding.text}")
+        for warning in finding.warnings:
+            print(f"warn  {name:<6}  {warning}")
     return ConfigError.exit_code if failed else 0
 
 

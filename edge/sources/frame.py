@@ -19,7 +19,7 @@ def frame_of(
     view: CaptureSettings,
     gray: Image | None = None,
 ) -> Frame:
-    """One picture with its gray copy: at most `view.gray_width` wide and `MAX_RATIO` times as high."""
+    """A picture with its gray copy: at most `view.gray_width` wide, `MAX_RATIO` times as high."""
     if gray is None:
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         height, width = gray.shape

@@ -623,7 +623,7 @@ def test_an_installation_in_use_keeps_its_ids_until_it_is_forgotten(
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"quiet_hours": ["00:00-24:00"]}, "rests"),
+        ({"quiet_hours": ["00:00-24:00"]}, "quiet hours"),
         ({"quiet_hours": ["00:00-24:00"], "paused": True}, "paused"),
     ],
 )
