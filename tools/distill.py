@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
 
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.cli import leave
 from tools.conversion import model_files
 from tools.datasets import dataset

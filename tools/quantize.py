@@ -23,7 +23,9 @@ import tensorflow as tf
 
 from edge.errors import ModelError
 from edge.types import LABELS, Image
-from edge.vision.classifier import MODEL_NAME, Classifier, Predictions, Preprocessing
+from edge.vision.classifier import Classifier, Predictions
+from edge.vision.model_card import MODEL_NAME
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.cli import leave
 from tools.conversion import bias_correction, caffe, model_files

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from edge.errors import EdgeError
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools import networks
 from tools.cli import leave
 from tools.conversion.model_files import load_keras

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.datasets.dataset import Sample
 from tools.training.teacher import Teacher

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from edge.types import Image
-from edge.vision.classifier import Predictions, Preprocessing
+from edge.vision.classifier import Predictions
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.datasets.dataset import Sample
 from tools.evaluation.error_sheet import review

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge.types import LABELS
-from edge.vision.classifier import Classifier, Preprocessing
+from edge.vision.classifier import Classifier
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tests.conftest import tool
 from tools.datasets import dataset

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge.sources.demo import PEOPLE
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tests.conftest import ROOT, tool, wait_for
 from tools.datasets.archive import DataError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.types import AGE_GROUPS, LABELS
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.datasets.archive import DataError
 

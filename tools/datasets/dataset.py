@@ -18,8 +18,8 @@ from rich.progress import track
 
 from edge.types import Box, Frame, Image
 from edge.vision.blazeface import BlazeFace
-from edge.vision.classifier import Preprocessing
 from edge.vision.detector import HaarDetector
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets.archive import DataError, Pictures
 from tools.datasets.readers import LAYOUTS, Entry, recognize, with_splits
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.evaluation import metrics
 from tools.evaluation.metrics import Asked

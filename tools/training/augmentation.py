@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.types import Box, Image
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from edge.types import AGE_GROUPS
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import ages
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
