@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +199,8 @@ def quantize(args: argparse.Namespace) -> int:
     if reason := refusal(args, figures):
         print(f"quantize: {reason}; {args.out} was left as it was", file=sys.stderr)
         return 1
-    replace(card, notes={**card.notes, "metrics": {"quantisation": figures}}).write(made, args.out)
+    notes = {**card.notes, "metrics": {"quantisation": figures}}
+    card.model_copy(update={"notes": notes}).write(made, args.out)
     print(f"written    {args.out} and {args.out.with_suffix('.json').name}")
     return 0
 
