@@ -27,7 +27,7 @@ MODEL = ROOT / "models" / "gender.tflite"
 
 WITH_TENSORFLOW = tuple(
     f"test_{name}.py"
-    for name in ("train", "quantize", "networks", "ages", "teach", "caffe", "batches")
+    for name in ("train", "quantize", "networks", "ages", "distill", "caffe", "batches")
 )
 """These import it: from then on tflite-runtime fails in the same process ("vector::reserve")."""
 
