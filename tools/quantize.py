@@ -33,7 +33,7 @@ from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
 from tools.evaluation import metrics
-from tools.evaluation.metrics import Asked, wilson
+from tools.evaluation.metrics import HeadResult, wilson_interval
 
 Floats = npt.NDArray[np.float32]
 
@@ -90,26 +90,27 @@ def float_tensors(path: Path) -> list[str]:
 
 
 def compare(
-    before: Mapping[str, Asked], after: Mapping[str, Asked]
+    before: Mapping[str, HeadResult], after: Mapping[str, HeadResult]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Accuracies and agreement by question, and the faces whose first answer changed most."""
+    """Accuracies and agreement by head, and the faces whose prediction changed most."""
     figures: dict[str, dict[str, Any]] = {}
     changed: list[str] = []
     for name, was in before.items():
         now = after[name]
-        difference = np.abs(now.answers - was.answers)
+        difference = np.abs(now.probabilities - was.probabilities)
         figures[name] = {
             "faces": len(was.faces),
-            "float_accuracy": round(float(was.right.mean()), 4),
-            "accuracy": round(float(now.right.mean()), 4),
-            "agreement": round(float(np.mean(now.said == was.said)), 4),
+            "float_accuracy": round(float(was.correct.mean()), 4),
+            "accuracy": round(float(now.correct.mean()), 4),
+            "agreement": round(float(np.mean(now.predicted == was.predicted)), 4),
             "mean_difference": round(float(difference.mean()), 4),
         }
         if not changed:
             for i in np.argsort(-difference.max(axis=1))[:WORST]:
-                said = was.said[i]
-                p, q = was.answers[i, said], now.answers[i, said]
-                changed.append(f"{was.faces[i].name}: p({was.names[said]}) {p:.2f} became {q:.2f}")
+                label = was.predicted[i]
+                p, q = was.probabilities[i, label], now.probabilities[i, label]
+                name = was.classes[label]
+                changed.append(f"{was.faces[i].name}: p({name}) {p:.2f} became {q:.2f}")
     return figures, changed
 
 
@@ -129,7 +130,7 @@ def refusal(args: argparse.Namespace, figures: dict[str, dict[str, Any]]) -> str
     """Why the new file shall not take the place of an old one; None where it may."""
     if gender := figures.get("gender"):
         right = round(gender["float_accuracy"] * gender["faces"])
-        if wilson(right, gender["faces"])[1] < 0.5:
+        if wilson_interval(right, gender["faces"])[1] < 0.5:
             return (
                 f"{args.model} is worse than chance: its --labels may be the other way round, or "
                 "--mean and --std not those it was trained with"
@@ -178,7 +179,7 @@ def quantize(args: argparse.Namespace) -> int:
         held_out = faces("val", args.test_faces)
         crops = dataset.crops_of(held_out, card.input)
         before, after = (
-            metrics.asked(held_out, look(file, crops, what))
+            metrics.by_head(held_out, look(file, crops, what))
             for file, what in ((reference, "float"), (trial, args.type))
         )
         if not before:

@@ -25,7 +25,7 @@ from edge.sources.demo import PEOPLE, Scene
 from edge.types import UNKNOWN
 from edge.vision.classifier import Classifier
 from tools.cli import leave
-from tools.evaluation.inference import Look, Looker, open_model
+from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
 
 MODELS = Path("models")
 EXAMPLE_S = 53.0
@@ -66,7 +66,7 @@ class Eye:
 
         Raises ModelError where no model is left, EdgeError where the detector cannot be made.
         """
-        self._looker = Looker(config)
+        self._looker = FaceAnalyzer(config)
         self.models: dict[str, Classifier] = {}
         """By the path of the file."""
         for model in models:
@@ -77,7 +77,7 @@ class Eye:
         if not self.models:
             raise ModelError("no model can be used; tools/quantize.py makes one")
 
-    def look(self, picture: Image.Image, model: str) -> list[Look]:
+    def look(self, picture: Image.Image, model: str) -> list[ClassifiedFace]:
         """The faces of an R G B picture, left to right."""
         image = np.ascontiguousarray(np.asarray(picture, np.uint8)[:, :, ::-1])
         return self._looker(image, self.models[model])
@@ -112,18 +112,18 @@ def read(path: Path) -> Image.Image:
         ) from error
 
 
-def annotated(picture: Image.Image, seen: Sequence[Look]) -> Image.Image:
+def annotated(picture: Image.Image, seen: Sequence[ClassifiedFace]) -> Image.Image:
     """The picture with a numbered box around each face."""
     drawn = picture.copy()
     pen = ImageDraw.Draw(drawn)
     line = max(2, round(max(drawn.size) / 300))
     font = ImageFont.load_default(6 * line)
     for number, face in enumerate(seen, start=1):
-        box, colour = face.box, COLOURS.get(face.guesses.first.label, AGED)
+        box, colour = face.box, COLOURS.get(face.prediction.primary.label, AGED)
         pen.rectangle((box.x, box.y, box.x + box.w, box.y + box.h), outline=colour, width=line)
         # above the box where there is room, else at its top
         at = box.x + line, max(box.y - line, 8 * line)
-        text = f"{number} {', '.join(face.guesses.named)}"
+        text = f"{number} {', '.join(face.prediction.by_text)}"
         left, top, right, _ = pen.textbbox(at, text, font, anchor="ls")
         pen.rectangle((left - line, top - line, right + line, at[1] + line), fill=colour)
         pen.text(at, text, "white", font, anchor="ls")
@@ -193,7 +193,7 @@ def show(eye: Eye, file: Path | None, model: str) -> None:
     gr.Image(annotated(picture, seen), label="Faces", format="jpeg", buttons=["fullscreen"])
     for number, face in enumerate(seen, start=1):
         with gr.Row():
-            for name, told in face.guesses.named.items():
+            for name, told in face.prediction.by_text.items():
                 gr.Label(told.probabilities, label=f"{number} {name}", show_heading=False)
 
 

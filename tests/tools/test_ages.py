@@ -23,19 +23,19 @@ FEW = ("--calibration-faces", "40", "--test-faces", "20", "--max-drop", "100")
 )
 def test_each_year_has_its_group(years: int, name: str) -> None:
     assert AGE_GROUPS[ages.group(years)] == name
-    assert ages.exact(years)[ages.group(years)] == 1
+    assert ages.one_hot(years)[ages.group(years)] == 1
 
 
 @pytest.mark.parametrize("years", range(0, 101, 4))
-def test_ages_near_the_end_of_a_group_belong_to_both(years: int) -> None:
-    shares = ages.blurred(years)
-    assert shares.sum() == pytest.approx(1)
-    assert (shares >= 0).all()
-    assert shares[ages.group(years)] > 0.3
-    # as the same share of many people drawn around that age says
+def test_ages_near_the_edge_of_a_group_belong_to_both(years: int) -> None:
+    probabilities = ages.smoothed(years)
+    assert probabilities.sum() == pytest.approx(1)
+    assert (probabilities >= 0).all()
+    assert probabilities[ages.group(years)] > 0.3
+    # as many ages drawn from that distribution are grouped
     drawn = np.rint(np.random.default_rng(years).normal(years, 0.5 + 0.06 * years, 20_000))
     groups = [ages.group(max(0, int(year))) for year in drawn]
-    assert np.allclose(shares, np.bincount(groups, minlength=8) / 20_000, atol=0.02)
+    assert np.allclose(probabilities, np.bincount(groups, minlength=8) / 20_000, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_from_faces_to_both_answers(few_faces: Path, tmp_path: Path) -> None:
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["name"] == "gender-age-mobilenetv2"
     assert card["ages"] == list(AGE_GROUPS)
-    looks = Classifier(out)([np.full((64, 64, 3), 90, np.uint8)])
-    assert looks.gender is not None
-    assert looks.age is not None
-    assert looks.gender.shape == (1, 2)
-    assert looks.age.shape == (1, 8)
-    assert looks.age.sum() == pytest.approx(1, abs=0.03)
+    predictions = Classifier(out)([np.full((64, 64, 3), 90, np.uint8)])
+    assert predictions.gender is not None
+    assert predictions.age is not None
+    assert predictions.gender.shape == (1, 2)
+    assert predictions.age.shape == (1, 8)
+    assert predictions.age.sum() == pytest.approx(1, abs=0.03)
 
     run = tool("evaluate", out, "--data", few_faces, "--json")
     assert run.returncode == 0, run.stderr
@@ -151,12 +151,12 @@ def test_what_stays_as_it_was_must_be_there(few_faces: Path, tmp_path: Path) -> 
 
 
 def test_mixed_faces_have_mixed_targets() -> None:
-    from tools.training.batches import _mixed
+    from tools.training.batches import _mixup
 
     faces = np.arange(6, dtype=np.float32).reshape(6, 1)
     # targets and weights that are linear in the face must stay so
-    ends = [(10 * faces, 1 + faces[:, 0]), (np.hstack([faces, 5 - faces]), faces[:, 0])]
-    mixed, ((tens, weights), (both, _)) = _mixed(faces, ends, 0.5, np.random.default_rng(3))
+    outputs = [(10 * faces, 1 + faces[:, 0]), (np.hstack([faces, 5 - faces]), faces[:, 0])]
+    mixed, ((tens, weights), (both, _)) = _mixup(faces, outputs, 0.5, np.random.default_rng(3))
     assert not np.allclose(mixed, faces)
     assert np.allclose(mixed.sum(), faces.sum())
     assert np.allclose(tens, 10 * mixed)

@@ -82,12 +82,12 @@ def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) ->
 def test_softmax_learns_as_the_sigmoid_of_the_same_answer_does() -> None:
     import keras
 
-    from tools.training.losses import two_sided
+    from tools.training.losses import two_class_cross_entropy
 
     truth = np.array([[1.0], [0.0], [0.3]], np.float32)
     male = np.array([[0.9], [0.4], [0.7]], np.float32)
     expected = keras.losses.binary_crossentropy(truth, male, label_smoothing=0.1)
-    ours = two_sided(0.1)(truth, np.hstack([1 - male, male]))
+    ours = two_class_cross_entropy(0.1)(truth, np.hstack([1 - male, male]))
     assert np.allclose(ours, expected, atol=1e-5)
 
 
@@ -173,4 +173,4 @@ def test_a_tflite_file_starts_no_other_network(few_faces: Path, tmp_path: Path) 
     start = ("--arch", "cnn64", "--start", ROOT / "models/gender.tflite")
     run = tool("train", "--data", few_faces, "--out", tmp_path / "x.keras", *start)
     assert run.returncode == 2
-    assert "cnn64 starts from imagenet, none or .keras" in run.stderr.splitlines()[-1]
+    assert "cnn64 starts from imagenet, none or a .keras file" in run.stderr.splitlines()[-1]

@@ -15,7 +15,7 @@ from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tests.conftest import tool
 from tools.datasets import dataset
-from tools.evaluation.metrics import Asked
+from tools.evaluation.metrics import HeadResult
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
@@ -330,12 +330,12 @@ def test_what_is_lost_is_told_by_question(few_faces: Path) -> None:
 
     faces = dataset.load(few_faces).samples[:4]
 
-    def asked(*male: float) -> Asked:
-        answers = np.array([(1 - p, p) for p in male], np.float32)
-        return Asked(faces, np.array([0, 0, 1, 1]), answers, LABELS)
+    def result(*male: float) -> HeadResult:
+        probabilities = np.array([(1 - p, p) for p in male], np.float32)
+        return HeadResult(faces, np.array([0, 0, 1, 1]), probabilities, LABELS)
 
-    was = {"gender": asked(0.1, 0.4, 0.6, 0.9), "age": asked(0.1, 0.2, 0.8, 0.9)}
-    now = {"gender": asked(0.1, 0.7, 0.7, 0.9), "age": asked(0.1, 0.1, 0.9, 0.9)}
+    was = {"gender": result(0.1, 0.4, 0.6, 0.9), "age": result(0.1, 0.2, 0.8, 0.9)}
+    now = {"gender": result(0.1, 0.7, 0.7, 0.9), "age": result(0.1, 0.1, 0.9, 0.9)}
     figures, changed = compare(was, now)
     assert figures["gender"] == {
         "faces": 4, "float_accuracy": 1, "accuracy": 0.75, "agreement": 0.75,

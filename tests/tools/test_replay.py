@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
 from tests.conftest import MODEL, ROOT, tool
-from tools.evaluation.count_metrics import Figures, Seen, Truth, compare, match, read_truth
+from tools.evaluation.count_metrics import CountedVisit, Figures, Truth, compare, match, read_truth
 from tools.replay import configured, replay
 
 
@@ -51,8 +51,8 @@ def test_real_people(clips: Path, monkeypatch: pytest.MonkeyPatch, every: int) -
     assert (seated.counted, seated.gender_right) == (2, 2)
 
 
-def visit(start: float, end: float, label: str = "female", px: float = 50) -> Seen:
-    return Seen(Visit(start, end, label, 0.9), px)
+def visit(start: float, end: float, label: str = "female", px: float = 50) -> CountedVisit:
+    return CountedVisit(Visit(start, end, label, 0.9), px)
 
 
 def true(start: float, end: float, gender: str = "female") -> dict[str, Any]:

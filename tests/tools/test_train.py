@@ -65,7 +65,7 @@ def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path)
     assert "a training was stopped here after epoch" in run.stderr
     run = tool("train", *args, "--resume", "--alpha", "0.5")
     assert run.returncode == 2
-    assert "--alpha 0.5: the training that was stopped had 0.35" in run.stderr
+    assert "--alpha 0.5: the stopped training had 0.35" in run.stderr
 
     run = tool("train", *args, "--epochs", str(done + 2), "--resume")
     assert run.returncode == 0, run.stderr
@@ -78,7 +78,7 @@ def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path)
 
     run = tool("train", *args, "--resume")
     assert run.returncode == 2
-    assert "model.csv is of a training that has ended" in run.stderr
+    assert "model.csv belongs to a completed training" in run.stderr
 
 
 def test_a_checkpoint_whose_settings_are_lost(tmp_path: Path) -> None:
@@ -146,13 +146,13 @@ def test_a_teacher_of_other_faces(few_faces: Path, tmp_path: Path) -> None:
         (["--alpha", "0.4"], "--start imagenet: the weights cannot be had"),
         (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
         (["--start", "README.md"], "README.md: is not a Keras model"),
-        (["--epochs", "0"], "--epochs must be 1 or more"),
-        (["--size", "5"], "--size must be 32 or more"),
+        (["--epochs", "0"], "--epochs: 0: must be a whole number, 1 or more"),
+        (["--size", "5"], "--size: 5: must be a whole number, 32 or more"),
         (["--start", "none", "--batch", "100"], "80 faces do not fill a batch of 100"),
         (["--out", "README.md/x.keras"], "--out README.md/x.keras: cannot be made (File exists)"),
-        (["--out", "x.h5"], "--out x.h5: must be a file that ends in .keras"),
-        (["--rate", "nan"], "--rate must be more than 0"),
-        (["--smoothing", "3"], "--smoothing must be 0 to 1"),
+        (["--out", "x.h5"], "--out: x.h5: must be a file that ends in .keras"),
+        (["--rate", "nan"], "--rate: nan: must be a number above 0"),
+        (["--smoothing", "3"], "--smoothing: 3: must be a number from 0 to 1"),
         (["--teacher", "README.md"], "must be a .npz file with the arrays files and male"),
     ],
 )
