@@ -143,7 +143,7 @@ def test_a_teacher_of_other_faces(few_faces: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["--alpha", "0.4"], "--start imagenet: the weights cannot be had"),
+        (["--alpha", "0.4"], "--start imagenet: the weights cannot be loaded"),
         (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
         (["--start", "README.md"], "README.md: is not a Keras model"),
         (["--epochs", "0"], "--epochs: 0: must be a whole number, 1 or more"),
