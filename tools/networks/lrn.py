@@ -31,7 +31,7 @@ def fixed(x: Any, kernel: Any, bias: Any, name: str) -> Any:
 
 
 def response_norm(x: Any, name: str, *, size: int = 5, alpha: float = 1e-4, k: float = 1.0) -> Any:
-    """x / (k + alpha / size * sum of x^2 over `size` neighbouring channels) ^ 0.75.
+    """x / (k + alpha / size * sum of x^2 over `size` neighboring channels) ^ 0.75.
 
     A. Krizhevsky et al.: ImageNet Classification with Deep Convolutional Neural Networks, 2012.
     TFLite has this operation only in float. Here the sum is a banded 1 x 1 convolution and the

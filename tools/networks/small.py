@@ -15,7 +15,7 @@ def ann48() -> keras.Model:
 
 
 def cnn64() -> keras.Model:
-    """Three blocks of convolutions with batch normalisation, max pooling and dropout on 64 x 64."""
+    """Three blocks of convolutions with batch normalization, max pooling and dropout on 64 x 64."""
     x = inputs = layers.Input((64, 64, 3))
     for width in (32, 64, 128):
         for _ in range(2):
