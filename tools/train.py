@@ -27,7 +27,7 @@ from tools.training.batches import Batches
 from tools.training.checkpoint import Checkpoint
 from tools.training.init_weights import start_from_keras, start_from_tflite
 from tools.training.losses import CosineRate, compile_model
-from tools.training.recalibrate_bn import settle
+from tools.training.recalibrate_bn import recalibrate_batch_norm
 from tools.training.teacher import Teacher
 
 WARM_UP_RATE = 1e-3
@@ -129,7 +129,7 @@ def train(args: argparse.Namespace) -> None:
     )
     if not args.only:
         train_set.mixup = 0.0  # the daemon's faces are not mixed
-        settle(network, train_set)
+        recalibrate_batch_norm(network, train_set)
     network.save(args.out)
     checkpoint.end()
     history = training_report.history_by_head(checkpoint.rows(), args.estimate, outputs)

@@ -209,12 +209,12 @@ def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
 
     from tools.networks import build
     from tools.training.init_weights import start_from_keras
-    from tools.training.recalibrate_bn import settle
+    from tools.training.recalibrate_bn import recalibrate_batch_norm
 
     keras.utils.set_random_seed(1)
     narrow, wide = (build("mobilenetv2", size=64, alpha=alpha) for alpha in (0.35, 0.5))
     faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
-    settle(narrow, [(faces,)])  # a fresh network says 0.5 to everything
+    recalibrate_batch_norm(narrow, [(faces,)])  # a fresh network says 0.5 to everything
     for small, large in zip(narrow.weights, wide.weights, strict=True):
         values = np.zeros(large.shape, np.float32)
         values[tuple(slice(n) for n in small.shape)] = np.asarray(small)
