@@ -68,40 +68,24 @@ def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) ->
 
 
 def train(args: argparse.Namespace) -> None:
+    """Train, save and evaluate a network. Raises DataError."""
     keras.utils.set_random_seed(args.seed)
     dataset.make_folder(args.out.parent, f"--out {args.out}")
     settings = {name: _without_folders(value) for name, value in sorted(vars(args).items())}
     checkpoint = Checkpoint(args.out, settings, resume=args.resume)
-    batch_settings = {
-        "batch_size": args.batch,
-        "seed": args.seed,
-        "infant_weight": args.infant_weight,
-        "shear": args.shear,
-        "heads": args.estimate,
-        "mixup": args.mixup,
-        "teacher": teacher.read(args.teacher) if args.teacher else Teacher({}, {}),
-    }
+    soft_labels = teacher.read(args.teacher) if args.teacher else Teacher({}, {})
     network = networks.build(
         args.arch, start=args.start, size=args.size, alpha=args.alpha, heads=args.estimate
     )
     args.size, channels = network.input_shape[-2:]
     preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
-    train_set = Batches(
-        read_data(args, "train"),
-        preprocessing,
-        training=True,
-        epoch=checkpoint.epochs,
-        **batch_settings,
-    )
-    val_set = Batches(read_data(args, "val"), preprocessing, training=False, **batch_settings)
-    check(args, train_set)
-
+    train_set, val_set = read_sets(args, preprocessing, soft_labels, checkpoint.epochs)
     if args.start not in ("imagenet", "none"):
         load_weights(network, args, train_set[0][0])
     compile_with_options = partial(
         compile_model,
         heads=args.estimate,
-        hints=train_set.teacher.width,
+        hints=soft_labels.width,
         smoothing=args.smoothing,
         rate=args.rate,
         weight_decay=args.weight_decay,
@@ -115,8 +99,7 @@ def train(args: argparse.Namespace) -> None:
         networks.freeze(network, args.arch)
         if not checkpoint.epochs:
             warm_up(network, args.warm_up, train_set, compile_with_options)
-    # with a teacher, the compiled model has an output that the network has not
-    model, outputs = compile_with_options(network)
+    model, outputs = compile_with_options(network)  # may have one output more than the network
     model.fit(
         train_set,
         validation_data=val_set,
@@ -137,25 +120,42 @@ def train(args: argparse.Namespace) -> None:
     training_report.write(network, args.out, train_set, val_set, history, settings)
 
 
-def check(args: argparse.Namespace, train_set: Batches) -> None:
-    """Raises DataError if these faces, or their teacher, do not suit the options."""
-    samples, male = train_set.samples, train_set.teacher.male
-    if "age" in args.estimate and all(sample.age is None for sample in samples):
+def read_sets(
+    args: argparse.Namespace, preprocessing: Preprocessing, soft_labels: Teacher, epoch: int
+) -> tuple[Batches, Batches]:
+    """The training faces, from the epoch of this number on, and the validation faces.
+
+    Raises DataError if they, or the teacher, do not suit the options.
+    """
+    options = {
+        "batch_size": args.batch,
+        "seed": args.seed,
+        "infant_weight": args.infant_weight,
+        "shear": args.shear,
+        "heads": args.estimate,
+        "mixup": args.mixup,
+        "teacher": soft_labels,
+    }
+    faces = read_data(args, "train")
+    train_set = Batches(faces, preprocessing, training=True, epoch=epoch, **options)
+    val_set = Batches(read_data(args, "val"), preprocessing, training=False, **options)
+    if "age" in args.estimate and all(face.age is None for face in faces):
         raise DataError(f"--data {args.data[0]}: has no ages to learn")
     if not len(train_set):
-        raise DataError(f"{len(samples)} faces do not fill a batch of {args.batch}")
+        raise DataError(f"{len(faces)} faces do not fill a batch of {args.batch}")
     if args.teacher:
-        known = sum(sample.name in male for sample in samples)
+        known = sum(face.name in soft_labels.male for face in faces)
         if not known:
             raise DataError(
                 f"--teacher {args.teacher}: knows none of the training faces; it has "
-                f"{next(iter(male), 'no face')}, the data {samples[0].name}"
+                f"{next(iter(soft_labels.male), 'no face')}, the data {faces[0].name}"
             )
-        print(f"{args.teacher.name}: teaches {known} of {len(samples)} faces", file=sys.stderr)
+        print(f"{args.teacher.name}: teaches {known} of {len(faces)} faces", file=sys.stderr)
+    return train_set, val_set
 
 
 def warm_up(
-    network: keras.Model, epochs: int, train_set: Batches, compiled: Callable[..., Any]
+    network: keras.Model, epochs: int, train_set: Batches, compile_network: Callable[..., Any]
 ) -> None:
     """Train only the heads, so that their random weights do not spoil the backbone's."""
     backbone = [
@@ -163,7 +163,7 @@ def warm_up(
     ]
     for layer in backbone:
         layer.trainable = False
-    model, _ = compiled(network)
+    model, _ = compile_network(network)
     model.optimizer.learning_rate = WARM_UP_RATE
     model.fit(train_set, epochs=epochs, verbose=1 if sys.stdout.isatty() else 2)
     for layer in backbone:
