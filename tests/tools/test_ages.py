@@ -1,4 +1,4 @@
-"""Networks that estimate age, beside gender or alone: from faces to the file the daemon runs.
+"""Networks that estimate age, with gender or alone: from faces to the file the daemon runs.
 
 Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
 """
@@ -55,8 +55,8 @@ def test_heads_of_a_network(
     assert model.name == name
 
 
-def test_from_faces_to_both_answers(few_faces: Path, tmp_path: Path) -> None:
-    """A network with one answer learns a second one; it is quantised and evaluated."""
+def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
+    """A network with one head is trained a second one, quantized and evaluated."""
     start, weights = tmp_path / "start.keras", tmp_path / "both.keras"
     size = ("--size", "64", "--alpha", "0.35", "--batch", "16", "--epochs", "1", "--data")
     run = tool("train", *size, few_faces, "--start", "none", "--out", start)
@@ -90,7 +90,7 @@ def test_from_faces_to_both_answers(few_faces: Path, tmp_path: Path) -> None:
     run = tool("evaluate", out, "--data", few_faces)
     assert "one off" in run.stdout
 
-    # what it said of gender it still says
+    # its gender output is unchanged
     import keras
 
     old, new = (keras.models.load_model(file, compile=False) for file in (start, weights))
@@ -126,7 +126,7 @@ def test_age_alone(few_faces: Path, tmp_path: Path) -> None:
     assert "age" not in result
 
 
-def test_ages_that_are_not_there(few_faces: Path, tmp_path: Path) -> None:
+def test_a_data_set_without_ages(few_faces: Path, tmp_path: Path) -> None:
     for gender in ("female", "male"):
         (tmp_path / "own" / gender).mkdir(parents=True)
     for file in few_faces.iterdir():
@@ -140,7 +140,7 @@ def test_ages_that_are_not_there(few_faces: Path, tmp_path: Path) -> None:
     assert "own: has no ages to learn" in run.stderr.splitlines()[-1]
 
 
-def test_what_stays_as_it_was_must_be_there(few_faces: Path, tmp_path: Path) -> None:
+def test_the_other_head_must_be_in_the_start(few_faces: Path, tmp_path: Path) -> None:
     from tools.networks import build
 
     build("ann48", heads=["age"]).save(tmp_path / "age.keras")
@@ -171,7 +171,7 @@ def test_mixed_faces_have_mixed_targets() -> None:
         (["--only", "age"], "--only age: needs a .keras file to --start from, and --estimate it"),
     ],
 )
-def test_what_cannot_be_learnt(args: list[str], expected: str, few_faces: Path) -> None:
+def test_heads_that_cannot_be_trained(args: list[str], expected: str, few_faces: Path) -> None:
     run = tool("train", "--data", few_faces, "--start", "none", *args)
     assert run.returncode == 2
     assert expected in run.stderr

@@ -41,7 +41,7 @@ def make(faces: list[Sample]) -> Make:
     return batches
 
 
-def test_training_batches_are_full_and_the_others_leave_nobody_out(make: Make) -> None:
+def test_training_batches_are_full_and_validation_has_all_faces(make: Make) -> None:
     assert [len(make(True)[n][0]) for n in range(len(make(True)))] == [4, 4]
     assert [len(make(False)[n][0]) for n in range(len(make(False)))] == [4, 4, 2]
 
@@ -64,7 +64,7 @@ def test_validation_faces_are_not_augmented(make: Make, faces: list[Sample]) -> 
     assert np.array_equal(batches[0][0], SIZE.normalize(crops))
 
 
-def test_infants_weigh_less_in_training_alone(make: Make) -> None:
+def test_infants_weigh_less_only_in_training(make: Make) -> None:
     whole = make(True, batch_size=10)
     (_, _, weights) = whole[0]
     by_face = dict(zip(whole.order, weights.tolist(), strict=True))
@@ -72,7 +72,7 @@ def test_infants_weigh_less_in_training_alone(make: Make) -> None:
     assert make(False, batch_size=10)[0][2].tolist() == [1.0] * 10
 
 
-def test_a_teacher_is_believed_in_training_alone(make: Make, faces: list[Sample]) -> None:
+def test_a_teacher_is_used_only_in_training(make: Make, faces: list[Sample]) -> None:
     features = {faces[0].name: np.ones(3, np.float32)}
     teacher = Teacher({faces[0].name: 0.25}, features)
     labels = [face.label for face in faces]
@@ -88,7 +88,7 @@ def test_a_teacher_is_believed_in_training_alone(make: Make, faces: list[Sample]
     assert known.sum() == 0
 
 
-def test_ages_that_are_not_known_teach_nothing(make: Make) -> None:
+def test_unknown_ages_have_no_weight(make: Make) -> None:
     (_, targets, weights) = make(False, batch_size=10, heads=("age",))[0]
     assert weights.tolist() == [1.0] * 9 + [0.0]
     assert targets.argmax(axis=1)[:9].tolist() == [0, 0, 1, 1, 1, 3, 4, 5, 6]

@@ -89,7 +89,7 @@ def caffe_files(folder: Path, outputs: int) -> tuple[Path, Path]:
 
 
 def expected(files: tuple[Path, Path], crops: npt.NDArray[np.uint8]) -> Floats:
-    """What OpenCV's own network says of R G B crops."""
+    """The output of OpenCV's own network for R G B crops."""
     net = cv2.dnn.readNetFromCaffe(*map(str, files))
     rows = []
     for crop in crops:

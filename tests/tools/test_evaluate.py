@@ -102,16 +102,16 @@ def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
     assert f"data {data}: 15 of 15 pictures cannot be read; 15 are not there" in last
 
 
-def test_a_model_is_not_asked_about_the_faces_it_learnt(
+def test_a_model_is_not_evaluated_on_its_training_faces(
     few_faces: Path, small_model: Path, tmp_path: Path
 ) -> None:
-    """The folder names no splits; the model was trained on one of this name."""
+    """The folder has no splits of its own; its name is in the model's card."""
     shutil.copytree(few_faces, tmp_path / "faces")
-    made = tool(
+    run = tool(
         "quantize", small_model, "--calibrate", few_faces, "--out", tmp_path / "x.tflite",
         "--type", "float32",
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    assert run.returncode == 0, run.stderr
     for model, split in ((tmp_path / "x.tflite", "test"), (MODEL, "all")):
         run = tool("evaluate", model, "--data", tmp_path / "faces", "--json")
         assert run.returncode == 0, run.stderr

@@ -71,8 +71,8 @@ def test_visits_are_matched_by_the_time_they_share() -> None:
 
 def test_figures_of_a_clip_with_visits() -> None:
     truth = Truth(People(2, 1), (true(0, 10), true(5, 15, "male"), true(40, 50)))
-    seen = [visit(0, 4), visit(5, 10), visit(5, 16, "unknown"), visit(70, 80)]
-    figures = compare(seen, truth)
+    counted = [visit(0, 4), visit(5, 10), visit(5, 16, "unknown"), visit(70, 80)]
+    figures = compare(counted, truth)
     assert figures == Figures(
         people=3, counted=4, missed=1, doubled=1, invented=1, matched=2, gender_right=1,
         unknown=1, dwell_error_s=(5 + 1) / 2,

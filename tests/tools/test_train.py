@@ -23,14 +23,14 @@ QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
 
 
 def losses(log: Path) -> dict[int, float]:
-    """Of the validation, by epoch."""
+    """Validation loss by epoch."""
     if not log.exists():
         return {}
     with log.open(newline="") as lines:
         return {int(row["epoch"]): float(row["val_loss"]) for row in csv.DictReader(lines)}
 
 
-def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
+def test_settings_and_charts_are_beside_the_weights(small_model: Path) -> None:
     text = small_model.with_suffix(".training.json").read_text()
     report = json.loads(text)
     assert len(report["history"]["gender"]["val_accuracy"]) == 2
@@ -40,15 +40,15 @@ def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
     assert report["faces"] == {"train": 80, "val": 40}
     assert report["backend"] == "tensorflow"
     assert str(small_model.parent) not in text
-    curves = cv2.imread(str(small_model.with_suffix(".png")))
-    assert curves is not None
-    assert len(np.unique(curves.reshape(-1, 3), axis=0)) > 10
+    chart = cv2.imread(str(small_model.with_suffix(".png")))
+    assert chart is not None
+    assert len(np.unique(chart.reshape(-1, 3), axis=0)) > 10
     for picture in (".confusion.png", ".mistakes.png"):
         assert cv2.imread(str(small_model.with_suffix(picture))) is not None
     assert not small_model.with_suffix(".checkpoint").exists()
 
 
-def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path) -> None:
+def test_a_killed_training_is_resumed(few_faces: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "model.keras", tmp_path / "model.csv"
     # at this rate an early epoch is the best
     args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200", "--rate", "1"]
@@ -115,8 +115,8 @@ def test_another_backend_trains_too(few_faces: Path, tmp_path: Path) -> None:
     assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
 
 
-def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
-    """All say male: so does the network, whatever the labels are."""
+def test_a_teacher_replaces_the_labels(few_faces: Path, tmp_path: Path) -> None:
+    """Its labels are all male: so are the network's predictions, whatever the data set says."""
     import keras
 
     files = [file.name for file in few_faces.iterdir()]
@@ -204,7 +204,7 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
 
 
 def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
-    """What a wide network computes with a few channels, the others being zero, is kept."""
+    """A wide network that uses only a few channels computes the same without the others."""
     import keras
 
     from tools.networks import build
