@@ -79,7 +79,7 @@ def pytest_configure() -> None:
 
 WITH_TENSORFLOW = tuple(
     f"test_{name}.py"
-    for name in ("train", "quantize", "networks", "ages", "distill", "caffe", "batches")
+    for name in ("train", "quantize", "networks", "ages", "distill", "caffe", "batches", "card")
 )
 """These import it: from then on tflite-runtime fails in the same process ("vector::reserve")."""
 

@@ -2,9 +2,9 @@
 
     python tools/arm64.py [CLIP ...] [--faces FOLDER]
 
-For an x86-64 machine with apt. Python comes from Debian, for both architectures, and the packages
-from the pins that `make setup` uses; all of it stays below build/arm64, and root is not needed.
-The arm64 programs run in qemu: what they print is true, but their times and memory mean nothing.
+Runs on an x86-64 machine with apt. Python comes from Debian for both architectures, the packages
+from the pins that `make setup` uses. Everything stays below build/arm64; root is not needed.
+The arm64 programs run in qemu, so their output is valid but their times and memory are not.
 """
 
 import argparse
@@ -31,67 +31,68 @@ from tools.cli.exit import leave
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build" / "arm64"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-LIMIT_S = 3600
-"""How long one program may take; the longest is an emulated clip."""
+TIMEOUT_S = 3600
+"""For one program; the longest is an emulated clip."""
 FPS = 10
-"""Of the demo's drawn clip."""
-STEP = 1 / 256
-"""From one output of the int8 model to the next: TFLite fixes this scale for LOGISTIC."""
+"""Frame rate of the clip drawn from the demo scene."""
+OUTPUT_STEP = 1 / 256
+"""Scale of an int8 sigmoid output, which TFLite fixes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a Raspberry Pi would have."""
+class Target:
+    """A Raspberry Pi's system, processor and TFLite runtime."""
 
     release: str
     cpu: str
     runtime: str
 
 
-RUNS = (
-    Run("bookworm", "cortex-a72", "ai-edge-litert"),  # Raspberry Pi 4
-    Run("bookworm", "cortex-a72", "tflite-runtime"),
-    Run("trixie", "cortex-a72", "ai-edge-litert"),
-    Run("trixie", "cortex-a76", "ai-edge-litert"),  # Raspberry Pi 5
+TARGETS = (
+    Target("bookworm", "cortex-a72", "ai-edge-litert"),  # Raspberry Pi 4
+    Target("bookworm", "cortex-a72", "tflite-runtime"),
+    Target("trixie", "cortex-a72", "ai-edge-litert"),
+    Target("trixie", "cortex-a76", "ai-edge-litert"),  # Raspberry Pi 5
 )
 
 
 def call(
-    command: Sequence[str | Path], allowed: Sequence[int] = (0,), **environment: str | Path
+    command: Sequence[str | Path], exit_codes: Sequence[int] = (0,), **environment: str | Path
 ) -> str:
-    """Standard output of a program. Raises EdgeError where it fails or takes too long."""
+    """Standard output of a program. Raises EdgeError if it fails or takes too long."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             capture_output=True,
             text=True,
             cwd=ROOT,
             env=os.environ | {key: str(value) for key, value in environment.items()},
-            timeout=LIMIT_S,
+            timeout=TIMEOUT_S,
         )
     except subprocess.TimeoutExpired as error:
-        raise EdgeError(f"{command[0]}: took longer than {LIMIT_S} s") from error
-    if done.returncode not in allowed:
-        raise EdgeError(f"{command[0]} ended with {done.returncode}:\n{done.stderr.strip()}")
-    return done.stdout
+        raise EdgeError(f"{command[0]}: took longer than {TIMEOUT_S} s") from error
+    if process.returncode not in exit_codes:
+        errors = process.stderr.strip()
+        raise EdgeError(f"{command[0]} ended with {process.returncode}:\n{errors}")
+    return process.stdout
 
 
 # Debian's packages and Python's
 
 
 def mirror() -> str:
-    """Where this machine's own apt gets Debian from."""
-    sought = ["Created-By: Packages", "Origin: Debian", "Label: Debian"]
-    found = call(["apt-get", "indextargets", "--format", "$(REPO_URI)", *sought]).split()
-    if not found:
-        raise ConfigError("apt knows no packages of Debian's; sudo apt-get update")
-    return found[0]
+    """The Debian mirror of this machine's own apt."""
+    filters = ["Created-By: Packages", "Origin: Debian", "Label: Debian"]
+    mirrors = call(["apt-get", "indextargets", "--format", "$(REPO_URI)", *filters]).split()
+    if not mirrors:
+        raise ConfigError("apt knows no Debian packages; run sudo apt-get update")
+    return mirrors[0]
 
 
 def debs(release: str, arch: str, *names: str) -> list[Path]:
-    """Packages of a Debian release and all that they depend on, fetched by an apt of our own."""
+    """Packages of a Debian release with their dependencies, fetched by a separate apt."""
     folder = CACHE / f"apt-{release}-{arch}"
-    shutil.rmtree(folder, ignore_errors=True)  # newer versions may have come out
+    shutil.rmtree(folder, ignore_errors=True)  # there may be newer versions
     for sub in ("lists/partial", "archives/partial"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {release} main\n")
@@ -126,8 +127,8 @@ def qemu() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Python and the daemon's packages for one Debian release on one architecture."""
+class Sysroot:
+    """Python and the daemon's packages for one Debian release and architecture."""
 
     release: str
     arch: str
@@ -141,30 +142,30 @@ class World:
         return self.root / "opt" / "edge-tally"
 
     def python(
-        self, *args: str | Path, cpu: str = "cortex-a72", allowed: Sequence[int] = (0,)
+        self, *args: str | Path, cpu: str = "cortex-a72", exit_codes: Sequence[int] = (0,)
     ) -> str:
-        """Standard output of this world's Python, run in the project's folder."""
+        """Standard output of this sysroot's Python, run in the project's folder."""
         program = self.root / "usr/bin/python3"
         if self.arch == "arm64":
-            start: list[str | Path] = [qemu(), "-cpu", cpu, "-L", self.root, program]
+            launcher: list[str | Path] = [qemu(), "-cpu", cpu, "-L", self.root, program]
         else:
-            # by its own loader: this machine's C library may be older or newer
+            # with its own loader, because this machine's C library may differ
             libraries = ":".join(
                 str(self.root / folder / "x86_64-linux-gnu") for folder in ("usr/lib", "lib")
             )
-            start = [self.root / "lib64/ld-linux-x86-64.so.2", "--library-path", libraries]
-            start += ["--argv0", program, program]
+            launcher = [self.root / "lib64/ld-linux-x86-64.so.2", "--library-path", libraries]
+            launcher += ["--argv0", program, program]
         path = f"{self.packages}:{ROOT}"
-        return call([*start, *args], allowed, PYTHONPATH=path, PYTHONNOUSERSITE="1")
+        return call([*launcher, *args], exit_codes, PYTHONPATH=path, PYTHONNOUSERSITE="1")
 
-    def make(self) -> None:
-        """Unpack and install what is not here yet."""
+    def install(self) -> None:
+        """Unpack and install everything, unless it is there and up to date."""
         pins = ROOT / "constraints.txt"
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        wanted = [*project["dependencies"], *project["optional-dependencies"]["broker"]]
-        made = self.root / "made-from"
-        made_from = "\n".join([*wanted, pins.read_text()])
-        if made.exists() and made.read_text() == made_from:
+        requirements = [*project["dependencies"], *project["optional-dependencies"]["broker"]]
+        record = self.root / "made-from"
+        made_from = "\n".join([*requirements, pins.read_text()])
+        if record.exists() and record.read_text() == made_from:
             return
         print(f"making    {self.release} {self.arch}", flush=True)
         shutil.rmtree(self.root, ignore_errors=True)
@@ -178,12 +179,12 @@ class World:
         self.python(
             *(pip / "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"),
             *("--target", self.packages, "--constraint", pins),
-            *wanted,
+            *requirements,
         )
-        made.write_text(made_from)
+        record.write_text(made_from)
 
     def sizes_mb(self) -> dict[str, float]:
-        """Unpacked size of each Python package with its version, without compiled files."""
+        """Unpacked size of each Python package by name and version, without bytecode."""
         sizes = {}
         for package in distributions(path=[str(self.packages)]):
             size = sum(file.size or 0 for file in package.files or ())
@@ -194,13 +195,13 @@ class World:
 # the daemon
 
 
-def configuration(run: Run) -> Path:
-    """A file that shows everybody."""
-    path = CACHE / f"{run.runtime}.yaml"
+def configuration(target: Target) -> Path:
+    """A configuration that publishes windows with few people too."""
+    path = CACHE / f"{target.runtime}.yaml"
     settings = {
         "site": "arm64",
         "device": "emulated",
-        "classifier": {"runtime": run.runtime},
+        "classifier": {"runtime": target.runtime},
         "window": {"seconds": CYCLE_S},
         "privacy": {"min_people": 1},
     }
@@ -208,11 +209,11 @@ def configuration(run: Run) -> Path:
     return path
 
 
-def check(world: World, run: Run) -> str:
-    """What the daemon's own check says of the model; raises EdgeError where a part fails."""
-    args = ("-m", "edge", "check", "--source", "demo", "--config", configuration(run))
-    # it ends with 2, because there is no broker
-    lines = world.python(*args, cpu=run.cpu, allowed=(0, 2)).splitlines()
+def check(sysroot: Sysroot, target: Target) -> str:
+    """The model's line of the daemon's own check. Raises EdgeError if a part fails."""
+    args = ("-m", "edge", "check", "--source", "demo", "--config", configuration(target))
+    # the exit code is 2, because there is no broker
+    lines = sysroot.python(*args, cpu=target.cpu, exit_codes=(0, 2)).splitlines()
     failed = [line for line in lines if not line.startswith("ok ") and " broker " not in line]
     if failed:
         raise EdgeError("\n".join(failed))
@@ -220,28 +221,30 @@ def check(world: World, run: Run) -> str:
     return model
 
 
-def windows(world: World, run: Run, clip: Path) -> list[dict[str, Any]]:
-    """What the daemon publishes of a clip, without what is new at each start."""
-    args = ("-m", "edge", "run", "--stdout", "--source", clip, "--config", configuration(run))
-    messages = map(json.loads, world.python(*args, cpu=run.cpu).splitlines())
-    found = [m["payload"] for m in messages if m["topic"].endswith("/window")]
-    return [{k: v for k, v in window.items() if k not in ("id", "epoch")} for window in found]
+def windows(sysroot: Sysroot, target: Target, clip: Path) -> list[dict[str, Any]]:
+    """The windows that the daemon publishes for a clip, without the keys that differ each time."""
+    args = ("-m", "edge", "run", "--stdout", "--source", clip, "--config", configuration(target))
+    messages = map(json.loads, sysroot.python(*args, cpu=target.cpu).splitlines())
+    payloads = [m["payload"] for m in messages if m["topic"].endswith("/window")]
+    return [{k: v for k, v in window.items() if k not in ("id", "epoch")} for window in payloads]
 
 
-def counted(found: Sequence[dict[str, Any]]) -> str:
-    """Female, male and unknown people of all windows, and their sum."""
-    people = [sum(w["people"][key] for w in found) for key in ("female", "male", "unknown")]
+def counted(payloads: Sequence[dict[str, Any]]) -> str:
+    """Female, male and unknown people of all windows, and their total."""
+    people = [sum(w["people"][key] for w in payloads) for key in ("female", "male", "unknown")]
     return " + ".join(map(str, people)) + f" = {sum(people)}"
 
 
-def probabilities(world: World, run: Run, faces: Path) -> dict[str, float]:
-    """What the model says of each face: file name to probability of a man."""
-    said = world.python("tools/probabilities.py", faces, "--runtime", run.runtime, cpu=run.cpu)
-    return dict(json.loads(said))
+def probabilities(sysroot: Sysroot, target: Target, faces: Path) -> dict[str, float]:
+    """p(male) of each face by file name."""
+    output = sysroot.python(
+        "tools/probabilities.py", faces, "--runtime", target.runtime, cpu=target.cpu
+    )
+    return dict(json.loads(output))
 
 
 def demo_clip() -> Path:
-    """A folder with the pictures of the demo scene's first cycle."""
+    """A folder with the frames of the demo scene's first cycle."""
     folder = CACHE / "demo-scene"
     folder.mkdir(parents=True, exist_ok=True)
     scene = Scene()
@@ -250,23 +253,26 @@ def demo_clip() -> Path:
     return folder
 
 
-def compare(run: Run, clips: Sequence[Path], faces: Path) -> bool:
-    """Print a line for each clip and one for the faces; False where counts differ."""
-    arm, here = World(run.release, "arm64"), World(run.release, "amd64")
-    for world in (here, arm):
-        world.make()
-    machine = "import platform; print(platform.machine(), 'Python', platform.python_version())"
-    print(f"\n{run.release}, {run.cpu}, {arm.python('-c', machine).strip()}: {check(arm, run)}")
+def compare(target: Target, clips: Sequence[Path], faces: Path) -> bool:
+    """Print a line for each clip and one for the faces; return whether all counts are equal."""
+    arm, here = Sysroot(target.release, "arm64"), Sysroot(target.release, "amd64")
+    for sysroot in (here, arm):
+        sysroot.install()
+    script = "import platform; print(platform.machine(), 'Python', platform.python_version())"
+    version = arm.python("-c", script).strip()
+    print(f"\n{target.release}, {target.cpu}, {version}: {check(arm, target)}")
     print(f"  {'female + male + unknown = people':<46} {'x86-64':<17} {'arm64':<17}", flush=True)
     equal = True
     for clip in clips:
-        ours, theirs = windows(here, run, clip), windows(arm, run, clip)
-        same = [w["people"] for w in ours] == [w["people"] for w in theirs]
-        verdict = "windows equal" if ours == theirs else "counts equal" if same else "DIFFER"
+        ours, theirs = windows(here, target, clip), windows(arm, target, clip)
+        equal_counts = [w["people"] for w in ours] == [w["people"] for w in theirs]
+        verdict = (
+            "windows equal" if ours == theirs else "counts equal" if equal_counts else "DIFFER"
+        )
         print(f"  {clip.name:<46} {counted(ours):<17} {counted(theirs):<17} {verdict}", flush=True)
-        equal &= same
-    ours_p, theirs_p = probabilities(here, run, faces), probabilities(arm, run, faces)
-    steps = [round(abs(ours_p[name] - theirs_p[name]) / STEP) for name in ours_p]
+        equal &= equal_counts
+    ours_p, theirs_p = probabilities(here, target, faces), probabilities(arm, target, faces)
+    steps = [round(abs(ours_p[name] - theirs_p[name]) / OUTPUT_STEP) for name in ours_p]
     agree = sum((ours_p[name] > 0.5) == (theirs_p[name] > 0.5) for name in ours_p)
     print(
         f"  {len(steps)} faces: {agree} labels and {steps.count(0)} outputs equal; differences in "
@@ -277,19 +283,19 @@ def compare(run: Run, clips: Sequence[Path], faces: Path) -> bool:
 
 
 def check_machine() -> None:
-    """Raises ConfigError where this machine cannot do it."""
+    """Raises ConfigError if this machine cannot run the comparison."""
     if platform.machine() != "x86_64":
         raise ConfigError("this compares with x86-64, so it runs on an x86-64 machine")
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
-            raise ConfigError(f"{program} is not here; this runs on Debian and Ubuntu")
+            raise ConfigError(f"{program} is missing; this runs on Debian and Ubuntu")
     if not KEYRING.exists():
-        raise ConfigError(f"{KEYRING} is not here; sudo apt-get install debian-archive-keyring")
+        raise ConfigError(f"{KEYRING} is missing; run sudo apt-get install debian-archive-keyring")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", nargs="*", type=Path, help="default: the demo scene, drawn")
+    parser.add_argument("clips", nargs="*", type=Path, help="default: the demo scene")
     parser.add_argument(
         "--faces", type=Path, default=PEOPLE, help="a folder of aligned faces; default: the demo's"
     )
@@ -302,9 +308,9 @@ def main() -> int:
         emulator = call([qemu(), "--version"]).splitlines()[0]
         print(f"{date.today()}, {emulator}", flush=True)
         clips = [clip.resolve() for clip in args.clips] or [demo_clip()]
-        results = [compare(run, clips, args.faces.resolve()) for run in RUNS]
-        for release in sorted({run.release for run in RUNS}):
-            sizes = World(release, "arm64").sizes_mb()
+        results = [compare(target, clips, args.faces.resolve()) for target in TARGETS]
+        for release in sorted({target.release for target in TARGETS}):
+            sizes = Sysroot(release, "arm64").sizes_mb()
             print(f"\n{release}: {sum(sizes.values()):.0f} MB of Python packages on arm64")
             for package, size in sorted(sizes.items(), key=lambda item: -item[1]):
                 print(f"  {package:<35} {size:6.1f} MB")

@@ -1,4 +1,4 @@
-"""Measure the daemon on this machine: frames per second, where the time goes, memory.
+"""Measure the daemon on this machine: frames per second, time of each stage, memory.
 
 python tools/bench.py --source clip.mp4 [--memory 60]
 """
@@ -17,13 +17,13 @@ from edge.config import Config
 from edge.errors import EdgeError
 from tools import latency
 from tools.cli.exit import add_verbose, leave
-from tools.cli.options import add_config, add_sources, named_source
+from tools.cli.options import add_config, add_sources, at_least, named_source
 from tools.cli.progress import bar
 from tools.replay import configured, replay
 
 
 def machine() -> str:
-    """Processor, cores and the versions that matter."""
+    """Processor, number of cores and the versions of Python and OpenCV."""
     cpu = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith(("model name", "Model")):
@@ -32,25 +32,25 @@ def machine() -> str:
     return f"{cpu}, {cores} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}"
 
 
-def clip_speed(config: Config) -> None:
-    """Frames per second of the whole pipeline in one process, and the share of each stage."""
+def print_clip_speed(config: Config) -> None:
+    """Frames per second of the whole pipeline in one process, and the time of each stage."""
     run = replay(config)
     frame_ms = 1000 * run.seconds / run.frames
-    shares = {**run.busy_ms, "rest": frame_ms - sum(run.busy_ms.values())}
+    stages_ms = {**run.busy_ms, "rest": frame_ms - sum(run.busy_ms.values())}
     print(f"clip      {Path(config.source).name}: {run.frames} frames, {run.people.total} people")
     print(f"speed     {1000 / frame_ms:.1f} fps with {config.detector.threads} thread(s) for Haar")
-    for name, ms in shares.items():
+    for name, ms in stages_ms.items():
         print(f"          {name:<9} {ms:7.2f} ms per frame  {ms / frame_ms:6.1%}")
 
 
-def model_speed(model: Path) -> None:
-    """Milliseconds per face on each runtime that is installed."""
+def print_model_speed(model: Path) -> None:
+    """Milliseconds per face on each installed runtime."""
     for line in latency.measure(model, None):
         print(f"model     {line}")
 
 
-def daemon_memory(config_path: Path, seconds: int) -> None:
-    """Resident memory of a real daemon on the demo scene after this many seconds."""
+def print_daemon_memory(config_path: Path, seconds: int) -> None:
+    """Resident memory of a daemon on the demo scene after this many seconds."""
     command = [sys.executable, "-m", "edge", "run", "--config", str(config_path)]
     command += ["--source", "demo", "--stdout"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
@@ -66,25 +66,26 @@ def daemon_memory(config_path: Path, seconds: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure the daemon on this machine.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_sources(parser, "a recording; default: the configuration's")
     add_config(parser)
     parser.add_argument(
-        "--memory", type=int, metavar="SECONDS", help="also run a daemon for this long"
+        "--memory",
+        type=at_least(1),
+        metavar="SECONDS",
+        help="also run a daemon this long and measure its memory",
     )
     add_verbose(parser)
     args = parser.parse_args()
     source = named_source(parser, args)
-    if args.memory is not None and args.memory < 1:
-        parser.error("--memory must be 1 or more")
     try:
         print(f"machine   {machine()}")
         config = configured(args.config, source)
-        clip_speed(config)
-        if config.classifier.model.is_file():  # it may be asked for nothing
-            model_speed(config.classifier.model)
+        print_clip_speed(config)
+        if config.classifier.model.is_file():  # not needed if nothing is estimated
+            print_model_speed(config.classifier.model)
         if args.memory:
-            daemon_memory(args.config, args.memory)
+            print_daemon_memory(args.config, args.memory)
     except EdgeError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code

@@ -16,7 +16,7 @@ import yaml
 from edge.errors import EdgeError
 from edge.sources.demo import CYCLE_S, HEIGHT, LANES, PEOPLE, WIDTH, Scene, Walker
 from edge.types import LABELS, Box, Image
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.cli.exit import leave
 from tools.cli.progress import bar
 from tools.datasets import dataset

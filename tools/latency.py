@@ -1,8 +1,8 @@
-"""How long a model takes for a face, and whether all runtimes say the same.
+"""Measure a model's time per face, and whether all runtimes give the same output.
 
     python tools/latency.py models/gender.tflite
 
-A program of its own, without TensorFlow: tflite-runtime fails in one process with it.
+This program imports no TensorFlow, with which tflite-runtime fails in one process.
 """
 
 import argparse
@@ -18,53 +18,55 @@ from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES, Floats
 from tools.cli.exit import add_verbose, leave
 
-WARM_UP, CALLS = 5, 50
+WARM_UP_CALLS, TIMED_CALLS = 5, 50
 THREADS = (1, 2)
 
 
 def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
-    """A line for each runtime: median milliseconds for a face on 1 and 2 threads, and its labels.
+    """A line for each runtime: median milliseconds per face on 1 and on 2 threads.
 
-    The runtimes take turns at each of `crops` (uint8 n x size x size x channels; noise where None
-    is given), so that they meet the same machine. tflite-runtime has no XNNPACK for int8.
+    The runtimes take turns on each of `crops` (uint8 n x size x size x channels; noise if None), so
+    that the machine's other load affects all alike. tflite-runtime has no XNNPACK for int8.
 
-    Raises ModelError where none can use the model.
+    Raises ModelError if no runtime can use the model.
     """
-    made: dict[tuple[str, bool], list[Classifier]] = {}
+    classifiers: dict[tuple[str, bool], list[Classifier]] = {}
     lines = []
     for runtime in RUNTIMES:
         try:
             for xnnpack in (True, False):
-                made[runtime, xnnpack] = [
+                classifiers[runtime, xnnpack] = [
                     Classifier(model, runtime=runtime, threads=threads, xnnpack=xnnpack)
                     for threads in THREADS
                 ]
         except ModelError as error:
             lines.append(str(error))
-    if not made:
+    if not classifiers:
         raise ModelError("; ".join(dict.fromkeys(lines)))
-    entry = next(iter(made.values()))[0].preprocessing
+    preprocessing = next(iter(classifiers.values()))[0].preprocessing
     if crops is None:
-        shape = (CALLS, entry.size, entry.size, entry.channels)
+        shape = (TIMED_CALLS, preprocessing.size, preprocessing.size, preprocessing.channels)
         crops = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    seconds = {key: np.zeros((len(THREADS), WARM_UP + CALLS)) for key in made}
-    said: dict[tuple[str, bool], list[Floats]] = {key: [] for key in made}
-    for call in range(WARM_UP + CALLS):
-        for key, classifiers in made.items():
-            for place, classifier in enumerate(classifiers):
+    seconds = {key: np.zeros((len(THREADS), WARM_UP_CALLS + TIMED_CALLS)) for key in classifiers}
+    outputs: dict[tuple[str, bool], list[Floats]] = {key: [] for key in classifiers}
+    for call in range(WARM_UP_CALLS + TIMED_CALLS):
+        for key, by_threads in classifiers.items():
+            for row, classifier in enumerate(by_threads):
                 begin = time.perf_counter()
-                looks = classifier([crops[call % len(crops)]])
-                seconds[key][place, call] = time.perf_counter() - begin
-                said[key] += [answer for answer in (looks.gender, looks.age) if answer is not None]
-    for (runtime, xnnpack), taken in seconds.items():
-        times = 1000 * np.median(taken[:, WARM_UP:], axis=1)
-        speed = ", ".join(f"{ms:.2f} ms on {n}" for ms, n in zip(times, THREADS, strict=True))
-        others = [key for key in made if key != (runtime, xnnpack) and not key[1]]
-        same = all(all(map(np.array_equal, said[key], said[runtime, xnnpack])) for key in others)
+                predictions = classifier([crops[call % len(crops)]])
+                seconds[key][row, call] = time.perf_counter() - begin
+                heads = (predictions.gender, predictions.age)
+                outputs[key] += [head for head in heads if head is not None]
+    for (runtime, xnnpack), times_s in seconds.items():
+        medians_ms = 1000 * np.median(times_s[:, WARM_UP_CALLS:], axis=1)
+        speed = ", ".join(f"{ms:.2f} ms on {n}" for ms, n in zip(medians_ms, THREADS, strict=True))
+        others = [key for key in classifiers if key != (runtime, xnnpack) and not key[1]]
+        own = outputs[runtime, xnnpack]
+        equal = all(all(map(np.array_equal, outputs[key], own)) for key in others)
         kernels = "default kernels" if xnnpack else "without XNNPACK"
         lines.append(
             f"{runtime:<15} {kernels:<16} {speed} thread(s) per face"
-            + ("; outputs equal the others'" if others and same else "")
+            + ("; outputs equal the others'" if others and equal else "")
         )
     return lines
 
@@ -72,7 +74,9 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
-    parser.add_argument("--crops", type=Path, help="faces to use, a .npy file of uint8 crops")
+    parser.add_argument(
+        "--crops", type=Path, help="faces to measure on, a .npy file of uint8 crops; default: noise"
+    )
     add_verbose(parser)
     args = parser.parse_args()
     try:

@@ -32,8 +32,8 @@ from tools.cli.progress import bar
 from tools.datasets import dataset, fetch, readers
 from tools.datasets.archive import DataError, Pictures
 from tools.datasets.readers import beside
-from tools.evaluation.inference import Look, Looker, open_model
-from tools.evaluation.prediction import Guess
+from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
+from tools.evaluation.prediction import HeadPrediction
 from tools.plotting import drawing
 from tools.plotting.drawing import Mistake
 
@@ -57,18 +57,18 @@ class Seen:
     """A picture that was looked at."""
 
     file: str
-    looks: list[Look]
+    looks: list[ClassifiedFace]
     truth: str | None
 
     @property
-    def main(self) -> Look | None:
+    def main(self) -> ClassifiedFace | None:
         """The largest face, which is the one that a label of the picture speaks of."""
         return max(self.looks, key=lambda look: look.box.w, default=None)
 
     @property
-    def called(self) -> Guess | None:
+    def called(self) -> HeadPrediction | None:
         """What stands against the label; None where there is no label or nothing to compare."""
-        return self.main.guesses.gender if self.truth and self.main else None
+        return self.main.prediction.gender if self.truth and self.main else None
 
 
 def items(source: str, timeout_s: float) -> list[Item]:
@@ -105,8 +105,8 @@ def _truths(files: Pictures) -> dict[str, str]:
 
 def look_at(
     wanted: Sequence[Item],
-    look: Callable[[Image], list[Look]],
-    on_picture: Callable[[str, Image, list[Look]], None],
+    look: Callable[[Image], list[ClassifiedFace]],
+    on_picture: Callable[[str, Image, list[ClassifiedFace]], None],
 ) -> list[Seen]:
     """What is seen in those that can be read; the others are named on stderr."""
     shown = wanted if len(wanted) == 1 else bar(iter(wanted), len(wanted), "pictures")
@@ -134,7 +134,7 @@ def show(seen: Iterable[Seen]) -> None:
         print(f"{name}: {faces}")
         for look in one.looks:
             x, y, w, h = _box(look)
-            gender, age = look.guesses.gender, look.guesses.age
+            gender, age = look.prediction.gender, look.prediction.age
             said = f"{gender.label:<8} {gender.confidence:.2f}" if gender else GENDERLESS
             if age:
                 said += f"  age {age.label:<8} {age.confidence:.2f}"
@@ -147,10 +147,10 @@ def as_json(one: Seen) -> dict[str, Any]:
     return {"file": one.file, "faces": faces, "note": None if faces else drawing.NO_FACES}
 
 
-def _face(look: Look) -> dict[str, Any]:
+def _face(look: ClassifiedFace) -> dict[str, Any]:
     """`label` and `confidence` are of the gender, null where the model does not estimate it; the
     keys of age are there where it does."""
-    gender, age = look.guesses.gender, look.guesses.age
+    gender, age = look.prediction.gender, look.prediction.age
     face = {
         "box": _box(look),
         "label": gender and gender.label,
@@ -182,7 +182,7 @@ def write_csv(seen: Iterable[Seen], path: Path, *, ages: bool) -> None:
         raise EdgeError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _box(look: Look) -> list[int]:
+def _box(look: ClassifiedFace) -> list[int]:
     return [round(v) for v in (look.box.x, look.box.y, look.box.w, look.box.h)]
 
 
@@ -239,7 +239,7 @@ def main() -> int:
         parser.error(f"--csv {args.csv}: the other tools would read it as the labels of the folder")
     silence_opencv()
 
-    def on_picture(name: str, image: Image, looks: list[Look]) -> None:
+    def on_picture(name: str, image: Image, looks: list[ClassifiedFace]) -> None:
         if args.save:
             drawing.save_labelled(image, looks, args.save)
         if args.show:
@@ -267,7 +267,7 @@ def main() -> int:
         card = classify.card
         if args.mistakes and not card.labels:
             parser.error(f"--mistakes: {card.name} estimates age alone, the folders tell gender")
-        look = partial(Looker(config), classify=classify)
+        look = partial(FaceAnalyzer(config), classify=classify)
         seen = look_at(wanted, look, on_picture)
         if args.csv:
             write_csv(seen, args.csv, ages=bool(card.ages))

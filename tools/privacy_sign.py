@@ -1,6 +1,8 @@
-"""Writes the sign that tells people they are counted: an SVG of A5, which prints well on A4 too.
+"""Write the sign that informs people of the count: an SVG file of A5 that also prints well on A4.
 
-What is not given stays a line to write on.
+    python tools/privacy_sign.py --controller "Muster & Co, High Street 1" --out sign.svg
+
+What is not given is left as a line to write on. The drawing is privacy_sign.svg.
 """
 
 import argparse
@@ -8,42 +10,47 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from xml.sax.saxutils import escape
 
 from edge.errors import ConfigError
 from tools.cli import outputs
 from tools.cli.exit import leave
 
-WIDTH, HEIGHT = 148, 210
-"""A5, mm; A4 has the same shape."""
-MARGIN = 12
+TEMPLATE = Path(__file__).with_suffix(".svg")
+WIDTH, HEIGHT, MARGIN = 148, 210, 12
+"""Of the sign, mm: A5, which has the shape of A4."""
 LETTER = 0.57
-"""Width of a letter over its height, in a wide font (DejaVu Sans); others need less room."""
+"""Width of a letter over its height in a wide font (DejaVu Sans); others are narrower."""
 TEXT_MM, VALUE_MM, SMALL_MM = 5.2, 4.2, 3.4
+"""Font sizes of the statements, of what is filled in, and of its labels."""
 VALUE_LINES = 2
-"""Most lines of what is filled in."""
+"""Lines that each filled-in value may take."""
+POINTS_MM, FIELDS_MM = 94.0, 161
+"""Baselines of the first statement and of the first label."""
 
-DARK, PALE, GREY = "#0b4f5c", "#e4f1f2", "#50656a"
+INK, DARK, GRAY = "#1c2b2e", "#0b4f5c", "#50656a"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The sign in one language."""
+class Wording:
+    """The sign's text in one language."""
 
     title: tuple[str, str]
-    counted: str
+    """Two lines."""
+    counting: str
     gender: str
     age: str
     gender_and_age: str
-    kept: str
-    sent: str
+    storage: str
+    transmission: str
     labels: tuple[str, str, str, str]
     """Of purpose, controller, contact and further information."""
     rights: str
 
 
 LANGUAGES = {
-    "en": Words(
+    "en": Wording(
         ("People are", "counted here"),
         "A camera counts the people who look this way, and for how long.",
         "An AI guesses from the face: woman or man. It can be wrong.",
@@ -54,7 +61,7 @@ LANGUAGES = {
         ("Why", "Who is responsible", "Questions and objections", "Read more"),
         "You may object, and complain to the data protection authority.",
     ),
-    "de": Words(
+    "de": Wording(
         ("Hier werden", "Personen gezählt"),
         "Eine Kamera zählt, wie viele Personen hierher schauen und wie lange.",
         "Eine KI schätzt nach dem Gesicht: Frau oder Mann. Sie kann irren.",
@@ -65,7 +72,7 @@ LANGUAGES = {
         ("Wozu", "Verantwortlich", "Fragen und Widerspruch", "Mehr dazu"),
         "Sie können widersprechen und sich bei der Datenschutzaufsicht beschweren.",
     ),
-    "fr": Words(
+    "fr": Wording(
         ("Ici, on compte", "les personnes"),
         "Une caméra compte qui regarde par ici, et combien de temps.",
         "Une IA estime d'après le visage : femme ou homme. Elle peut se tromper.",
@@ -79,12 +86,14 @@ LANGUAGES = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--purpose", default="", help="why you count, in a few words")
     parser.add_argument("--controller", default="", help="who is responsible: name and address")
-    parser.add_argument("--contact", default="", help="where to ask and object: mail, telephone")
-    parser.add_argument("--more", default="", help="where your privacy notice is: an address")
+    parser.add_argument(
+        "--contact", default="", help="for questions and objections: mail, telephone"
+    )
+    parser.add_argument("--more", default="", help="address of your privacy notice")
     parser.add_argument("--language", choices=sorted(LANGUAGES), default="en")
     parser.add_argument(
         "--no-gender", action="store_true", help="with `classifier.gender: off` in config.yaml"
@@ -92,114 +101,90 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--age", action="store_true", help="with `classifier.age: on`")
     parser.add_argument("--out", type=Path, default=Path("sign.svg"), metavar="FILE")
     outputs.add_arguments(parser)
-    args = parser.parse_args(argv)
-    filled = (args.purpose, args.controller, args.contact, args.more)
+    args = parser.parse_args()
+    values = (args.purpose, args.controller, args.contact, args.more)
     try:
         outputs.need_free("--out", args.out, force=args.force)
-        svg = sign(LANGUAGES[args.language], filled, gender=not args.no_gender, age=args.age)
+        svg = sign(LANGUAGES[args.language], values, gender=not args.no_gender, age=args.age)
         args.out.write_text(svg, encoding="utf-8")
     except (ConfigError, ValueError) as error:
-        print(f"sign: {error}", file=sys.stderr)
+        print(f"privacy_sign: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"sign: {args.out}: cannot be written ({error.strerror})", file=sys.stderr)
+        print(f"privacy_sign: {args.out}: cannot be written ({error.strerror})", file=sys.stderr)
         return 2
     print(f"{args.out}: print it on A5 or A4")
     return 0
 
 
-def sign(words: Words, filled: tuple[str, str, str, str], *, gender: bool, age: bool) -> str:
-    """The sign as SVG; raises ValueError where something filled in is too long for it."""
-    guessed = {
-        (True, False): [words.gender],
-        (False, True): [words.age],
-        (True, True): [words.gender_and_age],
+def sign(wording: Wording, values: tuple[str, str, str, str], *, gender: bool, age: bool) -> str:
+    """The sign as SVG; `values` belong to the wording's labels.
+
+    Raises ValueError if one is too long.
+    """
+    estimates = {
+        (True, False): [wording.gender],
+        (False, True): [wording.age],
+        (True, True): [wording.gender_and_age],
     }.get((gender, age), [])
-    points = [words.counted, *guessed, words.kept, words.sent]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}mm" height="{HEIGHT}mm"'
-            f' viewBox="0 0 {WIDTH} {HEIGHT}" font-family="Arial, Helvetica, sans-serif">',
-            f"<title>{escape(' '.join(words.title))}</title>",
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-            *_picture(),
-            *(
-                _text(MARGIN, 68 + 13 * line, 12, text, "bold", DARK)
-                for line, text in enumerate(words.title)
-            ),
-            *_points(points),
-            *_fields(words, filled),
-            "</svg>\n",
-        ]
+    statements = [wording.counting, *estimates, wording.storage, wording.transmission]
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=escape(" ".join(wording.title)),
+        title_1=escape(wording.title[0]),
+        title_2=escape(wording.title[1]),
+        points="\n".join(_points(statements)),
+        fields="\n".join(_fields(wording.labels, values)),
+        rights=escape(wording.rights),
     )
 
 
-def _picture() -> list[str]:
-    """A camera that looks at three people, who have become numbers."""
-    people = [
-        f'<g transform="translate({x} 14)" fill="white"><circle cx="0" cy="6" r="6"/>'
-        '<path d="M-10.5 34 v-9 a10.5 10.5 0 0 1 21 0 v9 z"/>'
-        f'<text x="0" y="30" font-size="11" font-weight="bold" text-anchor="middle"'
-        f' fill="{DARK}">{number}</text></g>'
-        for number, x in enumerate((73, 98, 123), start=1)
-    ]
-    return [
-        f'<rect width="{WIDTH}" height="50" fill="{DARK}"/>',
-        '<path d="M43 22 L136 7 V50 H62 Z" fill="white" opacity="0.16"/>',
-        '<g fill="white"><rect x="14" y="14" width="23" height="16" rx="3"/>'
-        '<path d="M37 18 l7 -3 v14 l-7 -3 z"/><rect x="22" y="30" width="5" height="10"/>'
-        '<rect x="16" y="40" width="17" height="4" rx="2"/></g>',
-        f'<circle cx="22" cy="22" r="4" fill="{DARK}"/>',
-        *people,
-    ]
-
-
-def _points(points: list[str]) -> list[str]:
-    lines, y = [], 94.0
+def _points(statements: list[str]) -> list[str]:
+    """Each statement with a tick before it."""
+    lines, y = [], POINTS_MM
     indent = MARGIN + 8
-    for point in points:
+    for statement in statements:
         tick = f"M{MARGIN} {y - 1.8:.1f} l1.8 1.9 l3.4 -4.2"
         lines.append(f'<path d="{tick}" fill="none" stroke="{DARK}" stroke-width="1.2"/>')
-        for part in _wrapped(point, WIDTH - MARGIN - indent, TEXT_MM):
-            lines.append(_text(indent, y, TEXT_MM, part))
+        for line in _wrapped(statement, WIDTH - MARGIN - indent, TEXT_MM):
+            lines.append(_text(indent, y, TEXT_MM, line))
             y += 6.2
         y += 1.6
     return lines
 
 
-def _fields(words: Words, filled: tuple[str, str, str, str]) -> list[str]:
-    top, left = 153, MARGIN + 42
+def _fields(labels: tuple[str, ...], values: tuple[str, ...]) -> list[str]:
+    """A row for each label: its value, or a line to write on."""
+    left = MARGIN + 42
     width = WIDTH - MARGIN - left
-    lines = [f'<rect y="{top}" width="{WIDTH}" height="{HEIGHT - top}" fill="{PALE}"/>']
-    for row, (label, value) in enumerate(zip(words.labels, filled, strict=True)):
-        y = top + 8 + 12 * row
+    lines = []
+    for row, (label, value) in enumerate(zip(labels, values, strict=True)):
+        y = FIELDS_MM + 12 * row
         # bold letters are wider
-        for i, part in enumerate(_wrapped(label, 0.85 * (left - MARGIN), SMALL_MM)):
-            lines.append(_text(MARGIN, y + 4.4 * i, SMALL_MM, part, "bold", GREY))
-        parts = _wrapped(value, width, VALUE_MM)
-        if len(parts) > VALUE_LINES:
+        for i, line in enumerate(_wrapped(label, 0.85 * (left - MARGIN), SMALL_MM)):
+            lines.append(_text(MARGIN, y + 4.4 * i, SMALL_MM, line, "bold", GRAY))
+        value_lines = _wrapped(value, width, VALUE_MM)
+        if len(value_lines) > VALUE_LINES:
             letters = int(width / VALUE_MM / LETTER)
             raise ValueError(
                 f"{label!r} is too long for the sign: {VALUE_LINES} lines of {letters} letters fit"
             )
-        lines += [_text(left, y + 5 * i, VALUE_MM, part) for i, part in enumerate(parts)]
-        if not parts:
-            line = f"M{left} {y + 1} h{width}"
-            lines.append(f'<path d="{line}" stroke="{GREY}" stroke-width="0.25"/>')
-    lines.append(_text(MARGIN, HEIGHT - 4, 3.1, words.rights, colour=GREY))
+        lines += [_text(left, y + 5 * i, VALUE_MM, line) for i, line in enumerate(value_lines)]
+        if not value_lines:
+            rule = f"M{left} {y + 1} h{width}"
+            lines.append(f'<path d="{rule}" stroke="{GRAY}" stroke-width="0.25"/>')
     return lines
 
 
-def _wrapped(text: str, width: float, size: float) -> list[str]:
-    return textwrap.wrap(text, int(width / size / LETTER))
+def _wrapped(text: str, width_mm: float, size_mm: float) -> list[str]:
+    return textwrap.wrap(text, int(width_mm / size_mm / LETTER))
 
 
 def _text(
-    x: float, y: float, size: float, text: str, weight: str = "normal", colour: str = "#1c2b2e"
+    x: float, y: float, size_mm: float, text: str, weight: str = "normal", color: str = INK
 ) -> str:
     return (
-        f'<text x="{x:g}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}"'
-        f' fill="{colour}">{escape(text)}</text>'
+        f'<text x="{x:g}" y="{y:.1f}" font-size="{size_mm:g}" font-weight="{weight}"'
+        f' fill="{color}">{escape(text)}</text>'
     )
 
 

@@ -1,8 +1,8 @@
-"""What the model says of each face, as JSON: {"file": probability of a man}.
+"""Print the probability of a man for each face as JSON: {"file": probability}.
 
     python tools/probabilities.py FOLDER [--runtime tflite-runtime]
 
-Needs nothing but the daemon's own packages, so that it runs wherever the daemon does.
+Uses only the daemon's own packages, so it runs wherever the daemon does.
 """
 
 import argparse
@@ -22,22 +22,22 @@ MALE = LABELS.index("male")
 
 
 def probabilities(folder: Path, classifier: Classifier) -> dict[str, float]:
-    """Probability of a man for each aligned face in `folder`. Raises EdgeError."""
-    said = {}
+    """p(male) of each aligned face in `folder`, by file name. Raises EdgeError."""
+    result = {}
     for file in sorted(folder.iterdir()):
         try:
             face = pictures.read(file)
         except PictureError as error:
             raise EdgeError(f"{file} {error}") from error
         height, width = face.shape[:2]
-        entry = classifier.preprocessing
-        crop = entry.crop(face, entry.whole(width, height))
-        said[file.name] = float(classifier.genders([crop])[0, MALE])
-    return said
+        preprocessing = classifier.preprocessing
+        crop = preprocessing.crop(face, preprocessing.whole(width, height))
+        result[file.name] = float(classifier.genders([crop])[0, MALE])
+    return result
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What the model says of each face, as JSON.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("faces", type=Path, help="a folder of aligned pictures")
     parser.add_argument("--model", type=Path, default=Path("models/gender.tflite"))
     parser.add_argument("--runtime", choices=["auto", *RUNTIMES], default="auto")

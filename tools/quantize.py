@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,9 @@ import tensorflow as tf
 from edge import native_log
 from edge.errors import EdgeError
 from edge.types import LABELS, Image
-from edge.vision.classifier import MODEL_NAME, Classifier, Predictions, Preprocessing
+from edge.vision.classifier import Classifier, Predictions
+from edge.vision.model_card import MODEL_NAME
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.cli import outputs
 from tools.cli.exit import leave
@@ -40,7 +41,7 @@ from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
 from tools.evaluation import metrics
-from tools.evaluation.metrics import Asked, wilson
+from tools.evaluation.metrics import HeadResult, wilson_interval
 
 Floats = npt.NDArray[np.float32]
 
@@ -117,26 +118,27 @@ def float_tensors(path: Path) -> list[str]:
 
 
 def compare(
-    before: Mapping[str, Asked], after: Mapping[str, Asked]
+    before: Mapping[str, HeadResult], after: Mapping[str, HeadResult]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Accuracies and agreement by question, and the faces whose first answer changed most."""
+    """Accuracies and agreement by head, and the faces whose prediction changed most."""
     figures: dict[str, dict[str, Any]] = {}
     changed: list[str] = []
     for name, was in before.items():
         now = after[name]
-        difference = np.abs(now.answers - was.answers)
+        difference = np.abs(now.probabilities - was.probabilities)
         figures[name] = {
             "faces": len(was.faces),
-            "float_accuracy": round(float(was.right.mean()), 4),
-            "accuracy": round(float(now.right.mean()), 4),
-            "agreement": round(float(np.mean(now.said == was.said)), 4),
+            "float_accuracy": round(float(was.correct.mean()), 4),
+            "accuracy": round(float(now.correct.mean()), 4),
+            "agreement": round(float(np.mean(now.predicted == was.predicted)), 4),
             "mean_difference": round(float(difference.mean()), 4),
         }
         if not changed:
             for i in np.argsort(-difference.max(axis=1))[:WORST]:
-                said = was.said[i]
-                p, q = was.answers[i, said], now.answers[i, said]
-                changed.append(f"{was.faces[i].name}: p({was.names[said]}) {p:.2f} became {q:.2f}")
+                label = was.predicted[i]
+                p, q = was.probabilities[i, label], now.probabilities[i, label]
+                name = was.classes[label]
+                changed.append(f"{was.faces[i].name}: p({name}) {p:.2f} became {q:.2f}")
     return figures, changed
 
 
@@ -165,18 +167,18 @@ def look(model: Path, crops: list[Image], what: str) -> Predictions:
 def need_knowledge(
     args: argparse.Namespace,
     model: str,
-    questions: Mapping[str, Asked],
+    results: Mapping[str, HeadResult],
     find: Callable[[], Input | None],
 ) -> None:
-    """Raises RefusedError where a model only guesses.
+    """Raises RefusedError if a model only guesses.
 
     `find` looks for an input with which it knows more gender. With a `--max-drop` of `ANYTHING` or
     more a model may guess, if no other input is better.
     """
     lenient = args.max_drop >= ANYTHING
-    for asked in questions.values():
-        gender = asked.names == LABELS
-        strict, reason = chance_check.guess(asked), chance_check.guess(asked, lenient=lenient)
+    for result in results.values():
+        gender = result.classes == LABELS
+        strict, reason = chance_check.guess(result), chance_check.guess(result, lenient=lenient)
         found = find() if gender and strict else None
         if reason or found:
             raise RefusedError(
@@ -185,10 +187,10 @@ def need_knowledge(
             )
 
 
-def reversed_labels(args: argparse.Namespace, questions: Mapping[str, Asked]) -> str | None:
-    """What to say of a model that is worse than chance; None where it is not."""
-    gender = questions.get("gender")
-    if gender is None or wilson(int(gender.right.sum()), len(gender.faces))[1] >= 0.5:
+def reversed_labels(args: argparse.Namespace, results: Mapping[str, HeadResult]) -> str | None:
+    """What to say of a model that is worse than chance; None if it is not."""
+    gender = results.get("gender")
+    if gender is None or wilson_interval(int(gender.correct.sum()), len(gender.faces))[1] >= 0.5:
         return None
     return (
         f"{args.model} is worse than chance: its --labels may be the other way round, or "
@@ -232,13 +234,13 @@ def quantize(args: argparse.Namespace) -> int:
 
         held_out = faces("val", args.test_faces)
         crops = dataset.crops_of(held_out, card.input)
-        before = metrics.asked(held_out, look(reference, crops, "float"))
+        before = metrics.by_head(held_out, look(reference, crops, "float"))
         if not before:
             raise DataError(f"data {args.calibrate}: has no ages to compare by")
 
         def find() -> Input | None:
             def ask(entry: Preprocessing, faces: Sequence[Image]) -> Floats:
-                replace(card, input=entry).write(plain, room / "other.tflite")
+                card.model_copy(update={"input": entry}).write(plain, room / "other.tflite")
                 return Classifier(room / "other.tflite").genders(faces)
 
             labels = [sample.label for sample in held_out]
@@ -265,7 +267,7 @@ def quantize(args: argparse.Namespace) -> int:
                 "replace these layers"
             )
 
-        after = metrics.asked(held_out, look(trial, crops, args.type))
+        after = metrics.by_head(held_out, look(trial, crops, args.type))
         figures, changed = compare(before, after)
         show(args, card.input, len(made), len(plain), figures, changed)
         np.save(room / "crops.npy", np.stack(crops[:TIMED_FACES]))
@@ -282,9 +284,9 @@ def quantize(args: argparse.Namespace) -> int:
     if reason := refusal(args, figures):
         raise RefusedError(reason)
     need_knowledge(args, f"{args.model} as {args.type}", after, lambda: None)
-    card = replace(card, notes={**card.notes, "metrics": {"quantisation": figures}})
+    notes = {**card.notes, "metrics": {"quantisation": figures}}
     try:
-        card.write(made, args.out)
+        card.model_copy(update={"notes": notes}).write(made, args.out)
     except OSError as error:
         raise DataError(f"--out {args.out}: cannot be written ({error.strerror})") from error
     print(f"written    {args.out} and {args.out.with_suffix('.json').name}")

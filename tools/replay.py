@@ -38,7 +38,7 @@ from tools.cli.exit import add_verbose, leave
 from tools.cli.options import add_config, add_sources, named_sources
 from tools.cli.progress import bar
 from tools.evaluation import count_metrics
-from tools.evaluation.count_metrics import Figures, Seen
+from tools.evaluation.count_metrics import CountedVisit, Figures
 from tools.plotting.drawing import Film, Screen, annotated, need_other
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
@@ -48,7 +48,7 @@ OnFrame = Callable[[Frame, Sequence[Track]], None]
 class Replay:
     """What the pipeline made of one clip."""
 
-    seen: list[Seen]
+    seen: list[CountedVisit]
     windows: list[Window]
     frames: int
     seconds: float
@@ -121,7 +121,7 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
     busy, elapsed = health.totals()
     frames = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
-    seen = [Seen(visit, statistics.median(sizes[visit.track])) for visit in ended]
+    seen = [CountedVisit(visit, statistics.median(sizes[visit.track])) for visit in ended]
     return Replay(seen, windows, health.frames_total, elapsed, busy_ms)
 
 

@@ -27,7 +27,7 @@ from edge.sources.pictures import PictureError
 from edge.types import UNKNOWN, Image
 from edge.vision.classifier import Classifier
 from tools.cli.exit import add_verbose, leave
-from tools.evaluation.inference import Look, Looker, open_model
+from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
 
 MODELS = Path("models")
 EXAMPLE_S = 53.0
@@ -64,7 +64,7 @@ class Eye:
 
         Raises ModelError where no model is left, EdgeError where the detector cannot be made.
         """
-        self._looker = Looker(config)
+        self._looker = FaceAnalyzer(config)
         self.models: dict[str, Classifier] = {}
         """By the path of the file."""
         for model in models:
@@ -75,7 +75,7 @@ class Eye:
         if not self.models:
             raise ModelError("no model can be used; tools/quantize.py makes one")
 
-    def look(self, image: Image, model: str) -> list[Look]:
+    def look(self, image: Image, model: str) -> list[ClassifiedFace]:
         """The faces of a B G R picture, left to right."""
         return self._looker(image, self.models[model])
 
@@ -104,7 +104,7 @@ def read(path: Path) -> Image:
         raise EdgeError(f"{path.name} {error}.") from error
 
 
-def annotated(image: Image, seen: Sequence[Look]) -> PIL.Image.Image:
+def annotated(image: Image, seen: Sequence[ClassifiedFace]) -> PIL.Image.Image:
     """The B G R picture with a numbered box around each face, shrunk to `SHOWN_PX`."""
     drawn = PIL.Image.fromarray(image[:, :, ::-1])
     drawn.thumbnail((SHOWN_PX, SHOWN_PX))
@@ -113,13 +113,13 @@ def annotated(image: Image, seen: Sequence[Look]) -> PIL.Image.Image:
     line = max(2, round(max(drawn.size) / 300))
     font = ImageFont.load_default(6 * line)
     for number, face in enumerate(seen, start=1):
-        colour = COLOURS.get(face.guesses.first.label, AGED)
+        colour = COLOURS.get(face.prediction.primary.label, AGED)
         x, y = face.box.x * scale, face.box.y * scale
         corner = x + face.box.w * scale, y + face.box.h * scale
         pen.rectangle((x, y, *corner), outline=colour, width=line)
         # above the box where there is room, else at its top
         at = x + line, max(y - line, 8 * line)
-        text = f"{number} {', '.join(face.guesses.named)}"
+        text = f"{number} {', '.join(face.prediction.by_text)}"
         left, top, right, _ = pen.textbbox(at, text, font, anchor="ls")
         pen.rectangle((left - line, top - line, right + line, at[1] + line), fill=colour)
         pen.text(at, text, "white", font, anchor="ls")
@@ -189,7 +189,7 @@ def show(eye: Eye, file: Path | None, model: str) -> None:
     gr.Image(annotated(image, seen), label="Faces", format="jpeg", buttons=["fullscreen"])
     for number, face in enumerate(seen, start=1):
         with gr.Row():
-            for name, told in face.guesses.named.items():
+            for name, told in face.prediction.by_text.items():
                 gr.Label(told.probabilities, label=f"{number} {name}", show_heading=False)
 
 

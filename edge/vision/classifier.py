@@ -1,143 +1,15 @@
-"""Classifies faces: crop, preprocess, quantize, run the TFLite model, dequantize.
+"""Classifies face crops: preprocess, quantize, run the TFLite model, dequantize."""
 
-Training, evaluation and the daemon all prepare faces with `Preprocessing`, so they cannot differ.
-"""
-
-import hashlib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import cv2
 import numpy as np
-import numpy.typing as npt
-import pydantic
 
 from edge.errors import ModelError
-from edge.types import AGE_GROUPS, LABELS, Box, Image
-from edge.vision.crop import square
-from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
-
-MODEL_NAME = r"^[A-Za-z0-9._-]{1,64}$"
-"""Allowed names of a model: the name is part of every window."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
-    """How a face becomes the model's input; saved in the JSON beside the model."""
-
-    size: int = 112
-    """Side of the square input, pixels."""
-    colour: Literal["rgb", "grey"] = "rgb"
-    mean: float = 127.5
-    std: float = 127.5
-    """Input value = (pixel - mean) / std."""
-    crop_scale: float = 0.96
-    """Side of the crop over the side of the detector's box."""
-    crop_down: float = 0.09
-    """Distance of the crop's center below the box's, in sides of the box.
-
-    Scale and shift were measured on UTKFace: its aligned pictures cover this part of a Haar box.
-    """
-
-    @property
-    def channels(self) -> int:
-        return 3 if self.colour == "rgb" else 1
-
-    def crop(self, image: Image, box: Box, roll: float = 0.0) -> Image:
-        """The face in `box` of a B G R picture, as uint8 size x size x channels.
-
-        A head tilted by `roll` degrees clockwise is turned upright. The picture's edge is repeated
-        where the crop leaves it.
-        """
-        side = max(box.w, box.h) * self.crop_scale
-        down = self.crop_down * box.h
-        tilt = math.radians(roll)
-        cx, cy = box.cx - down * math.sin(tilt), box.cy + down * math.cos(tilt)
-        if roll:
-            face = _upright(image, cx, cy, side, self.size, roll)
-        else:
-            left, top = round(cx - side / 2), round(cy - side / 2)
-            face = square(image, left, top, round(side), self.size)
-        if self.colour == "grey":
-            return np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), np.uint8)[:, :, None]
-        return np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2RGB), np.uint8)
-
-    def whole(self, width: int, height: int) -> Box:
-        """The box whose crop is the whole of an aligned picture of this size in pixels."""
-        side = min(width, height) / self.crop_scale
-        return Box((width - side) / 2, (height - side) / 2 - self.crop_down * side, side, side)
-
-    def normalize(self, crops: npt.NDArray[np.uint8]) -> Floats:
-        """uint8 crops of any leading shape to the float32 values the network was trained on."""
-        return (crops.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
-
-
-def _upright(image: Image, cx: float, cy: float, side: float, size: int, roll: float) -> Image:
-    # the outer square holds the inner one however that is turned
-    outer_side, outer_size = round(side * math.sqrt(2)), round(size * math.sqrt(2))
-    left, top = round(cx - outer_side / 2), round(cy - outer_side / 2)
-    outer = square(image, left, top, outer_side, outer_size)
-    turn = cv2.getRotationMatrix2D(((outer_size - 1) / 2, (outer_size - 1) / 2), roll, 1)
-    padding = np.array([[0, 0, (outer_size - size) / 2]] * 2)
-    return np.asarray(cv2.warpAffine(outer, turn - padding, (size, size)), np.uint8)
-
-
-class ModelCard(pydantic.BaseModel, frozen=True):
-    """The JSON beside a model; keys beyond these are for people and tools."""
-
-    name: str = pydantic.Field(pattern=MODEL_NAME)
-    sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
-    labels: tuple[str, ...] = ()
-    """The genders; none if the model estimates age alone."""
-    output: Literal["sigmoid", "softmax"] = "softmax"
-    """`sigmoid`: one value, the probability of the second label; `softmax`: one value per label."""
-    ages: tuple[str, ...] = ()
-    """The age groups, one softmax value per group; none if it estimates gender alone."""
-    input: Preprocessing
-
-    @property
-    def id(self) -> str:
-        """Name and the first 8 digits of the file's SHA-256, as published in every window."""
-        return f"{self.name}@{self.sha256[:8]}"
-
-
-def read_card(model: Path) -> ModelCard:
-    """The JSON beside `model`.
-
-    Raises ModelError if the model or its JSON is missing or invalid, or if the two do not belong
-    together.
-    """
-    card_path = model.with_suffix(".json")
-    data = read_model(model)
-    try:
-        card = ModelCard.model_validate_json(card_path.read_bytes())
-    except OSError as error:
-        raise ModelError(
-            f"model {model}: its {card_path.name} cannot be read ({error.strerror}); "
-            "tools/quantize.py writes both"
-        ) from error
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ModelError(f"model {model}: {card_path.name}: {where}: {first['msg']}") from error
-    if sorted(card.labels) != sorted(LABELS) and (card.labels or not card.ages):
-        raise ModelError(
-            f"model {model}: labels are {list(card.labels)}, this daemon counts {list(LABELS)}"
-        )
-    if card.ages not in ((), AGE_GROUPS):
-        raise ModelError(
-            f"model {model}: ages are {list(card.ages)}, this daemon counts {list(AGE_GROUPS)}"
-        )
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != card.sha256:
-        raise ModelError(
-            f"model {model}: is not the file that {card_path.name} describes "
-            f"(SHA-256 {digest[:8]}..., expected {card.sha256[:8]}...)"
-        )
-    return card
+from edge.types import AGE_GROUPS, LABELS, Image
+from edge.vision.model_card import read_card
+from edge.vision.tflite import Floats, Tensor, open_interpreter
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from tools import predict, probabilities, web
 from tools.datasets import dataset
 from tools.datasets.archive import DataError, Pictures
 from tools.datasets.dataset import Sample
-from tools.evaluation.inference import Looker, open_model
+from tools.evaluation.inference import FaceAnalyzer, open_model
 
 KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF"}
 LOSSY = ("jpg", "webp")
@@ -38,8 +38,8 @@ def classify() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def looker() -> Looker:
-    return Looker(load_config(ROOT / "config.yaml"))
+def analyzer() -> FaceAnalyzer:
+    return FaceAnalyzer(load_config(ROOT / "config.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def assert_alike(seen: Mapping[str, Boxes], number: int) -> None:
 
 
 def test_predict_and_the_page_see_the_same_faces(
-    photographs: Path, classify: Classifier, looker: Looker
+    photographs: Path, classify: Classifier, analyzer: FaceAnalyzer
 ) -> None:
-    look = partial(looker, classify=classify)
+    look = partial(analyzer, classify=classify)
     seen = predict.look_at(predict.items(str(photographs), 1), look, lambda *_: None)
     assert_alike({Path(one.file).name: [face.box for face in one.looks] for one in seen}, 3)
     for one in seen:
@@ -128,12 +128,12 @@ def within(seconds: float, work: Callable[[], object]) -> object:
 
 @pytest.mark.parametrize("size", STRIPS)
 def test_no_shape_takes_long(
-    size: tuple[int, int], tmp_path: Path, classify: Classifier, looker: Looker
+    size: tuple[int, int], tmp_path: Path, classify: Classifier, analyzer: FaceAnalyzer
 ) -> None:
     file = tmp_path / "strip.png"
     file.write_bytes(encoded(PIL.Image.effect_noise(size, 50), "PNG"))
     image = pictures.read(file)
-    assert within(5, lambda: looker(image, classify)) == []
+    assert within(5, lambda: analyzer(image, classify)) == []
     (sample,) = samples(tmp_path)
     assert within(5, lambda: dataset.find_faces([sample], "faces")) == ([], [sample])
     within(5, lambda: dataset.crop_of(sample, classify.preprocessing))
@@ -142,14 +142,14 @@ def test_no_shape_takes_long(
     assert encoded(drawn, "JPEG")
 
 
-def test_a_large_picture_is_shrunk_before_the_search(looker: Looker) -> None:
+def test_a_large_picture_is_shrunk_before_the_search(analyzer: FaceAnalyzer) -> None:
     """As one that is cut close to the faces is, with a margin around it."""
     view = scene()
     sizes = []
 
     def search(padded: Image) -> list[Face]:
         sizes.append(padded.shape[0] * padded.shape[1])
-        return looker._find(padded)
+        return analyzer._detect(padded)
 
     def boxes(times: int) -> list[tuple[float, float, float]]:
         large = view.resize((view.width * times, view.height * times))

@@ -20,7 +20,7 @@ from paho.mqtt import publish
 
 from edge.sources.demo import Scene
 from edge.types import People
-from edge.vision.classifier import read_card
+from edge.vision.model_card import read_card
 from tests.conftest import CLIP, MODEL, ROOT, Mosquitto, Subscriber, wait_for
 from tests.support import contract
 

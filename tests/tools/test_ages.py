@@ -1,4 +1,4 @@
-"""Networks that estimate age, beside gender or alone: from faces to the file the daemon runs.
+"""Networks that estimate age, with gender or alone: from faces to the file the daemon runs.
 
 Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
 """
@@ -23,19 +23,19 @@ FEW = ("--calibration-faces", "40", "--test-faces", "20", "--max-drop", "100")
 )
 def test_each_year_has_its_group(years: int, name: str) -> None:
     assert AGE_GROUPS[ages.group(years)] == name
-    assert ages.exact(years)[ages.group(years)] == 1
+    assert ages.one_hot(years)[ages.group(years)] == 1
 
 
 @pytest.mark.parametrize("years", range(0, 101, 4))
-def test_ages_near_the_end_of_a_group_belong_to_both(years: int) -> None:
-    shares = ages.blurred(years)
-    assert shares.sum() == pytest.approx(1)
-    assert (shares >= 0).all()
-    assert shares[ages.group(years)] > 0.3
-    # as the same share of many people drawn around that age says
+def test_ages_near_the_edge_of_a_group_belong_to_both(years: int) -> None:
+    probabilities = ages.smoothed(years)
+    assert probabilities.sum() == pytest.approx(1)
+    assert (probabilities >= 0).all()
+    assert probabilities[ages.group(years)] > 0.3
+    # as many ages drawn from that distribution are grouped
     drawn = np.rint(np.random.default_rng(years).normal(years, 0.5 + 0.06 * years, 20_000))
     groups = [ages.group(max(0, int(year))) for year in drawn]
-    assert np.allclose(shares, np.bincount(groups, minlength=8) / 20_000, atol=0.02)
+    assert np.allclose(probabilities, np.bincount(groups, minlength=8) / 20_000, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_heads_of_a_network(
     assert model.name == name
 
 
-def test_from_faces_to_both_answers(few_faces: Path, tmp_path: Path) -> None:
-    """A network with one answer learns a second one; it is quantised and evaluated."""
+def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
+    """A network with one head is trained a second one, quantized and evaluated."""
     start, weights = tmp_path / "start.keras", tmp_path / "both.keras"
     size = ("--size", "64", "--alpha", "0.35", "--batch", "16", "--epochs", "1", "--data")
     run = tool("train", *size, few_faces, "--start", "none", "--out", start)
@@ -75,12 +75,12 @@ def test_from_faces_to_both_answers(few_faces: Path, tmp_path: Path) -> None:
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["name"] == "gender-age-mobilenetv2"
     assert card["ages"] == list(AGE_GROUPS)
-    looks = Classifier(out)([np.full((64, 64, 3), 90, np.uint8)])
-    assert looks.gender is not None
-    assert looks.age is not None
-    assert looks.gender.shape == (1, 2)
-    assert looks.age.shape == (1, 8)
-    assert looks.age.sum() == pytest.approx(1, abs=0.03)
+    predictions = Classifier(out)([np.full((64, 64, 3), 90, np.uint8)])
+    assert predictions.gender is not None
+    assert predictions.age is not None
+    assert predictions.gender.shape == (1, 2)
+    assert predictions.age.shape == (1, 8)
+    assert predictions.age.sum() == pytest.approx(1, abs=0.03)
 
     run = tool("evaluate", out, "--data", few_faces, "--json")
     assert run.returncode == 0, run.stderr
@@ -90,7 +90,7 @@ def test_from_faces_to_both_answers(few_faces: Path, tmp_path: Path) -> None:
     run = tool("evaluate", out, "--data", few_faces)
     assert "one off" in run.stdout
 
-    # what it said of gender it still says
+    # its gender output is unchanged
     import keras
 
     old, new = (keras.models.load_model(file, compile=False) for file in (start, weights))
@@ -126,7 +126,7 @@ def test_age_alone(few_faces: Path, tmp_path: Path) -> None:
     assert "age" not in result
 
 
-def test_ages_that_are_not_there(few_faces: Path, tmp_path: Path) -> None:
+def test_a_data_set_without_ages(few_faces: Path, tmp_path: Path) -> None:
     for gender in ("female", "male"):
         (tmp_path / "own" / gender).mkdir(parents=True)
     for file in few_faces.iterdir():
@@ -140,7 +140,7 @@ def test_ages_that_are_not_there(few_faces: Path, tmp_path: Path) -> None:
     assert "own: has no ages to learn" in run.stderr.splitlines()[-1]
 
 
-def test_what_stays_as_it_was_must_be_there(few_faces: Path, tmp_path: Path) -> None:
+def test_the_other_head_must_be_in_the_start(few_faces: Path, tmp_path: Path) -> None:
     from tools.networks import build
 
     build("ann48", heads=["age"]).save(tmp_path / "age.keras")
@@ -151,12 +151,12 @@ def test_what_stays_as_it_was_must_be_there(few_faces: Path, tmp_path: Path) -> 
 
 
 def test_mixed_faces_have_mixed_targets() -> None:
-    from tools.training.batches import _mixed
+    from tools.training.batches import _mixup
 
     faces = np.arange(6, dtype=np.float32).reshape(6, 1)
     # targets and weights that are linear in the face must stay so
-    ends = [(10 * faces, 1 + faces[:, 0]), (np.hstack([faces, 5 - faces]), faces[:, 0])]
-    mixed, ((tens, weights), (both, _)) = _mixed(faces, ends, 0.5, np.random.default_rng(3))
+    outputs = [(10 * faces, 1 + faces[:, 0]), (np.hstack([faces, 5 - faces]), faces[:, 0])]
+    mixed, ((tens, weights), (both, _)) = _mixup(faces, outputs, 0.5, np.random.default_rng(3))
     assert not np.allclose(mixed, faces)
     assert np.allclose(mixed.sum(), faces.sum())
     assert np.allclose(tens, 10 * mixed)
@@ -171,7 +171,7 @@ def test_mixed_faces_have_mixed_targets() -> None:
         (["--only", "age"], "--only age: needs a .keras file to --start from, and --estimate it"),
     ],
 )
-def test_what_cannot_be_learnt(args: list[str], expected: str, few_faces: Path) -> None:
+def test_heads_that_cannot_be_trained(args: list[str], expected: str, few_faces: Path) -> None:
     run = tool("train", "--data", few_faces, "--start", "none", *args)
     assert run.returncode == 2
     assert expected in run.stderr

@@ -1,4 +1,4 @@
-"""What a network is shown in training, and what it is judged by.
+"""The faces and targets that a network is trained on, and those that it is validated on.
 
 Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.datasets.dataset import Sample
 from tools.training.teacher import Teacher
@@ -34,19 +34,19 @@ def make(faces: list[Sample]) -> Make:
 
     def batches(training: bool, **options: Any) -> Any:
         settings: dict[str, Any] = {
-            "batch": 4, "seed": 1, "infant_weight": 0.3, "taught": Teacher({}, {}),
+            "batch_size": 4, "seed": 1, "infant_weight": 0.3, "teacher": Teacher({}, {}),
         }  # fmt: skip
         return Batches(faces, SIZE, training=training, **settings | options)
 
     return batches
 
 
-def test_training_batches_are_full_and_the_others_leave_nobody_out(make: Make) -> None:
+def test_training_batches_are_full_and_validation_has_all_faces(make: Make) -> None:
     assert [len(make(True)[n][0]) for n in range(len(make(True)))] == [4, 4]
     assert [len(make(False)[n][0]) for n in range(len(make(False)))] == [4, 4, 2]
 
 
-def test_faces_are_seen_anew_in_each_epoch_but_alike_with_the_same_seed(make: Make) -> None:
+def test_faces_differ_in_each_epoch_but_not_with_the_same_seed(make: Make) -> None:
     first, again, resumed = make(True), make(True), make(True, epoch=1)
     assert np.array_equal(first[0][0], again[0][0])
     assert sorted(first.order) == list(range(10)) != list(first.order)
@@ -57,41 +57,41 @@ def test_faces_are_seen_anew_in_each_epoch_but_alike_with_the_same_seed(make: Ma
     assert not np.array_equal(first[0][0], make(True, seed=2, epoch=1)[0][0])
 
 
-def test_who_is_judged_by_stays_as_it_is(make: Make, faces: list[Sample]) -> None:
-    shown = make(False)
-    shown.on_epoch_end()
+def test_validation_faces_are_not_augmented(make: Make, faces: list[Sample]) -> None:
+    batches = make(False)
+    batches.on_epoch_end()
     crops = np.stack(dataset.crops_of(faces[:4], SIZE))
-    assert np.array_equal(shown[0][0], SIZE.normalize(crops))
+    assert np.array_equal(batches[0][0], SIZE.normalize(crops))
 
 
-def test_infants_weigh_less_in_training_alone(make: Make) -> None:
-    whole = make(True, batch=10)
+def test_infants_weigh_less_only_in_training(make: Make) -> None:
+    whole = make(True, batch_size=10)
     (_, _, weights) = whole[0]
     by_face = dict(zip(whole.order, weights.tolist(), strict=True))
     assert [by_face[n] for n in range(10)] == pytest.approx([0.3] * 4 + [1.0] * 6)
-    assert make(False, batch=10)[0][2].tolist() == [1.0] * 10
+    assert make(False, batch_size=10)[0][2].tolist() == [1.0] * 10
 
 
-def test_a_teacher_is_believed_in_training_alone(make: Make, faces: list[Sample]) -> None:
+def test_a_teacher_is_used_only_in_training(make: Make, faces: list[Sample]) -> None:
     features = {faces[0].name: np.ones(3, np.float32)}
-    taught = Teacher({faces[0].name: 0.25}, features)
+    teacher = Teacher({faces[0].name: 0.25}, features)
     labels = [face.label for face in faces]
-    whole = make(True, batch=10, taught=taught)
+    whole = make(True, batch_size=10, teacher=teacher)
     (_, (male, hints), (_, known)) = whole[0]
     place = list(whole.order).index(0)
     assert male[place, 0] == 0.25
     others = np.delete(male[:, 0], place).tolist()
     assert others == [labels[n] for n in whole.order if n != 0]
     assert (hints[place].tolist(), known.sum(), known[place]) == ([1, 1, 1], 1, 1)
-    (_, (male, _), (_, known)) = make(False, batch=10, taught=taught)[0]
+    (_, (male, _), (_, known)) = make(False, batch_size=10, teacher=teacher)[0]
     assert male[:, 0].tolist() == labels
     assert known.sum() == 0
 
 
-def test_ages_that_are_not_known_teach_nothing(make: Make) -> None:
-    (_, shares, weights) = make(False, batch=10, heads=("age",))[0]
+def test_unknown_ages_have_no_weight(make: Make) -> None:
+    (_, targets, weights) = make(False, batch_size=10, heads=("age",))[0]
     assert weights.tolist() == [1.0] * 9 + [0.0]
-    assert shares.argmax(axis=1)[:9].tolist() == [0, 0, 1, 1, 1, 3, 4, 5, 6]
-    assert set(np.unique(shares)) == {0.0, 1.0}
-    whole = make(True, batch=10, heads=("age",))
-    assert set(np.unique(whole[0][1])) > {0.0, 1.0}  # near its end a group is two
+    assert targets.argmax(axis=1)[:9].tolist() == [0, 0, 1, 1, 1, 3, 4, 5, 6]
+    assert set(np.unique(targets)) == {0.0, 1.0}
+    whole = make(True, batch_size=10, heads=("age",))
+    assert set(np.unique(whole[0][1])) > {0.0, 1.0}  # near the edge of a group

@@ -89,7 +89,7 @@ def caffe_files(folder: Path, outputs: int) -> tuple[Path, Path]:
 
 
 def expected(files: tuple[Path, Path], crops: npt.NDArray[np.uint8]) -> Floats:
-    """What OpenCV's own network says of R G B crops."""
+    """The output of OpenCV's own network for R G B crops."""
     net = cv2.dnn.readNetFromCaffe(*map(str, files))
     rows = []
     for crop in crops:
@@ -152,8 +152,8 @@ def test_eight_answers_are_ages(few_faces: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("type: LRN", "type: SIGMOID", "layer norm1 is of type SIGMOID, which is not known here"),
-        ("pool: MAX", "pool: AVE", "layer pool1: only the maximum"),
+        ("type: LRN", "type: SIGMOID", "layer norm1 is of type SIGMOID, which is not supported"),
+        ("pool: MAX", "pool: AVE", "layer pool1: only max pooling"),
         ("beta: 0.75", "beta: 0.5", "layer norm1: only LRN across channels with a beta of 0.75"),
         ("stride: 2 } }", "stride: 2 group: 3 } }", "layer conv1: only square kernels"),
         ('bottom: "fc6" top: "fc7"', 'bottom: "pool2" top: "fc7"', "layer fc7 does not read"),

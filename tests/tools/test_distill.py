@@ -1,4 +1,4 @@
-"""A larger network's view of the training faces.
+"""Larger networks teach a smaller one.
 
 Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
 """
@@ -15,8 +15,8 @@ from tools.datasets.archive import DataError
 from tools.training import teacher
 
 
-def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:
-    from tools.distill import joined, log_odds
+def test_wrong_labels_are_overruled_by_the_other_faces() -> None:
+    from tools.distill import combine_with_labels, cross_fitted_log_odds
 
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 2, 600).astype(float)
@@ -24,12 +24,12 @@ def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:
     features[:, 0] += 8 * truth - 4
     wrong = rng.random(600) < 0.05
     labels = np.where(wrong, 1 - truth, truth)
-    said = log_odds(features, labels, seed=1)
-    assert np.mean((said > 0) == truth) > 0.98
-    # as sure as it is right
-    confidence = 1 / (1 + np.exp(-np.abs(said)))
-    assert confidence.mean() == pytest.approx(np.mean((said > 0) == labels), abs=0.05)
-    male = joined(said, labels, wrong=0.3)
+    log_odds = cross_fitted_log_odds(features, labels, seed=1)
+    assert np.mean((log_odds > 0) == truth) > 0.98
+    # calibrated
+    confidence = 1 / (1 + np.exp(-np.abs(log_odds)))
+    assert confidence.mean() == pytest.approx(np.mean((log_odds > 0) == labels), abs=0.05)
+    male = combine_with_labels(log_odds, labels, wrong=0.3)
     assert np.mean((male > 0.5)[wrong] == truth[wrong]) > 0.9
     assert np.mean((male > 0.5)[~wrong] == truth[~wrong]) > 0.98
 
@@ -37,18 +37,18 @@ def test_wrong_labels_are_overruled_by_what_the_others_teach() -> None:
 def test_two_networks_teach_another(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
     import keras
 
-    from tools.distill import features_of
+    from tools.distill import feature_extractor
 
     saved = tmp_path / "saved"
     network = keras.models.load_model(small_model, compile=False)
     network.export(saved, verbose=False)
-    ask, picture = features_of(saved)
-    assert picture == network.input_shape[2:]
+    extract, input_size = feature_extractor(saved)
+    assert input_size == network.input_shape[2:]
     faces = np.random.default_rng(1).random((3, *network.input_shape[1:]), np.float32)
-    np.testing.assert_allclose(ask(faces), network.predict(faces, verbose=0), rtol=1e-4)
+    np.testing.assert_allclose(extract(faces), network.predict(faces, verbose=0), rtol=1e-4)
 
     out = tmp_path / "teacher.npz"
-    run = tool("teach", small_model, saved, "--data", few_faces, "--out", out)
+    run = tool("distill", small_model, saved, "--data", few_faces, "--out", out)
     assert run.returncode == 0, run.stderr
     assert "80 faces, 512 features" in run.stdout
     with np.load(out) as arrays:
@@ -65,55 +65,55 @@ def test_faces_of_two_data_sets_with_one_name(few_faces: Path, tmp_path: Path) -
     files = [file.name for file in few_faces.iterdir()]
     np.savez(tmp_path / "f.npz", files=files, features=np.ones((len(files), 2)))
     args = ("--data", few_faces, "--data", few_faces, "--out", tmp_path / "teacher.npz")
-    run = tool("teach", tmp_path / "f.npz", *args)
+    run = tool("distill", tmp_path / "f.npz", *args)
     assert run.returncode == 2
-    assert "faces need names of their own" in run.stderr.splitlines()[-1]
+    assert "each face needs a name of its own" in run.stderr.splitlines()[-1]
     np.savez(tmp_path / "f.npz", files=[files[0]] * 2, features=np.ones((2, 2)))
-    with pytest.raises(DataError, match=f"files has two called {files[0]}"):
+    with pytest.raises(DataError, match=f"files has two faces named {files[0]}"):
         teacher.read_features(tmp_path / "f.npz")
 
 
-def test_several_teachers_know_more_than_one(few_faces: Path, tmp_path: Path) -> None:
-    """Each of three sees the truth through noise of its own."""
+def test_several_teachers_are_better_than_one(few_faces: Path, tmp_path: Path) -> None:
+    """Each of three has the truth with noise of its own."""
     files = [file.name for file in sorted(few_faces.rglob("*.jpg"))]
     labels = np.array([float(name.split("_")[1]) for name in files])
     rng = np.random.default_rng(3)
-    views = []
+    sources = []
     for number in range(3):
-        views.append(tmp_path / f"{number}.npz")
+        sources.append(tmp_path / f"{number}.npz")
         blurred = rng.normal(0, 1, (len(files), 12)) - labels[:, None]
-        np.savez(views[-1], files=files, features=blurred)
+        np.savez(sources[-1], files=files, features=blurred)
 
     def right(*sources: Path) -> float:
-        run = tool("teach", *sources, "--data", few_faces, "--out", tmp_path / "teacher.npz")
+        run = tool("distill", *sources, "--data", few_faces, "--out", tmp_path / "teacher.npz")
         assert run.returncode == 0, run.stderr
-        said = re.search(r"80 faces, (\d+) features; .* right for (.*)%", run.stdout)
-        assert said, run.stdout
-        assert int(said[1]) == 12 * len(sources)
-        return float(said[2])
+        summary = re.search(r"80 faces, (\d+) features; .* right for (.*)%", run.stdout)
+        assert summary, run.stdout
+        assert int(summary[1]) == 12 * len(sources)
+        return float(summary[2])
 
-    assert right(*views) > right(views[0])
+    assert right(*sources) > right(sources[0])
 
 
-def test_wide_features_are_condensed() -> None:
-    from tools.distill import WIDTH, condensed
+def test_wide_features_are_reduced() -> None:
+    from tools.distill import MAX_FEATURES, combined
 
     rng = np.random.default_rng(2)
     hidden = rng.normal(size=(900, 20))
     wide = (hidden @ rng.normal(size=(20, 700))).astype(np.float32)
     other = rng.normal(size=(900, 9)).astype(np.float32)
-    short = condensed([wide, other])
-    assert short.shape == (900, WIDTH)
-    # how alike two faces are stays the same
+    short = combined([wide, other])
+    assert short.shape == (900, MAX_FEATURES)
+    # the similarity of any two faces stays the same
     whole = np.hstack([wide / np.sqrt(700), other / 3])
     np.testing.assert_allclose(short @ short.T, whole @ whole.T, atol=1e-3)
-    assert condensed([other]).shape == (900, 9)
+    assert combined([other]).shape == (900, 9)
 
 
-def test_faces_that_a_teacher_has_not_seen(few_faces: Path, tmp_path: Path) -> None:
+def test_faces_that_a_teacher_lacks(few_faces: Path, tmp_path: Path) -> None:
     view = tmp_path / "view.npz"
     np.savez(view, files=["a.jpg"], features=np.ones((1, 3)))
-    run = tool("teach", view, "--data", few_faces)
+    run = tool("distill", view, "--data", few_faces)
     assert run.returncode == 2
     assert f"{view}: has no features of 80 of 80 faces, such as" in run.stderr
 
@@ -142,13 +142,13 @@ def test_features_that_cannot_be_read(
         (["none.keras"], "none.keras: does not exist"),
         (["README.md"], "is not a Keras model"),
         (["docs"], "docs: is not a SavedModel"),
-        (["x.keras", "--out", "x.npy"], "--out x.npy: must end in .npz"),
+        (["x.keras", "--out", "x.npy"], "--out: x.npy: must be a file that ends in .npz"),
         (["x.keras", "--out", "README.md/x.npz"], "--out README.md/x.npz: cannot be made"),
         (["x.keras", "--wrong", "0.5"], "--wrong 0.5: must lie between 0 and 0.5"),
     ],
 )
 def test_what_cannot_teach(args: list[str], expected: str, few_faces: Path) -> None:
-    run = tool("teach", *args, "--data", few_faces)
+    run = tool("distill", *args, "--data", few_faces)
     assert run.returncode == 2
     assert expected in run.stderr
 
@@ -160,6 +160,6 @@ def test_a_network_that_takes_no_pictures(few_faces: Path, tmp_path: Path) -> No
     flat.save(tmp_path / "flat.keras")
     flat.export(tmp_path / "flat", verbose=False)
     for source in ("flat.keras", "flat"):
-        run = tool("teach", tmp_path / source, "--data", few_faces)
+        run = tool("distill", tmp_path / source, "--data", few_faces)
         assert run.returncode == 2
         assert "one square picture is needed" in run.stderr.splitlines()[-1]

@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pytest
 
 from edge.types import Image
-from edge.vision.classifier import Predictions, Preprocessing
+from edge.vision.classifier import Predictions
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.datasets.dataset import Sample
-from tools.evaluation.error_sheet import review
-from tools.evaluation.metrics import Asked, asked
+from tools.evaluation.error_sheet import save_error_sheets
+from tools.evaluation.metrics import HeadResult, by_head
 
 FACE_PX = 120
 """A face on the sheet is a little larger than this."""
@@ -23,8 +24,8 @@ def faces(few_faces: Path) -> list[Sample]:
     return dataset.load(few_faces).part("val")
 
 
-def genders(faces: list[Sample], male: npt.NDArray[np.float64]) -> dict[str, Asked]:
-    return asked(faces, Predictions(np.column_stack([1 - male, male]).astype(np.float32), None))
+def genders(faces: list[Sample], male: npt.NDArray[np.float64]) -> dict[str, HeadResult]:
+    return by_head(faces, Predictions(np.column_stack([1 - male, male]).astype(np.float32), None))
 
 
 def is_drawn(face: Image, cell: Image) -> bool:
@@ -42,7 +43,7 @@ def test_a_page_of_mistakes_has_the_surest_first(faces: list[Sample], tmp_path: 
     male = np.array([0.9 if face.label else 0.1 for face in faces])
     for number, wrongly in ((5, 0.2), (30, 0.01), (17, 0.4)):
         male[number] = 1 - wrongly if male[number] < 0.5 else wrongly
-    review(genders(faces, male), preprocessing, tmp_path / "gender.keras")
+    save_error_sheets(genders(faces, male), preprocessing, tmp_path / "gender.keras")
     assert {file.name for file in tmp_path.iterdir()} == {
         "gender.confusion.png", "gender.mistakes.png",
     }  # fmt: skip
@@ -58,14 +59,14 @@ def test_a_page_of_mistakes_has_the_surest_first(faces: list[Sample], tmp_path: 
 def test_a_model_without_mistakes_has_an_empty_page(faces: list[Sample], tmp_path: Path) -> None:
     """So that the page of the training before it goes."""
     male = np.array([float(face.label) for face in faces])
-    review(genders(faces, male), Preprocessing(size=64), tmp_path / "gender.keras")
+    save_error_sheets(genders(faces, male), Preprocessing(size=64), tmp_path / "gender.keras")
     sheet = cv2.imread(str(tmp_path / "gender.mistakes.png"))
     assert sheet[60:].std() < 1
     assert sheet[:60].std() > 1  # the title, which says so
 
 
 def test_the_confusion_is_darkest_where_most_faces_are(faces: list[Sample], tmp_path: Path) -> None:
-    review(
+    save_error_sheets(
         genders(faces, np.full(len(faces), 0.9)),
         Preprocessing(size=64),
         tmp_path / "all-male.keras",

@@ -1,4 +1,4 @@
-"""What is measured of a model, and how it is told."""
+"""What is measured of a model, and how it is reported."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def test_one_json_object_and_plots(few_faces: Path, tmp_path: Path) -> None:
     assert result["n"] == 40
     assert result["detection_rate"] == 1
     assert set(result["groups"]) == {"gender", "age", "ethnicity"}
-    assert sum(sum(said.values()) for said in result["confusion"].values()) == 40
+    assert sum(sum(row.values()) for row in result["confusion"].values()) == 40
     assert sum(b["n"] for b in result["calibration"]) == 40
     low, high = result["interval"]
     assert low <= result["accuracy"] <= high
@@ -102,16 +102,16 @@ def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
     assert f"data {data}: 15 of 15 pictures cannot be read; 15 are not there" in last
 
 
-def test_a_model_is_not_asked_about_the_faces_it_learnt(
+def test_a_model_is_not_evaluated_on_its_training_faces(
     few_faces: Path, small_model: Path, tmp_path: Path
 ) -> None:
-    """The folder names no splits; the model was trained on one of this name."""
+    """The folder has no splits of its own; its name is in the model's card."""
     shutil.copytree(few_faces, tmp_path / "faces")
-    made = tool(
+    run = tool(
         "quantize", small_model, "--calibrate", few_faces, "--out", tmp_path / "x.tflite",
         "--type", "float32",
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    assert run.returncode == 0, run.stderr
     for model, split in ((tmp_path / "x.tflite", "test"), (MODEL, "all")):
         run = tool("evaluate", model, "--data", tmp_path / "faces", "--json")
         assert run.returncode == 0, run.stderr
@@ -134,9 +134,12 @@ def test_no_face_at_all(tmp_path: Path) -> None:
         (["--data", "README.md"], "is neither a folder nor a zip file"),
         (["--data", "models"], "is in no known layout"),
         (["--data", "models", "--layout", "folders"], "needs the folders female and male"),
-        (["--data", "FACES", "--min-age", "130"], "nobody in split 'test' is 130 or over"),
-        (["--data", "FACES", "--min-accuracy", "95"], "--min-accuracy must be 0 to 1"),
-        (["--data", "FACES", "--face-px", "0"], "--face-px must be 1 or more"),
+        (["--data", "FACES", "--min-age", "130"], "nobody in split 'test' is 130 or older"),
+        (
+            ["--data", "FACES", "--min-accuracy", "95"],
+            "--min-accuracy: 95: must be a number from 0 to 1",
+        ),
+        (["--data", "FACES", "--face-px", "0"], "--face-px: 0: must be a whole number, 1 or more"),
     ],
 )
 def test_data_that_cannot_be_used(args: list[str], expected: str, few_faces: Path) -> None:
@@ -148,7 +151,7 @@ def test_data_that_cannot_be_used(args: list[str], expected: str, few_faces: Pat
 
 def test_wilson_interval_of_a_known_case() -> None:
     # R. G. Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263
-    low, high = metrics.wilson(81, 263)
+    low, high = metrics.wilson_interval(81, 263)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
@@ -178,7 +181,7 @@ def test_a_calibrated_model_has_no_calibration_error() -> None:
     assert metrics.calibration_error(sure_and_wrong) == 1
 
 
-def test_what_is_told_of_the_answers(tmp_path: Path) -> None:
+def test_figures_of_known_predictions(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     pictures = Pictures(tmp_path)
     faces = [
@@ -188,23 +191,23 @@ def test_what_is_told_of_the_answers(tmp_path: Path) -> None:
     gender = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.02, 0.98], [0.55, 0.45]], np.float32)
     age = np.full((5, 8), 0.01, np.float32)
     age[range(5), [0, 3, 5, 7, 0]] = 0.93
-    questions = metrics.asked(faces, Predictions(gender, age))
-    told = metrics.summarize(questions["gender"])
-    assert told["confusion"] == {
+    heads = metrics.by_head(faces, Predictions(gender, age))
+    figures = metrics.summarize(heads["gender"])
+    assert figures["confusion"] == {
         "female": {"female": 1, "male": 2}, "male": {"female": 1, "male": 1},
     }  # fmt: skip
-    assert [mistake["file"] for mistake in told["mistakes"]] == ["2.jpg", "1.jpg", "4.jpg"]
-    assert told["mistakes"][0] == {"file": "2.jpg", "called": "male", "confidence": 0.8}
-    assert {name: group["n"] for name, group in told["groups"]["age"].items()} == {
+    assert [mistake["file"] for mistake in figures["mistakes"]] == ["2.jpg", "1.jpg", "4.jpg"]
+    assert figures["mistakes"][0] == {"file": "2.jpg", "called": "male", "confidence": 0.8}
+    assert {name: group["n"] for name, group in figures["groups"]["age"].items()} == {
         "0-11": 2, "20-39": 1, "60+": 1,
     }  # fmt: skip
-    assert told["groups"]["gender"]["male"]["accuracy"] == 0.5
-    assert [b["n"] for b in told["calibration"]] == [1, 1, 1, 1, 1]
-    # of ages the face is left out whose age nobody knows; 5 years are called 14-20, 30 36-45
-    aged = metrics.summarize(questions["age"])
-    assert (aged["n"], aged["accuracy"], aged["one_off"]["accuracy"]) == (4, 0.5, 0.75)
-    assert aged["confusion"]["4-7"]["14-20"] == 1
-    assert list(metrics.asked(faces[4:], Predictions(gender[4:], age[4:]))) == ["gender"]
+    assert figures["groups"]["gender"]["male"]["accuracy"] == 0.5
+    assert [b["n"] for b in figures["calibration"]] == [1, 1, 1, 1, 1]
+    # the face of unknown age is left out; 5 years are predicted as 14-20, 30 as 36-45
+    by_age = metrics.summarize(heads["age"])
+    assert (by_age["n"], by_age["accuracy"], by_age["one_off"]["accuracy"]) == (4, 0.5, 0.75)
+    assert by_age["confusion"]["4-7"]["14-20"] == 1
+    assert list(metrics.by_head(faces[4:], Predictions(gender[4:], age[4:]))) == ["gender"]
 
 
 def test_a_file_where_the_plots_should_go(few_faces: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) ->
     assert card["input"]["colour"] == ("grey" if grey else "rgb")
     assert card["metrics"]["quantisation"]["gender"]["mean_difference"] < 0.05
 
-    # latency.py says so where tflite-runtime, which there is up to Python 3.11, runs it too
+    # latency.py says so if tflite-runtime, available up to Python 3.11, runs it too
     assert sys.version_info >= (3, 12) or "outputs equal the others'" in run.stdout
     picture = np.asarray(cv2.imread(str(sorted(PEOPLE.glob("*.jpg"))[0])), np.uint8)
     classifier = Classifier(out)
@@ -82,19 +82,19 @@ def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) ->
 def test_softmax_learns_as_the_sigmoid_of_the_same_answer_does() -> None:
     import keras
 
-    from tools.training.losses import two_sided
+    from tools.training.losses import two_class_cross_entropy
 
     truth = np.array([[1.0], [0.0], [0.3]], np.float32)
     male = np.array([[0.9], [0.4], [0.7]], np.float32)
     expected = keras.losses.binary_crossentropy(truth, male, label_smoothing=0.1)
-    ours = two_sided(0.1)(truth, np.hstack([1 - male, male]))
+    ours = two_class_cross_entropy(0.1)(truth, np.hstack([1 - male, male]))
     assert np.allclose(ours, expected, atol=1e-5)
 
 
 def test_a_backbone_with_weights_keeps_all_but_its_last_stage(
     few_faces: Path, tmp_path: Path
 ) -> None:
-    """Here the weights are those of a network that was only built."""
+    """Here the start weights are random: only what changes matters."""
     import keras
 
     from tools.networks import FROZEN, build
@@ -126,7 +126,7 @@ def test_a_backbone_with_weights_keeps_all_but_its_last_stage(
     assert all(changed[name] for name in names[last + 1 :] if name in changed)
 
 
-def test_response_normalisation_is_the_usual_one() -> None:
+def test_response_normalization_is_the_usual_one() -> None:
     import keras
     import tensorflow as tf
 
@@ -157,8 +157,8 @@ def test_images_reach_a_backbone_as_it_learnt_them() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("ann48", {"size": 64}, "--size: ann48 has one size only"),
-        ("vgg16", {"alpha": 0.5}, "--alpha: vgg16 has one alpha only"),
+        ("ann48", {"size": 64}, "--size: ann48 has only one size"),
+        ("vgg16", {"alpha": 0.5}, "--alpha: vgg16 has only one alpha"),
         ("googlenet", {"start": "imagenet"}, "no such weights of googlenet"),
     ],
 )
@@ -173,4 +173,4 @@ def test_a_tflite_file_starts_no_other_network(few_faces: Path, tmp_path: Path) 
     start = ("--arch", "cnn64", "--start", ROOT / "models/gender.tflite")
     run = tool("train", "--data", few_faces, "--out", tmp_path / "x.keras", *start)
     assert run.returncode == 2
-    assert "cnn64 starts from imagenet, none or .keras" in run.stderr.splitlines()[-1]
+    assert "cnn64 starts from imagenet, none or a .keras file" in run.stderr.splitlines()[-1]

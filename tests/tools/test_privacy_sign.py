@@ -1,4 +1,4 @@
-"""The sign: what is filled in stands on it, and nothing runs over its edge."""
+"""The sign has what is filled in, and nothing runs over its edge."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,57 +19,57 @@ def words(svg: str) -> str:
     return " ".join(element.text or "" for element in texts(svg))
 
 
-def test_the_sign_in_the_kit_is_what_the_tool_writes(tmp_path: Path) -> None:
-    run = tool("sign", "--out", tmp_path / "sign.svg")
+def test_the_sign_in_docs_is_what_the_tool_writes(tmp_path: Path) -> None:
+    run = tool("privacy_sign", "--out", tmp_path / "sign.svg")
     assert run.returncode == 0, run.stderr
     written = (tmp_path / "sign.svg").read_text()
     assert written == (ROOT / "docs" / "privacy" / "sign.svg").read_text()
 
 
-def test_what_is_filled_in_stands_on_it(tmp_path: Path) -> None:
+def test_the_sign_has_what_is_filled_in(tmp_path: Path) -> None:
     out = tmp_path / "sign.svg"
     run = tool(
-        "sign", "--language", "de", "--controller", 'Söhne & "Töchter" <GmbH>, Hauptstraße 1',
-        "--purpose", "Schaufenster", "--no-gender", "--out", out,
+        "privacy_sign", "--language", "de", "--no-gender", "--purpose", "Schaufenster",
+        "--controller", 'Söhne & "Töchter" <GmbH>, Hauptstraße 1', "--out", out,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    shown = words(out.read_text(encoding="utf-8"))
-    assert 'Söhne & "Töchter" <GmbH>, Hauptstraße 1' in shown
-    assert "Schaufenster" in shown
-    assert "Frau oder Mann" not in shown
-    assert "Alter" not in shown
+    content = words(out.read_text(encoding="utf-8"))
+    assert 'Söhne & "Töchter" <GmbH>, Hauptstraße 1' in content
+    assert "Schaufenster" in content
+    assert "Frau oder Mann" not in content
+    assert "Alter" not in content
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "text"),
     [
         (["--age"], "woman or man, and the age."),
         (["--age", "--no-gender"], "from the face: the age."),
         ([], "woman or man. It"),
     ],
 )
-def test_what_is_guessed_stands_on_it(tmp_path: Path, args: list[str], said: str) -> None:
-    run = tool("sign", *args, "--out", tmp_path / "sign.svg")
+def test_the_sign_names_what_is_estimated(tmp_path: Path, args: list[str], text: str) -> None:
+    run = tool("privacy_sign", *args, "--out", tmp_path / "sign.svg")
     assert run.returncode == 0, run.stderr
-    shown = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
-    assert said in shown
-    assert shown.count("An AI guesses") == 1
+    content = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
+    assert text in content
+    assert content.count("An AI guesses") == 1
 
 
 def test_a_long_address_takes_two_lines(tmp_path: Path) -> None:
     address = "https://www.bakery.example/privacy/people-counting"
-    run = tool("sign", "--more", address, "--out", tmp_path / "sign.svg")
+    run = tool("privacy_sign", "--more", address, "--out", tmp_path / "sign.svg")
     assert run.returncode == 0, run.stderr
-    shown = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
-    assert address in shown.replace(" ", "")
+    content = words((tmp_path / "sign.svg").read_text(encoding="utf-8"))
+    assert address in content.replace(" ", "")
 
 
-def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    for long in ("so many reasons " * 6, "w" * 70):
-        run = tool("sign", "--purpose", long, "--out", tmp_path / "sign.svg")
+def test_text_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    for long in ("all sorts of reasons " * 6, "w" * 70):
+        run = tool("privacy_sign", "--purpose", long, "--out", tmp_path / "sign.svg")
         assert run.returncode == 2
         assert "'Why' is too long for the sign" in run.stderr
-    run = tool("sign", "--out", "/proc/none/sign.svg")
+    run = tool("privacy_sign", "--out", "/proc/none/sign.svg")
     assert run.returncode == 2
     assert "cannot be written" in run.stderr
     assert not (tmp_path / "sign.svg").exists()
@@ -83,7 +83,7 @@ def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool, a
     svg = privacy_sign.sign(
         privacy_sign.LANGUAGES[language], (longest,) * 4, gender=gender, age=age
     )
-    (panel,) = (r for r in ElementTree.fromstring(svg).iter() if r.get("fill") == privacy_sign.PALE)
+    (panel,) = (r for r in ElementTree.fromstring(svg).iter() if r.get("fill") == "#e4f1f2")
     lines = []
     for element in texts(svg)[3:]:  # after the numbers in the picture
         x, y, size = (float(element.attrib[key]) for key in ("x", "y", "font-size"))
@@ -102,8 +102,8 @@ def test_no_line_lies_on_another_or_over_the_edge(language: str, gender: bool, a
 
 def test_a_file_that_is_there_is_replaced_only_with_force(tmp_path: Path) -> None:
     (tmp_path / "sign.svg").write_text("mine")
-    run = tool("sign", "--out", tmp_path / "sign.svg")
+    run = tool("privacy_sign", "--out", tmp_path / "sign.svg")
     assert run.returncode == 2
     assert "sign.svg: is there already; --force replaces it" in run.stderr
     assert (tmp_path / "sign.svg").read_text() == "mine"
-    assert tool("sign", "--out", tmp_path / "sign.svg", "--force").returncode == 0
+    assert tool("privacy_sign", "--out", tmp_path / "sign.svg", "--force").returncode == 0

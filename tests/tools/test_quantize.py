@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from edge.types import LABELS
-from edge.vision.classifier import Classifier, Preprocessing
+from edge.vision.classifier import Classifier
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tests.conftest import tool
 from tools.conversion import chance_check, model_files
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
-from tools.evaluation.metrics import Asked
+from tools.evaluation.metrics import HeadResult
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
@@ -335,7 +336,7 @@ def test_guesses_are_told_from_knowledge(few_faces: Path) -> None:
 
     def guess(male: Any, *, lenient: bool = False) -> str | None:
         answers = np.stack([1 - np.asarray(male), male], axis=1).astype(np.float32)
-        return chance_check.guess(Asked(faces, truth, answers, LABELS), lenient=lenient)
+        return chance_check.guess(HeadResult(faces, truth, answers, LABELS), lenient=lenient)
 
     noise = np.random.default_rng(0).random(len(faces))
     assert guess(0.6 + 0.001 * noise, lenient=True) == "says the same for every face"
@@ -484,12 +485,12 @@ def test_what_is_lost_is_told_by_question(few_faces: Path) -> None:
 
     faces = dataset.load(few_faces).samples[:4]
 
-    def asked(*male: float) -> Asked:
-        answers = np.array([(1 - p, p) for p in male], np.float32)
-        return Asked(faces, np.array([0, 0, 1, 1]), answers, LABELS)
+    def result(*male: float) -> HeadResult:
+        probabilities = np.array([(1 - p, p) for p in male], np.float32)
+        return HeadResult(faces, np.array([0, 0, 1, 1]), probabilities, LABELS)
 
-    was = {"gender": asked(0.1, 0.4, 0.6, 0.9), "age": asked(0.1, 0.2, 0.8, 0.9)}
-    now = {"gender": asked(0.1, 0.7, 0.7, 0.9), "age": asked(0.1, 0.1, 0.9, 0.9)}
+    was = {"gender": result(0.1, 0.4, 0.6, 0.9), "age": result(0.1, 0.2, 0.8, 0.9)}
+    now = {"gender": result(0.1, 0.7, 0.7, 0.9), "age": result(0.1, 0.1, 0.9, 0.9)}
     figures, changed = compare(was, now)
     assert figures["gender"] == {
         "faces": 4, "float_accuracy": 1, "accuracy": 0.75, "agreement": 0.75,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
 from tests.conftest import CLIP, MODEL, ROOT, tool
-from tools.evaluation.count_metrics import Figures, Seen, Truth, compare, match, read_truth
+from tools.evaluation.count_metrics import CountedVisit, Figures, Truth, compare, match, read_truth
 from tools.replay import configured, replay
 
 
@@ -61,8 +61,8 @@ def test_real_people(clips: Path, monkeypatch: pytest.MonkeyPatch, every: int) -
     assert (seated.counted, seated.gender_right) == (2, 2)
 
 
-def visit(start: float, end: float, label: str = "female", px: float = 50) -> Seen:
-    return Seen(Visit(start, end, label, 0.9), px)
+def visit(start: float, end: float, label: str = "female", px: float = 50) -> CountedVisit:
+    return CountedVisit(Visit(start, end, label, 0.9), px)
 
 
 def true(start: float, end: float, gender: str = "female") -> dict[str, Any]:
@@ -81,8 +81,8 @@ def test_visits_are_matched_by_the_time_they_share() -> None:
 
 def test_figures_of_a_clip_with_visits() -> None:
     truth = Truth(People(2, 1), (true(0, 10), true(5, 15, "male"), true(40, 50)))
-    seen = [visit(0, 4), visit(5, 10), visit(5, 16, "unknown"), visit(70, 80)]
-    figures = compare(seen, truth)
+    counted = [visit(0, 4), visit(5, 10), visit(5, 16, "unknown"), visit(70, 80)]
+    figures = compare(counted, truth)
     assert figures == Figures(
         people=3, counted=4, missed=1, doubled=1, invented=1, matched=2, gender_right=1,
         unknown=1, dwell_error_s=(5 + 1) / 2,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge.sources.demo import PEOPLE
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tests.conftest import ROOT, tool, wait_for
 from tools.datasets.archive import DataError
 
@@ -23,14 +23,14 @@ QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
 
 
 def losses(log: Path) -> dict[int, float]:
-    """Of the validation, by epoch."""
+    """Validation loss by epoch."""
     if not log.exists():
         return {}
     with log.open(newline="") as lines:
         return {int(row["epoch"]): float(row["val_loss"]) for row in csv.DictReader(lines)}
 
 
-def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
+def test_settings_and_charts_are_beside_the_weights(small_model: Path) -> None:
     text = small_model.with_suffix(".training.json").read_text()
     report = json.loads(text)
     assert len(report["history"]["gender"]["val_accuracy"]) == 2
@@ -40,15 +40,15 @@ def test_settings_and_curves_lie_beside_the_weights(small_model: Path) -> None:
     assert report["faces"] == {"train": 80, "val": 40}
     assert report["backend"] == "tensorflow"
     assert str(small_model.parent) not in text
-    curves = cv2.imread(str(small_model.with_suffix(".png")))
-    assert curves is not None
-    assert len(np.unique(curves.reshape(-1, 3), axis=0)) > 10
+    chart = cv2.imread(str(small_model.with_suffix(".png")))
+    assert chart is not None
+    assert len(np.unique(chart.reshape(-1, 3), axis=0)) > 10
     for picture in (".confusion.png", ".mistakes.png"):
         assert cv2.imread(str(small_model.with_suffix(picture))) is not None
     assert not small_model.with_suffix(".checkpoint").exists()
 
 
-def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path) -> None:
+def test_a_killed_training_is_resumed(few_faces: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "model.keras", tmp_path / "model.csv"
     # at this rate an early epoch is the best
     args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200", "--rate", "1"]
@@ -65,7 +65,7 @@ def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path)
     assert "a training was stopped here after epoch" in run.stderr
     run = tool("train", *args, "--resume", "--alpha", "0.5")
     assert run.returncode == 2
-    assert "--alpha 0.5: the training that was stopped had 0.35" in run.stderr
+    assert "--alpha 0.5: the stopped training had 0.35" in run.stderr
 
     run = tool("train", *args, "--epochs", str(done + 2), "--resume")
     assert run.returncode == 0, run.stderr
@@ -78,7 +78,7 @@ def test_a_killed_training_goes_on_where_it_was(few_faces: Path, tmp_path: Path)
 
     run = tool("train", *args, "--resume")
     assert run.returncode == 2
-    assert "model.csv is of a training that has ended" in run.stderr
+    assert "model.csv belongs to a completed training" in run.stderr
 
 
 def test_a_checkpoint_whose_settings_are_lost(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_another_backend_trains_too(few_faces: Path, tmp_path: Path) -> None:
     assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
 
 
-def test_a_teacher_is_believed(few_faces: Path, tmp_path: Path) -> None:
-    """All say male: so does the network, whatever the labels are."""
+def test_a_teacher_replaces_the_labels(few_faces: Path, tmp_path: Path) -> None:
+    """Its labels are all male: so are the network's predictions, whatever the data set says."""
     import keras
 
     files = [file.name for file in few_faces.iterdir()]
@@ -143,16 +143,16 @@ def test_a_teacher_of_other_faces(few_faces: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["--alpha", "0.4"], "--start imagenet: the weights cannot be had"),
+        (["--alpha", "0.4"], "--start imagenet: the weights cannot be loaded"),
         (["--start", "nonsense"], "must be imagenet, none, or a .tflite or .keras file"),
         (["--start", "README.md"], "README.md: is not a Keras model"),
-        (["--epochs", "0"], "--epochs must be 1 or more"),
-        (["--size", "5"], "--size must be 32 or more"),
+        (["--epochs", "0"], "--epochs: 0: must be a whole number, 1 or more"),
+        (["--size", "5"], "--size: 5: must be a whole number, 32 or more"),
         (["--start", "none", "--batch", "100"], "80 faces do not fill a batch of 100"),
         (["--out", "README.md/x.keras"], "--out README.md/x.keras: cannot be made (File exists)"),
-        (["--out", "x.h5"], "--out x.h5: must be a file that ends in .keras"),
-        (["--rate", "nan"], "--rate must be more than 0"),
-        (["--smoothing", "3"], "--smoothing must be 0 to 1"),
+        (["--out", "x.h5"], "--out: x.h5: must be a file that ends in .keras"),
+        (["--rate", "nan"], "--rate: nan: must be a number above 0"),
+        (["--smoothing", "3"], "--smoothing: 3: must be a number from 0 to 1"),
         (["--teacher", "README.md"], "must be a .npz file with the arrays files and male"),
     ],
 )
@@ -204,17 +204,17 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
 
 
 def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
-    """What a wide network computes with a few channels, the others being zero, is kept."""
+    """A wide network that uses only a few channels computes the same without the others."""
     import keras
 
     from tools.networks import build
     from tools.training.init_weights import start_from_keras
-    from tools.training.recalibrate_bn import settle
+    from tools.training.recalibrate_bn import recalibrate_batch_norm
 
     keras.utils.set_random_seed(1)
     narrow, wide = (build("mobilenetv2", size=64, alpha=alpha) for alpha in (0.35, 0.5))
     faces = np.random.default_rng(1).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
-    settle(narrow, [(faces,)])  # a fresh network says 0.5 to everything
+    recalibrate_batch_norm(narrow, [(faces,)])  # a fresh network says 0.5 to everything
     for small, large in zip(narrow.weights, wide.weights, strict=True):
         values = np.zeros(large.shape, np.float32)
         values[tuple(slice(n) for n in small.shape)] = np.asarray(small)

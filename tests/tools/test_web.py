@@ -21,7 +21,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from edge.sources.demo import Scene
 from edge.types import AGE_GROUPS
-from edge.vision.classifier import read_card
+from edge.vision.model_card import read_card
 from tests.conftest import MODEL, ROOT, free_port, tool, wait_for
 
 TWO_PEOPLE_S = 33.0

@@ -1,4 +1,4 @@
-"""How a tool ends."""
+"""How a tool ends, and whether the libraries' own log lines are shown."""
 
 import argparse
 import os
@@ -16,7 +16,10 @@ def add_verbose(parser: argparse.ArgumentParser) -> None:
 
 
 def leave(main: Callable[[], int]) -> NoReturn:
-    """End with what `main` returns, with 130 on Ctrl-C, and with 0 once nobody reads stdout."""
+    """End the program with what `main` returns.
+
+    The exit code is 130 after Ctrl-C, and 0 if whatever read stdout has gone.
+    """
     code = 0
     try:
         code = main()
@@ -25,6 +28,6 @@ def leave(main: Callable[[], int]) -> NoReturn:
         print(f"{Path(sys.argv[0]).stem}: stopped", file=sys.stderr)
         code = 130
     except BrokenPipeError:
-        # what is left in the buffer must not fail once more
+        # the interpreter flushes stdout once more at exit, which must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

@@ -1,6 +1,8 @@
-"""The source and the configuration of a tool, given as to `python -m edge run`."""
+"""Options of the tools: source and configuration, as of `python -m edge run`, and value types."""
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -42,3 +44,64 @@ def named_source(parser: argparse.ArgumentParser, args: argparse.Namespace) -> s
     if len(named) > 1:
         parser.error(f"name one source, not {len(named)}: {', '.join(named)}")
     return named[0] if named else None
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """An argparse type: a whole number, `minimum` or more."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(
+                f"{text}: must be a whole number, {minimum} or more"
+            ) from None
+        return value
+
+    return number
+
+
+def positive(text: str) -> float:
+    """An argparse type: a finite number above 0."""
+    return _number(text, lambda value: value > 0, "must be a number above 0")
+
+
+def not_negative(text: str) -> float:
+    """An argparse type: a finite number, 0 or more."""
+    return _number(text, lambda value: value >= 0, "must be a number, 0 or more")
+
+
+def not_zero(text: str) -> float:
+    """An argparse type: a finite number that something can be divided by."""
+    return _number(text, lambda value: value != 0, "must be a number other than 0")
+
+
+def fraction(text: str) -> float:
+    """An argparse type: a number from 0 to 1."""
+    return _number(text, lambda value: 0 <= value <= 1, "must be a number from 0 to 1")
+
+
+def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and is_valid(value)):
+        raise argparse.ArgumentTypeError(f"{text}: {rule}")
+    return value
+
+
+def output_file(*suffixes: str) -> Callable[[str], Path]:
+    """An argparse type: a path to write to, with one of these suffixes, such as `.keras`."""
+
+    def path(text: str) -> Path:
+        file = Path(text)
+        if file.suffix.lower() not in suffixes or file.is_dir():
+            raise argparse.ArgumentTypeError(
+                f"{text}: must be a file that ends in {' or '.join(suffixes)}"
+            )
+        return file
+
+    return path

@@ -1,4 +1,4 @@
-"""Caffe's networks, rebuilt in Keras from what OpenCV reads of their weights."""
+"""Rebuild Caffe networks in Keras, with the weights that OpenCV reads."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from tools.datasets.archive import DataError
 from tools.networks.lrn import pixels, response_norm
 
 Message = dict[str, list[Any]]
-"""A protobuf message in text form: each field's values in order, strings, numbers or messages."""
+"""A parsed protobuf text message: the values of each field in order, strings or messages."""
 
 TOKEN = re.compile(r'#[^\n]*|"[^"]*"|\'[^\']*\'|[{}]|[^\s{}:;,"\'#]+')
 
@@ -22,8 +22,8 @@ TOKEN = re.compile(r'#[^\n]*|"[^"]*"|\'[^\']*\'|[{}]|[^\s{}:;,"\'#]+')
 def read(prototxt: Path, weights: Path, mean: Sequence[float], std: float) -> keras.Model:
     """The network as a Keras model that takes R G B values of (pixel - 127.5) / 127.5.
 
-    Within it they become the (pixel - mean) / std in B G R that it was trained on. Layers must
-    follow one another in a chain. Raises DataError.
+    Its first layer converts them to (pixel - mean) / std in B G R, which it was trained on. Its
+    layers must form a chain. Raises DataError.
     """
     try:
         net = cv2.dnn.readNetFromCaffe(str(prototxt), str(weights))
@@ -32,28 +32,28 @@ def read(prototxt: Path, weights: Path, mean: Sequence[float], std: float) -> ke
         reason = str(error).strip().splitlines()[-1]
         raise DataError(f"{weights}: OpenCV cannot read it with {prototxt} ({reason})") from error
     try:
-        return _rebuilt(net, _message(iter(TOKEN.findall(text))), mean, std)
+        return _rebuild(net, _message(iter(TOKEN.findall(text))), mean, std)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise DataError(f"{prototxt}: {error!s:.200}") from error
 
 
-def _rebuilt(net: Any, description: Message, mean: Sequence[float], std: float) -> keras.Model:
-    size = _side(description)
-    entry = layers.Input((size, size, 3))
-    x, before = pixels(entry, mean, std), None
+def _rebuild(net: Any, description: Message, mean: Sequence[float], std: float) -> keras.Model:
+    size = _input_side(description)
+    inputs = layers.Input((size, size, 3))
+    x, previous = pixels(inputs, mean, std), None
     weighted = []
     for layer in description.get("layer", []) + description.get("layers", []):
         name, kind = layer["name"][0], layer["type"][0]
-        if before is not None and layer["bottom"] != [before]:
-            raise ValueError(f"layer {name} does not read the one before it, {before}")
-        before = layer["top"][0]
+        if previous is not None and layer["bottom"] != [previous]:
+            raise ValueError(f"layer {name} does not read the one before it, {previous}")
+        previous = layer["top"][0]
         build = LAYERS.get(kind.replace("_", "").lower())
         if build is None:
-            raise ValueError(f"layer {name} is of type {kind}, which is not known here")
+            raise ValueError(f"layer {name} is of type {kind}, which is not supported")
         x = build(x, layer, name)
         if build in (_convolution, _inner_product):
             weighted.append(name)
-    model = keras.Model(entry, x, name="gender-caffe")
+    model = keras.Model(inputs, x, name="gender-caffe")
     for name in weighted:
         blobs = [np.array(blob) for blob in net.getLayer(net.getLayerId(name)).blobs]
         if not blobs:
@@ -63,7 +63,7 @@ def _rebuilt(net: Any, description: Message, mean: Sequence[float], std: float) 
 
 
 def _set_weights(layer: Any, kernel: Any, bias: Any = 0.0) -> None:
-    """Caffe's kernels are out x in x height x width, or out x in."""
+    """Set Caffe's kernel, out x in x height x width or out x in, and its bias."""
     if isinstance(layer, layers.Dense):
         kernel = kernel.reshape(layer.units, -1).T
     else:
@@ -72,19 +72,19 @@ def _set_weights(layer: Any, kernel: Any, bias: Any = 0.0) -> None:
 
 
 def _message(tokens: Iterator[str]) -> Message:
-    """What stands up to the brace that closes it, or the end."""
+    """Parse tokens up to the closing brace or the end."""
     fields: Message = {}
-    words = (token for token in tokens if not token.startswith("#"))
-    for name in words:
+    names = (token for token in tokens if not token.startswith("#"))
+    for name in names:
         if name == "}":
             break
-        value = next(words, "")
-        found: Any = _message(tokens) if value == "{" else value.strip("\"'")
-        fields.setdefault(name, []).append(found)
+        value = next(names, "")
+        parsed: Any = _message(tokens) if value == "{" else value.strip("\"'")
+        fields.setdefault(name, []).append(parsed)
     return fields
 
 
-def _side(description: Message) -> int:
+def _input_side(description: Message) -> int:
     """Side of the square input, pixels."""
     inputs = [
         layer["input_param"][0]["shape"][0]["dim"]
@@ -98,14 +98,14 @@ def _side(description: Message) -> int:
     return int(dims[2])
 
 
-def _of(layer: Message, param: str, field: str, default: float) -> float:
+def _number(layer: Message, param: str, field: str, default: float) -> float:
     values = layer.get(param, [{}])[0].get(field, [default])
     return float(values[0])
 
 
 def _convolution(x: Any, layer: Message, name: str) -> Any:
     width, size, stride, pad, group, dilation = (
-        int(_of(layer, "convolution_param", field, default))
+        int(_number(layer, "convolution_param", field, default))
         for field, default in (
             ("num_output", 0),
             ("kernel_size", 0),
@@ -123,52 +123,54 @@ def _convolution(x: Any, layer: Message, name: str) -> Any:
 
 
 def _relu(x: Any, layer: Message, name: str) -> Any:
-    if _of(layer, "relu_param", "negative_slope", 0):
-        raise ValueError(f"layer {name}: a slope below zero is not known here")
+    if _number(layer, "relu_param", "negative_slope", 0):
+        raise ValueError(f"layer {name}: a negative slope is not supported")
     return layers.ReLU(name=name)(x)
 
 
 def _pooling(x: Any, layer: Message, name: str) -> Any:
-    """Caffe's last window may reach over the edge; TensorFlow's `same` may begin before it."""
+    """Caffe's last window may extend past the edge; with `same`, TensorFlow's first one may."""
     param = layer["pooling_param"][0]
-    size = int(_of(layer, "pooling_param", "kernel_size", 0))
-    stride = int(_of(layer, "pooling_param", "stride", 1))
+    size = int(_number(layer, "pooling_param", "kernel_size", 0))
+    stride = int(_number(layer, "pooling_param", "stride", 1))
     if param.get("pool", ["MAX"]) != ["MAX"] or "pad" in param or not size:
-        raise ValueError(f"layer {name}: only the maximum of square windows without pad is known")
-    over = (size - x.shape[1]) % stride
-    if over and (over > 1 or size - stride > 1):
-        raise ValueError(f"layer {name}: its last window reaches too far over the edge")
-    return layers.MaxPooling2D(size, stride, "same" if over else "valid", name=name)(x)
+        raise ValueError(
+            f"layer {name}: only max pooling of square windows without pad is supported"
+        )
+    excess = (size - x.shape[1]) % stride
+    if excess and (excess > 1 or size - stride > 1):
+        raise ValueError(f"layer {name}: its last window extends too far past the edge")
+    return layers.MaxPooling2D(size, stride, "same" if excess else "valid", name=name)(x)
 
 
 def _norm(x: Any, layer: Message, name: str) -> Any:
     param = layer.get("lrn_param", [{}])[0]
     region = param.get("norm_region", ["ACROSS_CHANNELS"])
-    if _of(layer, "lrn_param", "beta", 0.75) != 0.75 or region != ["ACROSS_CHANNELS"]:
-        raise ValueError(f"layer {name}: only LRN across channels with a beta of 0.75 is known")
+    if _number(layer, "lrn_param", "beta", 0.75) != 0.75 or region != ["ACROSS_CHANNELS"]:
+        raise ValueError(f"layer {name}: only LRN across channels with a beta of 0.75 is supported")
     return response_norm(
         x,
         name,
-        size=int(_of(layer, "lrn_param", "local_size", 5)),
-        alpha=_of(layer, "lrn_param", "alpha", 1),
-        k=_of(layer, "lrn_param", "k", 1),
+        size=int(_number(layer, "lrn_param", "local_size", 5)),
+        alpha=_number(layer, "lrn_param", "alpha", 1),
+        k=_number(layer, "lrn_param", "k", 1),
     )
 
 
 def _inner_product(x: Any, layer: Message, name: str) -> Any:
     if len(x.shape) == 4:
-        # Caffe counts channel by channel
+        # Caffe flattens channel by channel
         x = layers.Flatten()(layers.Permute((3, 1, 2))(x))
-    return layers.Dense(int(_of(layer, "inner_product_param", "num_output", 0)), name=name)(x)
+    return layers.Dense(int(_number(layer, "inner_product_param", "num_output", 0)), name=name)(x)
 
 
-def _nothing(x: Any, _layer: Message, _name: str) -> Any:
+def _identity(x: Any, _layer: Message, _name: str) -> Any:
     return x
 
 
 LAYERS: dict[str, Callable[[Any, Message, str], Any]] = {
-    "input": _nothing,
-    "dropout": _nothing,
+    "input": _identity,
+    "dropout": _identity,
     "convolution": _convolution,
     "relu": _relu,
     "pooling": _pooling,

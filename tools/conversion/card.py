@@ -1,101 +1,108 @@
-"""The JSON beside a model: what the daemon must know of it, and what people may want to."""
+"""Write the model card: what the daemon must know of a model, and what people may want to."""
 
 import argparse
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 
 from edge.atomic_file import write_all_atomically
 from edge.types import AGE_GROUPS, LABELS
-from edge.vision.classifier import Preprocessing
+from edge.vision.model_card import ModelCard
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.datasets.archive import DataError
 
+SCHEMA = 1
+"""Version of the JSON's format."""
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What the JSON beside a model says of it."""
 
-    name: str
-    labels: tuple[str, ...]
-    output: str
-    ages: tuple[str, ...]
-    input: Preprocessing
-    notes: dict[str, Any]
+class AnnotatedCard(ModelCard, frozen=True):
+    """The daemon's card with notes for people and tools: training settings, accuracies."""
+
+    notes: dict[str, Any] = pydantic.Field({}, exclude=True)
+    """More keys of the JSON, on the same level as the daemon's."""
 
     def write(self, data: bytes, path: Path) -> Path:
-        """The model and its JSON."""
-        card = {
-            "schema": 1,
-            "name": self.name,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "labels": self.labels,
-            "output": self.output,
-            "ages": self.ages,
-            "input": asdict(self.input),
-            **self.notes,
-        }
-        text = json.dumps(card, indent=2) + "\n"
+        """Write a model to `path`, and beside it this card with that model's digest."""
+        card = self.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+        keys = {"schema": SCHEMA, **card.model_dump(mode="json"), **self.notes}
+        text = json.dumps(keys, indent=2) + "\n"
         write_all_atomically({path: data, path.with_suffix(".json"): text.encode()})
         return path
 
 
-def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> Card:
-    """The card of a float TFLite file, from its shapes, the training report and the options."""
+def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> AnnotatedCard:
+    """The card of a float TFLite file, from its shapes, the training report and the options.
+
+    Raises DataError.
+    """
     interpreter, _ = open_interpreter(path)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    entry = [int(n) for n in inputs[0]["shape"]]
+    shape = [int(n) for n in inputs[0]["shape"]]
     if inputs[0]["dtype"] != np.float32:
         raise DataError(f"{args.model}: takes {inputs[0]['dtype'].__name__}; float32 is needed")
     if -1 in inputs[0]["shape_signature"][1:]:
         raise DataError(
             f"{args.model}: takes pictures of any size; make its input one of a fixed size"
         )
-    ends = sorted([int(n) for n in output["shape"]] for output in outputs)
-    if len(inputs) != 1 or len(entry) != 4 or entry[1] != entry[2] or entry[3] not in (1, 3):
-        raise DataError(f"{args.model}: takes {entry}; one square picture is needed, [1, n, n, 3]")
-    genders = [end for end in ends if end in ([1, 1], [1, len(LABELS)])]
-    ages = [end for end in ends if end == [1, len(AGE_GROUPS)]]
-    if len(genders) > 1 or len(ages) > 1 or not ends or len(genders) + len(ages) != len(ends):
+    if len(inputs) != 1 or len(shape) != 4 or shape[1] != shape[2] or shape[3] not in (1, 3):
+        raise DataError(f"{args.model}: takes {shape}; one square picture is needed, [1, n, n, 3]")
+    output_shapes = sorted([int(n) for n in output["shape"]] for output in outputs)
+    genders = [output for output in output_shapes if output in ([1, 1], [1, len(LABELS)])]
+    ages = [output for output in output_shapes if output == [1, len(AGE_GROUPS)]]
+    understood = len(genders) + len(ages) == len(output_shapes) > 0
+    if len(genders) > 1 or len(ages) > 1 or not understood:
         raise DataError(
-            f"{args.model}: gives {' and '.join(map(str, ends))}; one sigmoid value or "
+            f"{args.model}: gives {' and '.join(map(str, output_shapes))}; one sigmoid value or "
             f"{len(LABELS)} softmax values for gender are needed, {len(AGE_GROUPS)} softmax values "
             "for age, or both"
         )
-    prepared = replace(
+    preprocessing = replace(
         training.get("preprocessing") or Preprocessing(),
-        size=entry[1],
-        colour="rgb" if entry[3] == 3 else "grey",
+        size=shape[1],
+        colour="rgb" if shape[3] == 3 else "grey",
     )
     if not args.prototxt:
-        mean = args.mean[0] if args.mean else prepared.mean
-        prepared = replace(prepared, mean=mean, std=args.std or prepared.std)
+        mean = args.mean[0] if args.mean else preprocessing.mean
+        preprocessing = replace(preprocessing, mean=mean, std=args.std or preprocessing.std)
     notes = {"trained": {key: training.get(key) for key in ("settings", "keras", "backend")}}
-    settings = training.get("settings", {})
+    default_arch = "caffe" if args.prototxt else "mobilenetv2"
+    arch = training.get("settings", {}).get("arch", default_arch)
     heads = ["gender"] * len(genders) + ["age"] * len(ages)
-    arch = settings.get("arch", "caffe" if args.prototxt else "mobilenetv2")
-    return Card(
-        args.name or "-".join([*heads, arch]),
-        tuple(args.labels.split(",")) if genders else (),
-        "sigmoid" if genders == [[1, 1]] else "softmax",
-        AGE_GROUPS if ages else (),
-        prepared,
-        notes if training else {},
-    )
+    try:
+        return AnnotatedCard(
+            name=args.name or "-".join([*heads, str(arch)]),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            labels=tuple(args.labels.split(",")) if genders else (),
+            output="sigmoid" if genders == [[1, 1]] else "softmax",
+            ages=AGE_GROUPS if ages else (),
+            input=preprocessing,
+            notes=notes if training else {},
+        )
+    except pydantic.ValidationError as error:
+        raise DataError(f"{args.model}: {_first_fault(error)}") from error
 
 
 def training_of(model: Path) -> dict[str, Any]:
-    """What tools/train.py wrote beside `model`; empty where there is nothing. Raises DataError."""
-    report = model.with_suffix(".training.json")
-    if not report.exists():
+    """What tools/train.py wrote beside `model`; empty if there is nothing. Raises DataError."""
+    file = model.with_suffix(".training.json")
+    if not file.exists():
         return {}
     try:
-        told = dict(json.loads(report.read_text(encoding="utf-8")))
-        prepared = Preprocessing(**told["preprocessing"])
-        return told | {"preprocessing": prepared, "settings": dict(told["settings"])}
+        report = dict(json.loads(file.read_text(encoding="utf-8")))
+        fields = asdict(Preprocessing(**report["preprocessing"]))  # refuses unknown names
+        preprocessing = pydantic.TypeAdapter(Preprocessing).validate_python(fields)  # and types
+        return report | {"preprocessing": preprocessing, "settings": dict(report["settings"])}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{report}: is not what tools/train.py writes ({error})") from error
+        reason = _first_fault(error) if isinstance(error, pydantic.ValidationError) else error
+        raise DataError(f"{file}: is not what tools/train.py writes ({reason})") from error
+
+
+def _first_fault(error: pydantic.ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))} {first['input']!r}: {first['msg']}"

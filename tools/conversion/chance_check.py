@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 
 from edge.types import LABELS, Image
-from edge.vision.classifier import Preprocessing
-from tools.evaluation.metrics import Asked, Floats, wilson
+from edge.vision.preprocessing import Preprocessing
+from tools.evaluation.metrics import Floats, HeadResult, wilson_interval
 
 SPREAD = 0.005
 """Standard deviation of a probability below which it is the same for every face."""
@@ -23,23 +23,24 @@ SURE = 3.0
 """Standard deviations by which another input must be better, as many are tried."""
 
 
-def guess(asked: Asked, *, lenient: bool = False) -> str | None:
-    """How a model shows that it only guesses; None where it knows something.
+def guess(result: HeadResult, *, lenient: bool = False) -> str | None:
+    """How a model shows that it only guesses; None if it knows something.
 
-    If `lenient`, answers that vary are enough, right or wrong.
+    If `lenient`, predictions that vary are enough, right or wrong.
     """
-    if asked.answers.std(axis=0).max() < SPREAD:
+    if result.probabilities.std(axis=0).max() < SPREAD:
         return "says the same for every face"
     if lenient:
         return None
-    if len(set(asked.said.tolist())) == 1 < len(set(asked.truth.tolist())):
-        return f"says {asked.names[asked.said[0]]} for every face"
-    if asked.names == LABELS:
+    if len(set(result.predicted.tolist())) == 1 < len(set(result.truth.tolist())):
+        return f"says {result.classes[result.predicted[0]]} for every face"
+    if result.classes == LABELS:
         # as if there were as many of each
-        share = float(np.mean([asked.right[asked.truth == t].mean() for t in set(asked.truth)]))
-        number = len(asked.faces)
-        if share <= 0.5 or wilson(round(share * number), number)[1] < NEAR:
-            return f"is no better than chance ({share:.1%} right of {number} faces)"
+        by_class = [result.correct[result.truth == label].mean() for label in set(result.truth)]
+        accuracy = float(np.mean(by_class))
+        number = len(result.faces)
+        if accuracy <= 0.5 or wilson_interval(round(accuracy * number), number)[1] < NEAR:
+            return f"is no better than chance ({accuracy:.1%} right of {number} faces)"
     return None
 
 

@@ -19,8 +19,8 @@ from edge.sources.frame import frame_of
 from edge.sources.pictures import PictureError, decode
 from edge.types import Box, CaptureSettings, Face, Image
 from edge.vision.blazeface import BlazeFace
-from edge.vision.classifier import Preprocessing
 from edge.vision.detector import HaarDetector
+from edge.vision.preprocessing import Preprocessing
 from tools.cli.exit import add_verbose
 from tools.cli.progress import bar
 from tools.datasets import readers

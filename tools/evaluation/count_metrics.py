@@ -13,14 +13,14 @@ from edge.errors import ConfigError
 from edge.types import LABELS, UNKNOWN, People, Visit
 
 MIN_OVERLAP_S = 0.2
-"""A counted visit may be a true one only if they share at least this much time."""
-SIZE_RATIO = 1.6
-"""And if their faces differ in size by no more than this ratio."""
+"""A counted visit can match a true one only if they overlap by at least this much, seconds."""
+MAX_SIZE_RATIO = 1.6
+"""A counted visit can match a true one only if their faces' sizes differ by no more than this."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A counted visit, and how large its face was."""
+class CountedVisit:
+    """A visit that the daemon counted, and the size of its face."""
 
     visit: Visit
     face_px: float
@@ -29,11 +29,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Who is in a clip."""
+    """The people who are in a clip."""
 
     people: People
     visits: tuple[dict[str, Any], ...] = ()
-    """`gender`, `first_s`, `last_s` and perhaps `face_px` of each visit; empty where not known."""
+    """`gender`, `first_s`, `last_s` and perhaps `face_px` of each visit; empty if not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,19 @@ class Figures:
     counted: int
     missed: int
     doubled: int
-    """Visits of somebody who is counted already."""
+    """Visits of people who were counted already."""
     invented: int
-    """Visits of nobody."""
+    """Visits without a person."""
     matched: int
     """Visits whose gender can be compared."""
     gender_right: int
     unknown: int
     dwell_error_s: float | None
-    """Mean difference of the matched visits' lengths, seconds; None where the truth has none."""
+    """Mean difference of the matched visits' durations; None if the truth has no visits."""
 
     @property
     def count_error(self) -> float:
-        """(counted - people) / people; the number of counted where nobody is there."""
+        """(counted - people) / people; the number counted if there is nobody."""
         return (self.counted - self.people) / (self.people or 1)
 
     @property
@@ -81,9 +81,9 @@ class Figures:
 
 
 def read_truth(path: Path, clip: str) -> Truth:
-    """The truth about one clip: from its own YAML, or from a folder's clips.yaml.
+    """The truth about one clip: from its own YAML file, or from a folder's clips.yaml.
 
-    Raises ConfigError where there is none, or where it is not as `Truth` says.
+    Raises ConfigError if it is missing or invalid.
     """
     if path.is_dir():
         own = path / f"{Path(clip).stem}.yaml"
@@ -101,7 +101,7 @@ def read_truth(path: Path, clip: str) -> Truth:
         visits = tuple(truth.get("visits", ()))
         for visit in visits:
             known = visit["gender"] in (*LABELS, UNKNOWN)
-            if not known or min(_length(visit), visit.get("face_px", 1)) <= 0:
+            if not known or min(_duration_s(visit), visit.get("face_px", 1)) <= 0:
                 raise ValueError(visit)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
@@ -111,82 +111,90 @@ def read_truth(path: Path, clip: str) -> Truth:
     return Truth(people, visits)
 
 
-def compare(seen: Sequence[Seen], truth: Truth) -> Figures:
+def compare(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
     """The figures of one clip."""
-    return _by_visit(seen, truth) if truth.visits else _by_number(seen, truth.people)
+    return _by_visit(counted, truth) if truth.visits else _by_number(counted, truth.people)
 
 
-def _by_number(seen: Sequence[Seen], people: People) -> Figures:
-    counted = {label: sum(s.visit.label == label for s in seen) for label in (*LABELS, UNKNOWN)}
-    surplus = max(0, len(seen) - people.total)
-    # who nobody could tell may be counted as either
-    right = sum(min(counted[label], getattr(people, label)) for label in LABELS)
+def _by_number(counted: Sequence[CountedVisit], people: People) -> Figures:
+    by_label = {
+        label: sum(item.visit.label == label for item in counted) for label in (*LABELS, UNKNOWN)
+    }
+    surplus = max(0, len(counted) - people.total)
+    # people whose gender is not known in truth may be counted as either
+    right = sum(min(by_label[label], getattr(people, label)) for label in LABELS)
     return Figures(
         people=people.total,
-        counted=len(seen),
-        missed=max(0, people.total - len(seen)),
+        counted=len(counted),
+        missed=max(0, people.total - len(counted)),
         doubled=surplus if people.total else 0,
         invented=0 if people.total else surplus,
-        matched=min(len(seen), people.female + people.male),
+        matched=min(len(counted), people.female + people.male),
         gender_right=right,
-        unknown=counted[UNKNOWN],
+        unknown=by_label[UNKNOWN],
         dwell_error_s=None,
     )
 
 
-def _by_visit(seen: Sequence[Seen], truth: Truth) -> Figures:
-    pairs = match(seen, truth.visits)
+def _by_visit(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
+    pairs = match(counted, truth.visits)
     matched = {i for i, _ in pairs}
-    surplus = [s for i, s in enumerate(seen) if i not in matched]
-    doubled = sum(any(_may_be(s, t) for t in truth.visits) for s in surplus)
-    labels = [(seen[i].visit.label, truth.visits[j]["gender"]) for i, j in pairs]
-    lengths = [
-        abs(seen[i].visit.end - seen[i].visit.start - _length(truth.visits[j])) for i, j in pairs
+    surplus = [item for i, item in enumerate(counted) if i not in matched]
+    doubled = sum(any(_can_match(item, true) for true in truth.visits) for item in surplus)
+    labels = [(counted[i].visit.label, truth.visits[j]["gender"]) for i, j in pairs]
+    dwell_errors_s = [
+        abs(counted[i].visit.end - counted[i].visit.start - _duration_s(truth.visits[j]))
+        for i, j in pairs
     ]
     return Figures(
         people=len(truth.visits),
-        counted=len(seen),
+        counted=len(counted),
         missed=len(truth.visits) - len(pairs),
         doubled=doubled,
         invented=len(surplus) - doubled,
         matched=len(pairs),
-        gender_right=sum(said == true for said, true in labels),
-        unknown=sum(said == UNKNOWN for said, _ in labels),
-        dwell_error_s=float(np.mean(lengths)) if lengths else None,
+        gender_right=sum(label == true for label, true in labels),
+        unknown=sum(label == UNKNOWN for label, _ in labels),
+        dwell_error_s=float(np.mean(dwell_errors_s)) if dwell_errors_s else None,
     )
 
 
-def match(seen: Sequence[Seen], truth: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Pairs (counted, true), each at most once, that are the most alike in sum."""
-    alike = np.array([[_alike(s, t) for t in truth] for s in seen]).reshape(len(seen), len(truth))
-    rows, columns = linear_sum_assignment(-alike)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if alike[i, j] > 0]
+def match(
+    counted: Sequence[CountedVisit], truth: Sequence[dict[str, Any]]
+) -> list[tuple[int, int]]:
+    """Index pairs (counted, true), each at most once, with the largest total similarity."""
+    similarity = np.array([[_similarity(item, true) for true in truth] for item in counted])
+    similarity = similarity.reshape(len(counted), len(truth))
+    rows, columns = linear_sum_assignment(-similarity)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if similarity[i, j] > 0]
 
 
-def _alike(seen: Seen, true: dict[str, Any]) -> float:
-    """Share of their time that they have in common, over the ratio of their faces' sizes."""
-    if not _may_be(seen, true):
+def _similarity(counted: CountedVisit, true: dict[str, Any]) -> float:
+    """Intersection over union of the two times, divided by the ratio of the faces' sizes."""
+    if not _can_match(counted, true):
         return 0.0
-    return _shared(seen, true) / _span(seen, true) / _ratio(seen, true)
+    return _overlap_s(counted, true) / _union_s(counted, true) / _size_ratio(counted, true)
 
 
-def _may_be(seen: Seen, true: dict[str, Any]) -> bool:
-    return _shared(seen, true) >= MIN_OVERLAP_S and _ratio(seen, true) <= SIZE_RATIO
+def _can_match(counted: CountedVisit, true: dict[str, Any]) -> bool:
+    overlaps = _overlap_s(counted, true) >= MIN_OVERLAP_S
+    return overlaps and _size_ratio(counted, true) <= MAX_SIZE_RATIO
 
 
-def _ratio(seen: Seen, true: dict[str, Any]) -> float:
-    size = float(true.get("face_px", seen.face_px))
-    return max(size, seen.face_px) / max(1e-9, min(size, seen.face_px))
+def _size_ratio(counted: CountedVisit, true: dict[str, Any]) -> float:
+    size = float(true.get("face_px", counted.face_px))
+    return max(size, counted.face_px) / max(1e-9, min(size, counted.face_px))
 
 
-def _shared(seen: Seen, true: dict[str, Any]) -> float:
-    shared = min(seen.visit.end, true["last_s"]) - max(seen.visit.start, true["first_s"])
-    return max(0.0, float(shared))
+def _overlap_s(counted: CountedVisit, true: dict[str, Any]) -> float:
+    visit = counted.visit
+    return max(0.0, float(min(visit.end, true["last_s"]) - max(visit.start, true["first_s"])))
 
 
-def _span(seen: Seen, true: dict[str, Any]) -> float:
-    return float(max(seen.visit.end, true["last_s"]) - min(seen.visit.start, true["first_s"]))
+def _union_s(counted: CountedVisit, true: dict[str, Any]) -> float:
+    visit = counted.visit
+    return float(max(visit.end, true["last_s"]) - min(visit.start, true["first_s"]))
 
 
-def _length(true: dict[str, Any]) -> float:
+def _duration_s(true: dict[str, Any]) -> float:
     return float(true["last_s"] - true["first_s"])

@@ -1,42 +1,44 @@
-"""Pictures for a look at what a model gets wrong."""
+"""Pictures that show what a model gets wrong."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.evaluation import metrics
-from tools.evaluation.metrics import Asked
+from tools.evaluation.metrics import HeadResult
 from tools.plotting import charts, drawing
 from tools.plotting.drawing import Mistake
 
 
-def review(questions: Mapping[str, Asked], preprocessing: Preprocessing, out: Path) -> None:
+def save_error_sheets(
+    results: Mapping[str, HeadResult], preprocessing: Preprocessing, out: Path
+) -> None:
     """`NAME.confusion.png` and `NAME.mistakes.png` beside `out`.
 
-    Those of a second question carry its name: `NAME.age.confusion.png`.
+    Those of a second head carry its name: `NAME.age.confusion.png`. Raises EdgeError.
     """
-    for number, (name, question) in enumerate(questions.items()):
-        kind = f".{name}" if number else ""
-        table = metrics.summarize(question)["confusion"]
-        charts.confusion(table, out.with_suffix(f"{kind}.confusion.png"))
-        save_mistakes(question, preprocessing, out.with_suffix(f"{kind}.mistakes.png"))
+    for number, (head, result) in enumerate(results.items()):
+        infix = f".{head}" if number else ""
+        table = metrics.summarize(result)["confusion"]
+        charts.save_confusion(table, out.with_suffix(f"{infix}.confusion.png"))
+        save_mistakes(result, preprocessing, out.with_suffix(f"{infix}.mistakes.png"))
 
 
 def save_mistakes(
-    question: Asked, preprocessing: Preprocessing, path: Path, face_px: int | None = None
+    result: HeadResult, preprocessing: Preprocessing, path: Path, face_px: int | None = None
 ) -> None:
-    """A page of the faces that are called what they are not, the surest first.
+    """A sheet of the faces that were predicted wrong, the most confident first.
 
-    `face_px` as in `facedata.crop_of`. Raises EdgeError where it cannot be written.
+    `face_px` as in `dataset.crop_of`. Raises EdgeError if the file cannot be written.
     """
     mistakes = [
         Mistake(
-            question.faces[i].name,
-            question.names[question.said[i]],
-            float(question.confidence[i]),
-            dataset.crop_of(question.faces[i], preprocessing, face_px),
+            result.faces[i].name,
+            result.classes[result.predicted[i]],
+            float(result.confidence[i]),
+            dataset.crop_of(result.faces[i], preprocessing, face_px),
         )
-        for i in question.mistakes()
+        for i in result.mistakes()
     ]
     drawing.save_mistakes(mistakes, path)

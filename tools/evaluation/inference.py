@@ -1,4 +1,4 @@
-"""The faces of one picture and their labels, by the daemon's own parts and configuration."""
+"""Detect and classify the faces of one picture with the daemon's own parts and settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,44 +9,45 @@ from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Image
 from edge.vision.classifier import Classifier
 from tools.datasets import dataset
-from tools.evaluation.prediction import Guesses, guess
+from tools.evaluation.prediction import FacePrediction, predict
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One face and what the model says of it."""
+class ClassifiedFace:
+    """A detected face and what the model predicts for it."""
 
     box: Box
-    guesses: Guesses
+    prediction: FacePrediction
     crop: Image
-    """What the model saw, R G B or grey."""
+    """The model's input, R G B or gray."""
 
 
 def open_model(config: Config, model: Path) -> Classifier:
-    """A model, run as the configuration says. Raises ModelError."""
+    """A model that runs with the configured runtime and threads. Raises ModelError."""
     settings = config.classifier
     return Classifier(model, runtime=settings.runtime, threads=settings.threads)
 
 
-class Looker:
-    """A callable from a B G R picture and a model to its faces, left to right."""
+class FaceAnalyzer:
+    """A callable from a B G R picture and a model to the classified faces, left to right."""
 
     def __init__(self, config: Config) -> None:
         """Raises EdgeError."""
-        # pictures that do not follow each other have no stillness in which to rest
+        # separate pictures must each be searched, however alike
         detector = config.detector.model_copy(update={"idle": False})
-        self._detect = wiring.detector(config.model_copy(update={"detector": detector}))
+        self._detector = wiring.detector(config.model_copy(update={"detector": detector}))
         self._min_confidence = config.classifier.min_confidence
-        self._view = CaptureSettings(gray_width=config.detector.width)
+        self._settings = CaptureSettings(gray_width=config.detector.width)
 
-    def __call__(self, image: Image, classify: Classifier) -> list[Look]:
+    def __call__(self, image: Image, classify: Classifier) -> list[ClassifiedFace]:
         """If no face is found, the picture is searched again with a margin around it."""
-        faces = self._find(image) or dataset.with_margin(image, self._find)
-        return [self._label(image, face, classify) for face in faces]
+        faces = self._detect(image) or dataset.with_margin(image, self._detect)
+        return [self._classify(image, face, classify) for face in faces]
 
-    def _find(self, image: Image) -> list[Face]:
-        return list(self._detect(frame_of(0, 0.0, 0.0, image, self._view), ()))
+    def _detect(self, image: Image) -> list[Face]:
+        return list(self._detector(frame_of(0, 0.0, 0.0, image, self._settings), ()))
 
-    def _label(self, image: Image, face: Face, classify: Classifier) -> Look:
+    def _classify(self, image: Image, face: Face, classify: Classifier) -> ClassifiedFace:
         crop = classify.preprocessing.crop(image, face.box, face.roll)
-        return Look(face.box, guess(classify, crop, self._min_confidence), crop)
+        prediction = predict(classify, crop, self._min_confidence)
+        return ClassifiedFace(face.box, prediction, crop)

@@ -1,11 +1,12 @@
 """How good a classifier is: accuracy with intervals, groups, calibration, abstention."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 from edge.types import AGE_GROUPS, LABELS
 from edge.vision.classifier import Predictions
@@ -16,14 +17,11 @@ Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.integer[Any]]
 
-WORST = 10
-"""Mistakes that are named."""
-
-Z95 = 1.96
-"""Standard deviations that hold 95 % of a normal distribution."""
+LISTED_MISTAKES = 10
+"""At most this many mistakes are listed by name."""
 CALIBRATION_BINS = 15
-ABSTENTION = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
-"""Shares of the least sure faces that are left `unknown`."""
+ABSTENTION_FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+"""Fractions of the faces, the least confident first, that are left `unknown`."""
 
 GROUPS: dict[str, Callable[[Sample], str | None]] = {
     "gender": lambda sample: LABELS[sample.label],
@@ -32,29 +30,26 @@ GROUPS: dict[str, Callable[[Sample], str | None]] = {
 }
 
 
-def wilson(right: int, number: int) -> tuple[float, float]:
-    """95 % interval of a share (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
-    share = right / number
-    centre = share + Z95**2 / (2 * number)
-    spread = Z95 * np.sqrt(share * (1 - share) / number + Z95**2 / (4 * number**2))
-    scale = 1 + Z95**2 / number
-    return float((centre - spread) / scale), float((centre + spread) / scale)
+def wilson_interval(correct: int, number: int) -> tuple[float, float]:
+    """95 % interval of `correct` out of `number` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    low, high = binomtest(correct, number).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
 
 
-def calibration_bins(confidence: Floats, right: Bools) -> list[dict[str, float]]:
-    """Mean confidence and share of right answers in equal bins of confidence; none for empty."""
-    place = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+def calibration_bins(confidence: Floats, correct: Bools) -> list[dict[str, float]]:
+    """Size, mean confidence and accuracy of equally wide bins of confidence; empty ones omitted."""
+    index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         {
-            "n": int(np.sum(place == b)),
-            "confidence": float(np.mean(confidence[place == b])),
-            "accuracy": float(np.mean(right[place == b])),
+            "n": int(np.sum(index == b)),
+            "confidence": float(np.mean(confidence[index == b])),
+            "accuracy": float(np.mean(correct[index == b])),
         }
-        for b in np.unique(place)
+        for b in np.unique(index)
     ]
 
 
-def calibration_error(bins: Sequence[dict[str, float]]) -> float:
+def calibration_error(bins: Sequence[Mapping[str, float]]) -> float:
     """Expected calibration error.
 
     C. Guo et al.: On Calibration of Modern Neural Networks, ICML 2017.
@@ -63,114 +58,120 @@ def calibration_error(bins: Sequence[dict[str, float]]) -> float:
     return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / number
 
 
-def abstention_curve(confidence: Floats, right: Bools) -> list[dict[str, float]]:
-    """Accuracy over the rest when the least sure faces are left `unknown`."""
-    surest_first = np.argsort(-confidence, kind="stable")
+def abstention_curve(confidence: Floats, correct: Bools) -> list[dict[str, float]]:
+    """Accuracy on the remaining faces when the least confident ones are left `unknown`."""
+    by_confidence = np.argsort(-confidence, kind="stable")
     curve = []
-    for share in ABSTENTION:
-        kept = surest_first[: max(1, round(len(right) * (1 - share)))]
+    for fraction in ABSTENTION_FRACTIONS:
+        rest = by_confidence[: max(1, round(len(correct) * (1 - fraction)))]
         curve.append(
             {
-                "unknown": share,
-                "n": len(kept),
-                "accuracy": float(right[kept].mean()),
-                "min_confidence": float(confidence[kept[-1]]),
+                "unknown": fraction,
+                "n": len(rest),
+                "accuracy": float(correct[rest].mean()),
+                "min_confidence": float(confidence[rest[-1]]),
             }
         )
     return curve
 
 
-def by_group(faces: Sequence[Sample], right: Bools) -> dict[str, Any]:
-    """Number and accuracy with its interval by gender, age and ethnicity, as far as given."""
+def accuracy_by_group(faces: Sequence[Sample], correct: Bools) -> dict[str, Any]:
+    """Accuracies by gender, age and ethnicity, as far as the data set gives them."""
     result: dict[str, Any] = {}
-    for kind, key in GROUPS.items():
-        names = np.array([key(face) or "" for face in faces])
-        result[kind] = {str(name): share(right[names == name]) for name in np.unique(names) if name}
+    for kind, group_of in GROUPS.items():
+        groups = np.array([group_of(face) or "" for face in faces])
+        result[kind] = {
+            str(group): accuracy(correct[groups == group]) for group in np.unique(groups) if group
+        }
     return {kind: groups for kind, groups in result.items() if groups}
 
 
-def share(right: Bools) -> dict[str, Any]:
-    """Number, accuracy and its 95 % interval."""
+def accuracy(correct: Bools) -> dict[str, Any]:
+    """Number of faces, accuracy and its 95 % interval."""
     return {
-        "n": len(right),
-        "accuracy": float(right.mean()),
-        "interval": wilson(int(right.sum()), len(right)),
+        "n": len(correct),
+        "accuracy": float(correct.mean()),
+        "interval": wilson_interval(int(correct.sum()), len(correct)),
     }
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One question that a model was asked about faces: its answers, and the truth."""
+class HeadResult:
+    """The output of one head of a model, gender or age, on labelled faces."""
 
     faces: list[Sample]
     truth: Integers
-    """(n,): columns of `answers`."""
-    answers: Floats
-    """(n, k): the probability of each name."""
-    names: tuple[str, ...]
+    """(n,): the column of the true class."""
+    probabilities: Floats
+    """(n, k): one column for each class."""
+    classes: tuple[str, ...]
 
     @property
-    def said(self) -> Integers:
-        return np.asarray(self.answers.argmax(axis=1))
+    def predicted(self) -> Integers:
+        """(n,): the column of the most probable class."""
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
-    def right(self) -> Bools:
-        return np.asarray(self.said == self.truth)
+    def correct(self) -> Bools:
+        return np.asarray(self.predicted == self.truth)
 
     @property
     def confidence(self) -> Floats:
-        return np.asarray(self.answers.max(axis=1))
+        """(n,): probability of the predicted class."""
+        return np.asarray(self.probabilities.max(axis=1))
 
     def mistakes(self) -> list[int]:
-        """Places of the faces that were called wrong, the surest first."""
-        wrong = np.flatnonzero(~self.right)
+        """Indices of the faces that were predicted wrong, the most confident first."""
+        wrong = np.flatnonzero(~self.correct)
         return [int(i) for i in wrong[np.argsort(-self.confidence[wrong], kind="stable")]]
 
 
-def asked(faces: Sequence[Sample], looks: Predictions) -> dict[str, Asked]:
-    """The answers by `gender` and `age`, as far as the model gives them.
+def by_head(faces: Sequence[Sample], predictions: Predictions) -> dict[str, HeadResult]:
+    """The results of `gender` and `age`, as far as the model estimates them.
 
-    Of ages only those of the faces whose age is known, and none where that is nobody's.
+    For age, faces of unknown age are left out; the key is missing if no age is known.
     """
-    questions = {}
-    if looks.gender is not None:
+    results = {}
+    if predictions.gender is not None:
         labels = np.array([face.label for face in faces])
-        questions["gender"] = Asked(list(faces), labels, looks.gender, LABELS)
+        results["gender"] = HeadResult(list(faces), labels, predictions.gender, LABELS)
     known = [index for index, face in enumerate(faces) if face.age is not None]
-    if looks.age is not None and known:
+    if predictions.age is not None and known:
         groups = np.array([ages.group(face.age) for face in faces if face.age is not None])
         aged = [faces[index] for index in known]
-        questions["age"] = Asked(aged, groups, looks.age[known], AGE_GROUPS)
-    return questions
+        results["age"] = HeadResult(aged, groups, predictions.age[known], AGE_GROUPS)
+    return results
 
 
-def summarize(question: Asked) -> dict[str, Any]:
-    """All figures; of ages also `one_off`, the share whose group is right or next to it."""
-    right, confidence = question.right, question.confidence
-    bins = calibration_bins(confidence, right)
-    names = question.names
+def summarize(result: HeadResult) -> dict[str, Any]:
+    """All figures of one head.
+
+    Those of age include `one_off`, the accuracy if an adjacent age group counts as right too.
+    """
+    correct, confidence = result.correct, result.confidence
+    bins = calibration_bins(confidence, correct)
     figures = {
-        **share(right),
+        **accuracy(correct),
         "ece": calibration_error(bins),
         "confusion": {
             actual: {
-                called: int(np.sum((question.truth == i) & (question.said == j)))
-                for j, called in enumerate(names)
+                predicted: int(np.sum((result.truth == i) & (result.predicted == j)))
+                for j, predicted in enumerate(result.classes)
             }
-            for i, actual in enumerate(names)
+            for i, actual in enumerate(result.classes)
         },
-        "groups": by_group(question.faces, right),
-        "abstention": abstention_curve(confidence, right),
+        "groups": accuracy_by_group(result.faces, correct),
+        "abstention": abstention_curve(confidence, correct),
         "calibration": bins,
         "mistakes": [
             {
-                "file": question.faces[i].name,
-                "called": names[question.said[i]],
+                "file": result.faces[i].name,
+                "called": result.classes[result.predicted[i]],
                 "confidence": round(float(confidence[i]), 3),
             }
-            for i in question.mistakes()[:WORST]
+            for i in result.mistakes()[:LISTED_MISTAKES]
         ],
     }
-    if names == AGE_GROUPS:
-        figures["one_off"] = share(np.abs(question.said - question.truth) <= 1)
+    if result.classes == AGE_GROUPS:
+        figures["one_off"] = accuracy(np.abs(result.predicted - result.truth) <= 1)
     return figures

@@ -1,4 +1,4 @@
-"""What a model makes of one face, in words."""
+"""What a model predicts for one face, by label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,57 +9,60 @@ from edge.vision.tflite import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
-    """The answer to one question, as gender is one."""
+class HeadPrediction:
+    """The output of one head of a model, gender or age."""
 
     probabilities: dict[str, float]
     """By label; they add up to 1."""
     label: str
-    """The likeliest; `unknown` where that is not likely enough."""
+    """The most probable one; `unknown` if it is not probable enough."""
 
     @property
     def confidence(self) -> float:
-        """Probability of the likeliest label."""
+        """Probability of the most probable label."""
         return max(self.probabilities.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Guesses:
-    """All that a model says of one face."""
+class FacePrediction:
+    """The output of all heads; at least one is not None."""
 
-    gender: Guess | None
-    """None where the model does not estimate it."""
-    age: Guess | None
-    """Likewise."""
-
-    @property
-    def first(self) -> Guess:
-        """Gender, or the only one."""
-        guess = self.gender or self.age
-        assert guess is not None  # a model estimates at least one
-        return guess
+    gender: HeadPrediction | None
+    """None if the model does not estimate it."""
+    age: HeadPrediction | None
+    """None if the model does not estimate it."""
 
     @property
-    def named(self) -> dict[str, Guess]:
-        """Each by what it says: `male`, `age 21-35`, `age unknown`."""
-        both = {"": self.gender, "age ": self.age}
-        return {prefix + guess.label: guess for prefix, guess in both.items() if guess}
+    def primary(self) -> HeadPrediction:
+        """Gender if the model estimates it, else age."""
+        head = self.gender or self.age
+        assert head is not None
+        return head
+
+    @property
+    def by_text(self) -> dict[str, HeadPrediction]:
+        """Each by its label in words: `male`, `age 21-35`, `age unknown`."""
+        heads = {"": self.gender, "age ": self.age}
+        return {prefix + head.label: head for prefix, head in heads.items() if head}
 
 
-def guess(classify: Classifier, crop: Image, min_confidence: float) -> Guesses:
-    """What the model says of one crop; a gender less sure than `min_confidence` is unknown."""
-    looks = classify([crop])
-    return Guesses(
-        _likeliest(looks.gender, LABELS, min_confidence),
-        # one of eight is seldom sure; the daemon counts the likeliest too
-        _likeliest(looks.age, AGE_GROUPS, 0),
+def predict(classify: Classifier, crop: Image, min_confidence: float) -> FacePrediction:
+    """The model's prediction for one crop; a gender below `min_confidence` is unknown."""
+    predictions = classify([crop])
+    return FacePrediction(
+        _most_probable(predictions.gender, LABELS, min_confidence),
+        # one of eight groups is seldom likely; the daemon counts the most probable one too
+        _most_probable(predictions.age, AGE_GROUPS, 0),
     )
 
 
-def _likeliest(rows: Floats | None, labels: Sequence[str], min_confidence: float) -> Guess | None:
+def _most_probable(
+    rows: Floats | None, labels: Sequence[str], min_confidence: float
+) -> HeadPrediction | None:
     if rows is None:
         return None
     probabilities = dict(zip(labels, map(float, rows[0]), strict=True))
-    likeliest = max(labels, key=lambda label: probabilities[label])
-    sure = probabilities[likeliest] >= min_confidence
-    return Guess(probabilities, likeliest if sure else UNKNOWN)
+    label = max(labels, key=lambda name: probabilities[name])
+    return HeadPrediction(
+        probabilities, label if probabilities[label] >= min_confidence else UNKNOWN
+    )

@@ -1,10 +1,10 @@
 """The networks that can be trained, by name: functions that build one.
 
-What a function can be asked for are its parameters: `size` (side of the input, pixels), `alpha`
-(width) and `weights` ("imagenet" or None). What it takes and gives are the shapes of the model:
-one square picture, grey or of three colours, prepared as (pixel - 127.5) / 127.5, and either one
-sigmoid value, the probability of `LABELS[1]`, or one softmax value for each label. Any of them can
-give one softmax value for each of `AGE_GROUPS` beside that, or instead.
+A function's parameters are its options: `size` (side of the input, pixels), `alpha` (width) and
+`weights` ("imagenet" or None). The input is one square picture, gray or R G B, as
+(pixel - 127.5) / 127.5. The output is one sigmoid value, the probability of `LABELS[1]`, or one
+softmax value for each label. `build` can add one softmax value for each of `AGE_GROUPS`, or make
+that the only output.
 """
 
 import inspect
@@ -34,16 +34,16 @@ NETWORKS: dict[str, Callable[..., keras.Model]] = {
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    # it learns from random weights on small pictures: Adam without weight decay, and more views
+    # for random weights and small pictures: Adam without weight decay, and more augmentation
     "cnn64": {"weight_decay": 0.0, "shear": 8.0},
-    # the usual rate throws large layers without batch normalisation, or learnt ones, off
+    # at the usual rate, pretrained layers and large ones without batch normalization diverge
     "levi-hassner": {"rate": 1e-4},
     "vgg16": {"rate": 1e-4},
     "vgg19": {"rate": 1e-4},
     "resnet50": {"rate": 1e-4},
     "resnet101": {"rate": 1e-4},
 }
-"""Options of tools/train.py that suit a network better than the general defaults."""
+"""Defaults of tools/train.py that differ for a network."""
 
 FROZEN = {
     "vgg16": "block4_pool",
@@ -52,16 +52,16 @@ FROZEN = {
     "resnet101": "conv4_block23_out",
     "googlenet": "4e",
 }
-"""The last layer that keeps its weights where a network starts from some: all before it do too."""
+"""The last frozen layer of a network that starts from trained weights; all before it are frozen."""
 
 
 def has_imagenet(name: str) -> bool:
-    """Whether Keras offers weights to start from."""
+    """Whether Keras has ImageNet weights of the network."""
     return "weights" in inspect.signature(NETWORKS[name]).parameters
 
 
 HEADS = ("gender", "age")
-"""What a network can estimate: the names of the layers that give its answers, in their order."""
+"""What a network can estimate: the names of its output layers, in order."""
 
 
 def build(
@@ -72,52 +72,52 @@ def build(
     alpha: float = 1.0,
     heads: Sequence[str] = ("gender",),
 ) -> keras.Model:
-    """A network with these of `HEADS`, and random weights unless `start` is `imagenet`.
+    """A network with these `HEADS`; its weights are random unless `start` is `imagenet`.
 
-    Raises DataError where it cannot be had so, or where the weights cannot be downloaded.
+    Raises DataError if the network lacks an option or the weights cannot be downloaded.
     """
-    wanted: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if size is not None:
-        wanted["size"] = size
+        options["size"] = size
     if alpha != 1:
-        wanted["alpha"] = alpha
-    takes = inspect.signature(NETWORKS[name]).parameters
-    for option in wanted:
-        if option not in takes:
-            raise DataError(f"--{option}: {name} has one {option} only; leave it out")
+        options["alpha"] = alpha
+    parameters = inspect.signature(NETWORKS[name]).parameters
+    for option in options:
+        if option not in parameters:
+            raise DataError(f"--{option}: {name} has only one {option}; leave this out")
     if start == "imagenet":
         if not has_imagenet(name):
             raise DataError(
-                f"--start imagenet: there are no such weights of {name}; give a .keras file or none"
+                f"--start imagenet: Keras has no such weights of {name}; give a .keras file or none"
             )
-        wanted["weights"] = "imagenet"
+        options["weights"] = "imagenet"
     try:
-        return _with_heads(NETWORKS[name](**wanted), heads)
-    except Exception as error:  # Keras raises just this where a download fails
+        return _with_heads(NETWORKS[name](**options), heads)
+    except Exception as error:  # Keras raises a bare Exception if a download fails
         if start != "imagenet":
             raise
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"--start imagenet: the weights cannot be had ({reason}); give a .tflite or "
+            f"--start imagenet: the weights cannot be loaded ({reason}); give a .tflite or "
             ".keras file, or none"
         ) from error
 
 
 def _with_heads(model: keras.Model, heads: Sequence[str]) -> keras.Model:
-    """The same network, which gives gender alone, with other heads on its last layer but one."""
+    """The same network, which has only a gender head, with these heads on the same features."""
     if "age" not in heads:
         return model
     features = model.get_layer("gender").input
-    answers = {
+    outputs = {
         "gender": model.output,
         "age": keras.layers.Dense(len(AGE_GROUPS), activation="softmax", name="age")(features),
     }
     name = model.name.replace("gender", "-".join(heads))
-    return keras.Model(model.input, [answers[head] for head in heads], name=name)
+    return keras.Model(model.input, [outputs[head] for head in heads], name=name)
 
 
 def freeze(model: keras.Model, name: str) -> None:
-    """Keep a backbone as it is, its last stage excepted. Does nothing to other networks."""
+    """Freeze a backbone except for its last stage. Does nothing to other networks."""
     if name not in FROZEN:
         return
     last = model.layers.index(model.get_layer(FROZEN[name]))

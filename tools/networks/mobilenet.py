@@ -17,8 +17,8 @@ def mobilenetv2(size: int = 112, alpha: float = 1.0, weights: str | None = None)
     )
     for layer in body.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.99  # Keras' 0.999 remembers for longer than a short training lasts
+            layer.momentum = 0.99  # Keras' 0.999 is too slow for a short training
     x = keras.layers.Dropout(0.2, name="pooled")(body.output)
-    # one output: tflite-runtime 2.14 crashes on aarch64 with two or three int8 ones
+    # one output: with two or three int8 ones tflite-runtime 2.14 crashes on aarch64
     x = keras.layers.Dense(1, activation="sigmoid", name="gender")(x)
     return keras.Model(body.input, x, name="gender-mobilenetv2")

@@ -1,22 +1,22 @@
-"""Networks for small pictures, trained from nothing."""
+"""Networks for small pictures, trained from random weights."""
 
 import keras
 from keras import layers
 
 
 def ann48() -> keras.Model:
-    """Dense layers of 400, 300 and 200 on 48 x 48 grey pixels; two softmax outputs."""
-    entry = layers.Input((48, 48, 1))
-    x = layers.Flatten()(entry)
+    """Dense layers of 400, 300 and 200 units on 48 x 48 gray pixels; two softmax outputs."""
+    inputs = layers.Input((48, 48, 1))
+    x = layers.Flatten()(inputs)
     for width in (400, 300, 200):
         x = layers.Dense(width, activation="relu")(x)
     x = layers.Dense(2, activation="softmax", name="gender")(x)
-    return keras.Model(entry, x, name="gender-ann48")
+    return keras.Model(inputs, x, name="gender-ann48")
 
 
 def cnn64() -> keras.Model:
-    """Three blocks of convolutions with batch normalisation, max pooling and dropout on 64 x 64."""
-    x = entry = layers.Input((64, 64, 3))
+    """Three blocks of convolutions with batch normalization, max pooling and dropout on 64 x 64."""
+    x = inputs = layers.Input((64, 64, 3))
     for width in (32, 64, 128):
         for _ in range(2):
             x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
@@ -28,4 +28,4 @@ def cnn64() -> keras.Model:
     x = layers.Dense(128, activation="relu")(x)
     x = layers.Dropout(0.5)(x)
     x = layers.Dense(1, activation="sigmoid", name="gender")(x)
-    return keras.Model(entry, x, name="gender-cnn64")
+    return keras.Model(inputs, x, name="gender-cnn64")

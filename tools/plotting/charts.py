@@ -1,4 +1,4 @@
-"""Figures as PNG files: how a training went, how good a model is."""
+"""Charts as PNG files: the course of a training, the quality of a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-mpl.use("agg")  # files only: there may be no screen
+mpl.use("agg")  # files only: there may not be a screen
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def _chart(path: Path, title: str, x: str, y: str) -> Iterator[Axes]:
     figure.savefig(path, dpi=120)
 
 
-def training(history: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
-    """Loss and accuracy on training and validation faces by epoch, a row for each answer."""
+def save_training(history: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
+    """Loss and accuracy on training and validation faces by epoch, a row for each head."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(9, 4 * len(history)), layout="constrained")
     rows = figure.subplots(len(history), 2, squeeze=False)
@@ -36,17 +36,17 @@ def training(history: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -
     figure.savefig(path, dpi=120)
 
 
-def evaluation(result: Mapping[str, Any], folder: Path) -> None:
+def save_evaluation(result: Mapping[str, Any], folder: Path) -> None:
     """`calibration.png`, `confusion.png`, `abstention.png` and `groups.png` in `folder`."""
     _calibration(result, folder / "calibration.png")
-    confusion(result["confusion"], folder / "confusion.png")
+    save_confusion(result["confusion"], folder / "confusion.png")
     _abstention(result["abstention"], folder / "abstention.png")
     _groups(result, folder / "groups.png")
 
 
 def _calibration(result: Mapping[str, Any], path: Path) -> None:
     title = f"Calibration (ECE {result['ece']:.3f}, {result['n']} faces)"
-    with _chart(path, title, "confidence", "share that is right") as axes:
+    with _chart(path, title, "confidence", "accuracy") as axes:
         bins = result["calibration"]
         axes.plot([0.5, 1], [0.5, 1], color="grey", linestyle=":", label="ideal")
         axes.plot(
@@ -62,29 +62,29 @@ def _calibration(result: Mapping[str, Any], path: Path) -> None:
         axes.legend()
 
 
-def confusion(table: Mapping[str, Mapping[str, int]], path: Path) -> None:
-    """How many of each label were called what: `table[labelled][called]`."""
-    with _chart(path, "Confusion", "called", "labelled") as axes:
+def save_confusion(table: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    """Number of faces by true and predicted label: `table[true][predicted]`."""
+    with _chart(path, "Confusion", "predicted", "true") as axes:
         names = list(table)
         counts = [list(row.values()) for row in table.values()]
-        shares = [[n / max(1, sum(row)) for n in row] for row in counts]
-        axes.imshow(shares, "Blues", vmin=0, vmax=1, aspect="auto")
+        fractions = [[n / max(1, sum(row)) for n in row] for row in counts]
+        axes.imshow(fractions, "Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(names)), names)
         axes.set_yticks(range(len(names)), names)
         for i, row in enumerate(counts):
-            for j, (n, share) in enumerate(zip(row, shares[i], strict=True)):
-                ink = "white" if share > 0.6 else "black"
-                axes.text(j, i, f"{n}\n{share:.1%}", ha="center", va="center", color=ink)
+            for j, (n, fraction) in enumerate(zip(row, fractions[i], strict=True)):
+                color = "white" if fraction > 0.6 else "black"
+                axes.text(j, i, f"{n}\n{fraction:.1%}", ha="center", va="center", color=color)
 
 
 def _abstention(curve: Sequence[Mapping[str, float]], path: Path) -> None:
-    with _chart(path, "Abstention", "share left unknown, %", "right of the rest, %") as axes:
-        shares, accuracies = ([100 * p[key] for p in curve] for key in ("unknown", "accuracy"))
-        axes.plot(shares, accuracies, marker="o")
+    with _chart(path, "Abstention", "left unknown, %", "accuracy on the rest, %") as axes:
+        unknown, accuracy = ([100 * p[key] for p in curve] for key in ("unknown", "accuracy"))
+        axes.plot(unknown, accuracy, marker="o")
 
 
 def _groups(result: Mapping[str, Any], path: Path) -> None:
-    with _chart(path, "Accuracy by group (95 % intervals)", "right, %", "") as axes:
+    with _chart(path, "Accuracy by group (95 % intervals)", "accuracy, %", "") as axes:
         rows = [("all", result)] + [
             (f"{name} ({group['n']})", group)
             for groups in result["groups"].values()

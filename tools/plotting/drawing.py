@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from edge.errors import ConfigError, EdgeError
 from edge.types import LABELS, UNKNOWN, Frame, Image, Track
-from tools.evaluation.inference import Look
+from tools.evaluation.inference import ClassifiedFace
 
 COLOURS = {"female": (80, 80, 255), "male": (255, 160, 60), UNKNOWN: (180, 180, 180)}
 """B, G, R of a box by its label."""
@@ -236,14 +236,14 @@ def need_screen() -> None:
 # single pictures
 
 
-def save_labelled(image: Image, looks: Sequence[Look], path: Path) -> None:
+def save_labelled(image: Image, looks: Sequence[ClassifiedFace], path: Path) -> None:
     """Write the picture with its faces, pixel for pixel. Raises EdgeError where that cannot be."""
     figure = Figure(dpi=DPI)
     _draw_labelled(image, looks, figure)
     _save(figure, path)
 
 
-def show_labelled(image: Image, looks: Sequence[Look], title: str) -> None:
+def show_labelled(image: Image, looks: Sequence[ClassifiedFace], title: str) -> None:
     """Show it in a window until the user closes that; a large one is made to fit."""
     figure = plt.figure(title, dpi=DPI / _enlarged(image))
     _draw_labelled(image, looks, figure)
@@ -251,7 +251,7 @@ def show_labelled(image: Image, looks: Sequence[Look], title: str) -> None:
     plt.close(figure)
 
 
-def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
+def _draw_labelled(image: Image, looks: Sequence[ClassifiedFace], figure: Figure) -> None:
     """A B G R picture and a box for each face; of those not sure, dashed and grey."""
     height, width = image.shape[:2]
     figure.set_size_inches(width / DPI, height / DPI)
@@ -260,7 +260,7 @@ def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
     axes.imshow(image[:, :, ::-1], aspect="auto")
     larger = _enlarged(image)
     for look in looks:
-        box, label = look.box, look.guesses.first.label
+        box, label = look.box, look.prediction.primary.label
         colour, line = _rgb(label), "--" if label == UNKNOWN else "-"
         axes.add_patch(
             Rectangle(
@@ -273,7 +273,9 @@ def _draw_labelled(image: Image, looks: Sequence[Look], figure: Figure) -> None:
                 linestyle=line,
             )
         )
-        text = ", ".join(f"{name} {g.confidence:.2f}" for name, g in look.guesses.named.items())
+        text = ", ".join(
+            f"{name} {g.confidence:.2f}" for name, g in look.prediction.by_text.items()
+        )
         above = box.y > 20 * larger
         # it reaches towards the middle of the picture, where there is more room
         right = box.cx > width / 2

@@ -1,4 +1,4 @@
-"""Make a clean training face look like what a cheap camera and a Haar box would have given."""
+"""Augmentation: make a clean face look as if a cheap camera and a Haar box had captured it."""
 
 import math
 
@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.types import Box, Image
-from edge.vision.classifier import Preprocessing
+from edge.vision.preprocessing import Preprocessing
 
 Floats = npt.NDArray[np.float32]
 
 POOR_CAMERA = 0.5
-"""Share of the faces that a poor camera saw; the others are only placed and lit a little anew."""
+"""Fraction of the faces that are degraded; the others only get another box and some light."""
 
 
 def augment(
@@ -22,9 +22,9 @@ def augment(
     rng: np.random.Generator,
     shear: float = 0.0,
 ) -> Image:
-    """One random view of the face in `box`, uint8 size x size x channels.
+    """A random view of the face in `box`, uint8 size x size x channels.
 
-    `shear` is the standard deviation by which its verticals are slanted, degrees.
+    `shear` is the standard deviation of the slant of its verticals, degrees.
     """
     image = _rotated(image, box, rng)
     if shear:
@@ -37,21 +37,21 @@ def augment(
         crop = _blurred(crop, rng)
     pixels = crop.astype(np.float32)
     if rng.random() < 0.6:
-        pixels = _light(pixels, rng, strength=1.0 if poor else 0.5)
+        pixels = _relit(pixels, rng, strength=1.0 if poor else 0.5)
     if crop.shape[2] == 3:
-        pixels = _colour(pixels, rng)
+        pixels = _tinted(pixels, rng)
     if poor and rng.random() < 0.5:
         pixels += rng.normal(0, rng.uniform(2, 12), pixels.shape).astype(np.float32)
     crop = np.clip(pixels, 0, 255).astype(np.uint8)
     if poor and rng.random() < 0.5:
-        crop = _jpeg(crop, rng)
+        crop = _compressed(crop, rng)
     if rng.random() < 0.15:
         crop = _occluded(crop, rng)
     return crop
 
 
 def _jittered(box: Box, rng: np.random.Generator) -> Box:
-    # Haar boxes on one face vary about so much in size and place
+    # Haar boxes of one face vary by about this much in size and place
     side = box.w * float(np.exp(rng.normal(0, 0.09)))
     cx = box.cx + box.w * float(rng.normal(0, 0.04))
     cy = box.cy + box.h * float(rng.normal(0, 0.04))
@@ -62,16 +62,16 @@ def _rotated(image: Image, box: Box, rng: np.random.Generator) -> Image:
     if rng.random() < 0.4:
         return image
     height, width = image.shape[:2]
-    turn = cv2.getRotationMatrix2D((box.cx, box.cy), float(rng.normal(0, 8)), 1.0)
-    turned = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8)
+    rotation = cv2.getRotationMatrix2D((box.cx, box.cy), float(rng.normal(0, 8)), 1.0)
+    rotated = cv2.warpAffine(image, rotation, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(rotated, np.uint8)
 
 
 def _slanted(image: Image, box: Box, angle: float) -> Image:
     height, width = image.shape[:2]
     slope = math.tan(angle)
-    place = np.array([[1, slope, -slope * box.cy], [0, 1, 0]])  # the face's middle stays
-    slanted = cv2.warpAffine(image, place, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    shear = np.array([[1, slope, -slope * box.cy], [0, 1, 0]])  # the center of the face stays
+    slanted = cv2.warpAffine(image, shear, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(slanted, np.uint8)
 
 
@@ -80,7 +80,7 @@ def _blurred(crop: Image, rng: np.random.Generator) -> Image:
     if draw < 0.6:
         return _low_resolution(crop, rng)
     if draw < 0.8:
-        return _in_motion(crop, rng)
+        return _motion_blurred(crop, rng)
     return crop
 
 
@@ -91,33 +91,33 @@ def _low_resolution(crop: Image, rng: np.random.Generator) -> Image:
         return crop
     tiny = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)
     method = cv2.INTER_LINEAR if rng.random() < 0.8 else cv2.INTER_CUBIC
-    back = cv2.resize(tiny, (size, size), interpolation=method)
-    return np.asarray(back, np.uint8).reshape(crop.shape)
+    enlarged = cv2.resize(tiny, (size, size), interpolation=method)
+    return np.asarray(enlarged, np.uint8).reshape(crop.shape)
 
 
-def _in_motion(crop: Image, rng: np.random.Generator) -> Image:
-    # a walker crosses a small part of the own face's width while the shutter is open
+def _motion_blurred(crop: Image, rng: np.random.Generator) -> Image:
+    # a walker moves by a small fraction of a face's width while the shutter is open
     length = max(2, round(crop.shape[0] * rng.uniform(0.02, 0.1)))
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
-    centre = ((length - 1) / 2, (length - 1) / 2)
-    turn = cv2.getRotationMatrix2D(centre, float(rng.uniform(-30, 30)), 1.0)
-    kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
+    center = ((length - 1) / 2, (length - 1) / 2)
+    rotation = cv2.getRotationMatrix2D(center, float(rng.uniform(-30, 30)), 1.0)
+    kernel = np.asarray(cv2.warpAffine(kernel, rotation, (length, length)), np.float32)
     kernel /= max(float(kernel.sum()), 1e-6)
     return np.asarray(cv2.filter2D(crop, -1, kernel), np.uint8).reshape(crop.shape)
 
 
-def _light(pixels: Floats, rng: np.random.Generator, *, strength: float) -> Floats:
+def _relit(pixels: Floats, rng: np.random.Generator, *, strength: float) -> Floats:
     gamma = float(np.exp(rng.normal(0, 0.3 * strength)))
-    gain, lift = rng.normal(1, 0.2 * strength), rng.normal(0, 12 * strength)
+    gain, offset = rng.normal(1, 0.2 * strength), rng.normal(0, 12 * strength)
     lit = 255 * (pixels / 255) ** gamma
     if rng.random() < 0.3 * strength:  # a window or a lamp on one side
         ramp = np.linspace(rng.uniform(0.4, 1), 1, pixels.shape[1], dtype=np.float32)
         lit = lit * (ramp if rng.random() < 0.5 else ramp[::-1])[None, :, None]
-    return np.clip((lit - 128) * gain + 128 + lift, 0, 255).astype(np.float32)
+    return np.clip((lit - 128) * gain + 128 + offset, 0, 255).astype(np.float32)
 
 
-def _colour(pixels: Floats, rng: np.random.Generator) -> Floats:
+def _tinted(pixels: Floats, rng: np.random.Generator) -> Floats:
     draw = rng.random()
     if draw < 0.12:
         return np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
@@ -127,7 +127,7 @@ def _colour(pixels: Floats, rng: np.random.Generator) -> Floats:
     return pixels
 
 
-def _jpeg(crop: Image, rng: np.random.Generator) -> Image:
+def _compressed(crop: Image, rng: np.random.Generator) -> Image:
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 80))]
     _, data = cv2.imencode(".jpg", crop, quality)
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8).reshape(crop.shape)

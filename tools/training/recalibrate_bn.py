@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-SETTLING_BATCHES = 50
+RECALIBRATION_BATCHES = 50
 
 
-def settle(model: keras.Model, batches: Sequence[Any]) -> None:
+def recalibrate_batch_norm(model: keras.Model, batches: Sequence[Any]) -> None:
     """Measure the means and variances of batch normalisation anew.
 
     Training measured them for weights that moved; the averaged weights need their own.
@@ -21,7 +21,7 @@ def settle(model: keras.Model, batches: Sequence[Any]) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0  # so that each batch leaves its own statistics
-    number = min(len(batches), SETTLING_BATCHES)
+    number = min(len(batches), RECALIBRATION_BATCHES)
     sums: list[Any] = [[0.0, 0.0] for _ in norms]
     for index in range(number):
         model(batches[index][0], training=True)

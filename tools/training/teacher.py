@@ -1,4 +1,4 @@
-"""What a larger model makes of the training faces, for a smaller one to learn from.
+"""A larger model's predictions for the training faces, for a smaller one to learn from.
 
 G. Hinton, O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network, 2015;
 A. Romero et al.: FitNets: Hints for Thin Deep Nets, ICLR 2015.
@@ -18,25 +18,26 @@ from tools.datasets.archive import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
 
-KINDS = {"files": np.str_, "male": np.float64, "features": np.float32}
+DTYPES = {"files": np.str_, "male": np.float64, "features": np.float32}
 ROWS = {"male": "number", "features": "vector"}
+"""What each file has in these arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
     male: dict[str, float]
-    """The probability of `male`, 0 to 1, by the file's name in the data set."""
+    """p(male) by the file's name in the data set."""
     features: dict[str, Floats]
-    """Its last layer before the answer, one vector for each file; empty where not given."""
+    """Input of its last layer by the file's name; empty if not given."""
 
     @property
     def width(self) -> int:
-        """Length of the feature vectors; 0 where there are none."""
+        """Length of the feature vectors; 0 if there are none."""
         return len(next(iter(self.features.values()), ()))
 
 
 def read(path: Path) -> Teacher:
-    """A .npz file with the arrays `files` and `male`, and perhaps `features` (n x k).
+    """Read a .npz file with the arrays `files` and `male`, and perhaps `features` (n x k).
 
     Raises DataError.
     """
@@ -49,7 +50,7 @@ def read(path: Path) -> Teacher:
 
 
 def read_features(path: Path) -> dict[str, Floats]:
-    """The vector of each file, from a .npz with the arrays `files` and `features` (n x k).
+    """The vector of each file, from a .npz file with the arrays `files` and `features` (n x k).
 
     Raises DataError.
     """
@@ -57,23 +58,25 @@ def read_features(path: Path) -> dict[str, Floats]:
     return dict(zip(names, arrays["features"], strict=True))
 
 
-def need_names(names: Sequence[str], what: str) -> None:
-    """Faces are known by their names alone. Raises ValueError where two have the same."""
-    twice = [name for name, number in Counter(names).items() if number > 1]
-    if twice:
-        raise ValueError(f"{what} has two called {twice[0]}")
+def require_unique(names: Sequence[str], source: str) -> None:
+    """Raises ValueError if two faces of `source` have the same name, which identifies them."""
+    repeated = [name for name, number in Counter(names).items() if number > 1]
+    if repeated:
+        raise ValueError(f"{source} has two faces named {repeated[0]}")
 
 
-def _arrays(path: Path, needed: str) -> tuple[list[str], dict[str, Floats]]:
+def _arrays(path: Path, required: str) -> tuple[list[str], dict[str, Floats]]:
     try:
         with np.load(path) as file:
-            arrays = {name: file[name].astype(kind) for name, kind in KINDS.items() if name in file}
+            arrays = {
+                name: file[name].astype(dtype) for name, dtype in DTYPES.items() if name in file
+            }
         names = [str(name) for name in arrays.pop("files")]
-        _ = arrays[needed]
-        need_names(names, "files")
+        _ = arrays[required]
+        require_unique(names, "files")
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path}: must be a .npz file with the arrays files and {needed} ({error})"
+            f"{path}: must be a .npz file with the arrays files and {required} ({error})"
         ) from error
     for name, array in arrays.items():
         if array.ndim != 1 + (name == "features") or len(array) != len(names):

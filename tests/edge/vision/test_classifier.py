@@ -13,7 +13,9 @@ import pytest
 from edge.errors import ModelError
 from edge.sources.demo import PEOPLE
 from edge.types import Box, Image
-from edge.vision.classifier import Classifier, Preprocessing, read_card
+from edge.vision.classifier import Classifier
+from edge.vision.model_card import read_card
+from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import RUNTIMES, Tensor
 from tests.conftest import MODEL
 from tools.datasets.dataset import crops_of, load
