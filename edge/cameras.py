@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge import remote
 from edge.errors import ConfigError, SourceError
 from edge.records import Frame, Image, View
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 OPEN_TIMEOUT_MS = 10_000
 SLICE_S = 0.2
 """A picture is waited for in slices so long, so that the end of the program is noticed."""
+VIDEO_MAJOR = 81
+"""Of the devices of video4linux (Linux, admin-guide/devices.txt)."""
 PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
 """What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -120,6 +123,12 @@ def usb(device: str, view: View) -> cv2.VideoCapture:
     if not path.exists():
         here = ", ".join(str(p) for p in sorted(Path("/dev").glob("video*"))) or "none"
         raise SourceError(f"camera {device}: does not exist; cameras here: {here}")
+    if path.is_char_device() and os.major(path.stat().st_rdev) != VIDEO_MAJOR:
+        raise SourceError(f"camera {device}: is not a camera; name a video device: /dev/videoN")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise SourceError(
+            f"camera {device}: may not be opened by this user; add it to the group video"
+        )
     capture = _device(path)
     if not capture.isOpened():
         raise SourceError(f"camera {device}: cannot be opened; is it in use by another program?")
@@ -144,7 +153,7 @@ def stream(url: str, view: View) -> cv2.VideoCapture:
     timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(view.timeout * 1000)]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
-        raise SourceError(f"stream {shown_source(url)}: cannot be opened; is the address right?")
+        raise SourceError(f"stream {shown_source(url)}: cannot be opened: {remote.trouble(url)}")
     return capture
 
 

@@ -139,7 +139,7 @@ def test_missing_camera() -> None:
 
 
 def test_device_that_is_no_camera() -> None:
-    with pytest.raises(SourceError, match="/dev/null: cannot be opened"):
+    with pytest.raises(SourceError, match="/dev/null: is not a camera"):
         list(open_frames("v4l2:/dev/null"))
 
 
