@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
 import edge
+from edge import database
 from edge.blaze import BlazeFace
 from edge.broker import Broker, tls_context
 from edge.cameras import import_picamera2, shown_source
@@ -214,7 +215,12 @@ def pipeline(
     )
 
 
-def messages(config: Config, models: Models = Models()) -> Messages:  # immutable
+def messages(
+    config: Config,
+    models: Models = Models(),  # immutable
+    *,
+    legacy_ids: bool = False,
+) -> Messages:
     return Messages(
         site=config.site,
         device=config.device,
@@ -223,10 +229,22 @@ def messages(config: Config, models: Models = Models()) -> Messages:  # immutabl
         gender=config.classifier.gender,
         ages=config.classifier.age,
         discovery_prefix=config.mqtt.discovery_prefix,
+        legacy_ids=legacy_ids,
         window_seconds=config.window.seconds,
         max_hold=config.privacy.max_hold,
         health_seconds=config.health.seconds,
     )
+
+
+def has_legacy_ids(config: Config) -> bool:
+    """Whether Home Assistant knows the device by the ids of an earlier installation."""
+    return database.has_legacy_ids(config.state_dir / OUTBOX)
+
+
+def drop_legacy_ids(config: Config) -> None:
+    """A device that was forgotten comes back by its site and name. Raises OutboxError."""
+    if has_legacy_ids(config):
+        database.drop_legacy_ids(config.state_dir / OUTBOX)
 
 
 def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
@@ -260,12 +278,17 @@ def broker(config: Config) -> Broker:
     )
 
 
-def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> MqttPublisher:
+def birth_topic(config: Config) -> str | None:
+    """Where Home Assistant says that it has come up; None where it is not to find the device."""
     prefix = config.mqtt.discovery_prefix
+    return f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None
+
+
+def mqtt_publisher(config: Config, made: Messages, wake: Callable[[], None]) -> MqttPublisher:
     return MqttPublisher(
         broker(config),
         will=made.availability("offline"),
-        birth_topic=f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None,
+        birth_topic=birth_topic(config),
         wake=wake,
     )
 

@@ -18,6 +18,12 @@ log = logging.getLogger(__name__)
 LAYOUT = 1
 """Of the tables; to rise with every change of them."""
 
+IDS = 0x45544944
+"""SQLite's application id of a database whose device is known to Home Assistant by its site and
+name. One that is older has 0: its device goes on with the ids it has."""
+IDS_AT = 68
+"""Where it is in the file."""
+
 Row = tuple[int, str, str, int, int, str | None, int | None, int]
 """Key, topic, payload, QoS, `lived`, `boot`, `clock` and checksum of a window."""
 
@@ -75,18 +81,22 @@ class Saved:
     """By their keys."""
 
 
-def connect(path: Path | None, base: int = 0) -> sqlite3.Connection:
+def connect(path: Path | None, base: int = 0, *, ids: int = IDS) -> sqlite3.Connection:
     """Open or make the database; None keeps it in memory.
 
-    Keys of one that is made start after `base`. Raises sqlite3.Error.
+    Keys of one that is made start after `base`, and `ids` are its application id. Raises
+    sqlite3.Error.
     """
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
     db.text_factory = _text
     try:
         # each window changes three pages: small ones halve what an SD card has to write.
         # FULL syncs each commit: a power cut loses nothing that was committed
-        db.executescript("PRAGMA page_size=1024; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+        db.executescript("PRAGMA page_size=1024; PRAGMA synchronous=FULL;")
         (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not tables:  # before the log, so that it is in the file itself
+            db.execute(f"PRAGMA application_id={ids}")
+        db.execute("PRAGMA journal_mode=WAL")
         (layout,) = db.execute("PRAGMA user_version").fetchone()
         if tables and layout != LAYOUT:
             raise Damaged(f"layout {layout} instead of {LAYOUT}")
@@ -103,6 +113,29 @@ def connect(path: Path | None, base: int = 0) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def has_legacy_ids(path: Path) -> bool:
+    """Whether the database is from before devices were told apart by site and name.
+
+    Read without SQLite: the file may be in use, or on a disk that is full.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return False
+    return head.startswith(b"SQLite format 3\0") and not any(head[IDS_AT : IDS_AT + 4])
+
+
+def drop_legacy_ids(path: Path) -> None:
+    """From now on the device is known by its site and name. Raises OutboxError."""
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(f"PRAGMA application_id={IDS}")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise OutboxError(f"outbox {path}: cannot be used ({error})") from error
 
 
 def _text(stored: bytes) -> str:
@@ -146,9 +179,10 @@ def replace_damaged(path: Path, reason: object, base: int) -> sqlite3.Connection
     does it again or, by `finish_replacing`, to the end. Raises sqlite3.Error, OSError.
     """
     saved = _readable(path)
+    ids = 0 if has_legacy_ids(path) else IDS
     fresh = _beside(path, ".new")
     try:
-        _build(fresh, saved, max([base, *saved.windows]))
+        _build(fresh, saved, max([base, *saved.windows]), ids)
     except sqlite3.Error:
         _discard(fresh)  # the room it takes may be what is missing
         raise
@@ -184,10 +218,10 @@ def _discard(path: Path) -> None:
         _beside(path, suffix).unlink(missing_ok=True)
 
 
-def _build(path: Path, saved: Saved, base: int) -> None:
+def _build(path: Path, saved: Saved, base: int, ids: int) -> None:
     """Make a database of what was saved, all of it in one file. Raises sqlite3.Error, OSError."""
     _discard(path)  # one that was not finished
-    with closing(connect(path)) as db:
+    with closing(connect(path, ids=ids)) as db:
         db.execute("PRAGMA journal_mode=DELETE")  # no second copy of it all in a log
         db.execute("BEGIN IMMEDIATE")
         begin(db, base, saved)

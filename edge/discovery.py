@@ -2,16 +2,43 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from edge.records import AGES
 
 
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What a device is called in Home Assistant, which knows it by these names for ever."""
+
+    site: str
+    name: str
+    """The device's, in the configuration."""
+    legacy: bool = False
+    """As they were at first, the same for some devices of different sites."""
+
+    @property
+    def topic(self) -> str:
+        """Below the discovery prefix."""
+        return f"device/{self.name if self.legacy else f'{self.site}/{self.name}'}/config"
+
+    @property
+    def device(self) -> str:
+        return self._joined("edge-tally", self.site, self.name)
+
+    def sensor(self, name: str) -> str:
+        return self._joined(self.device, name)
+
+    def _joined(self, *parts: str) -> str:
+        # neither a site nor a device may hold a slash
+        return ("-" if self.legacy else "/").join(parts)
+
+
 def discovery(
-    site: str,
-    device: str,
     version: str,
     *,
+    ids: Ids,
     topic: Callable[[str], str],
     gender: bool,
     ages: bool,
@@ -21,8 +48,9 @@ def discovery(
 ) -> dict[str, Any]:
     """The payload of Home Assistant's device discovery, by a daemon of this `version`.
 
-    `topic` gives the topic of a name such as `state`. People are told apart by `gender`, and by
-    `ages`. The seconds say how long to wait for the next `state` and `health`.
+    `ids` are its names there. `topic` gives the topic of a name such as `state`. People are told
+    apart by `gender`, and by `ages`. The seconds say how long to wait for the next `state` and
+    `health`.
     """
     # from one state to the next: a window, max_hold, and the rest of the window in which that
     # ends; one more window to spare
@@ -109,15 +137,15 @@ def discovery(
         component["entity_category"] = "diagnostic"
     components |= diagnostics
     for name, component in components.items():
-        component["unique_id"] = f"edge-tally-{site}-{device}-{name}"
+        component["unique_id"] = ids.sensor(name)
     return {
         "device": {
-            "identifiers": [f"edge-tally-{site}-{device}"],
-            "name": device,
+            "identifiers": [ids.device],
+            "name": ids.name,
             "manufacturer": "Edge Tally",
             "model": "Audience counter",
             "sw_version": version,
-            "suggested_area": site,
+            "suggested_area": ids.site,
         },
         "origin": {"name": "edge-tally", "sw_version": version},
         "availability_topic": topic("availability"),

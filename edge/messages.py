@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from edge.discovery import discovery
+from edge.discovery import Ids, discovery
 from edge.hours import on_the_wall
 from edge.records import AGES, Message, People, Totals, Window
 
@@ -29,12 +30,14 @@ class Messages:
         gender: bool = True,
         ages: bool = False,
         discovery_prefix: str | None,
+        legacy_ids: bool = False,
         window_seconds: float = 60,
         max_hold: float = 900,
         health_seconds: float = 60,
     ) -> None:
         """`site` and `device` are topic levels; no discovery where its prefix is None.
 
+        `legacy_ids` are those that Home Assistant knew the device by before (`discovery.Ids`).
         Without a `model`, or without `gender`, people are shown by their total alone. `age_model`
         is named where it is another one. With `ages` Home Assistant gets a sensor for each group.
         `window_seconds`, `max_hold` (as for `count.Counter`) and `health_seconds` say how long
@@ -44,6 +47,7 @@ class Messages:
         self._model, self._age_model = model, age_model
         self._gender, self._ages = gender and model is not None, ages
         self._prefix = discovery_prefix
+        self._ids = Ids(site, device, legacy_ids)
         self._window_seconds, self._max_hold = window_seconds, max_hold
         self._health_seconds = health_seconds
         self._base = f"tally/v{SCHEMA}/{site}/{device}"
@@ -108,38 +112,51 @@ class Messages:
         payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
         return Message(self._topic("info"), _json(payload), qos=1, retain=True)
 
-    def check(self, *longest: Message) -> list[Message]:
-        """On a topic that nobody needs: whether the broker takes what we write.
+    def check(self) -> list[Message]:
+        """On a topic that nobody needs: whether the broker takes what must arrive.
 
         First an empty one to be retained, which leaves nothing behind and is fit for a will; then
-        one of blanks, as long as the longest of those given.
+        one of blanks, as long as a window of very many people.
         """
+        many = People(10**5, 10**5, 10**5)
+        longest = self.window(
+            Window(
+                start=0, end=0, seconds=1e5, people=many, split=True, dwell_mean=1e5,
+                dwell_bins=(10**5,) * len(DWELL_BINS), presence_peak=10**4, presence_mean=1e4,
+                coverage=0.999, ages=(10**5,) * len(AGES) if self._ages else None,
+            ),
+            epoch="00000000", seq=10**7, totals=Totals(many, local_day(0), many),
+            time_synced=False,
+        )  # fmt: skip
+        return [Message(self._topic("check"), "", qos=1, retain=True), self.blank(longest)]
+
+    def blank(self, message: Message) -> Message:
+        """As many bytes as `message` has, on the topic that nobody needs."""
         topic = self._topic("check")
-        sizes = [len((each.topic + each.payload).encode()) for each in longest]
-        return [
-            Message(topic, "", qos=1, retain=True),
-            Message(topic, " " * (max([len(topic), *sizes]) - len(topic)), qos=1),
-        ]
+        size = len((message.topic + message.payload).encode()) - len(topic)
+        return Message(topic, " " * max(0, size), qos=1)
 
     def forgotten(self) -> list[Message]:
         """Takes everything that a broker retains of this device away again."""
         # discovery first: Home Assistant would complain of empty values of a device it still knows
-        topics = [] if self._prefix is None else [self._discovery_topic]
+        topics = [] if self._prefix is None else [f"{self._prefix}/{self._ids.topic}"]
         topics += [self._topic(name) for name in ("availability", "state", "health", "info")]
         return [Message(topic, "", qos=1, retain=True) for topic in topics]
 
-    @property
-    def _discovery_topic(self) -> str:
-        return f"{self._prefix}/device/{self._device}/config"
+    def forgotten_ids(self) -> list[Message]:
+        """Takes away what Home Assistant may know of the device by the ids not in use."""
+        if self._prefix is None:
+            return []
+        others = replace(self._ids, legacy=not self._ids.legacy)
+        return [Message(f"{self._prefix}/{others.topic}", "", qos=1, retain=True)]
 
     def discovery(self, version: str) -> list[Message]:
         """Home Assistant's device discovery, or nothing where it is switched off."""
         if self._prefix is None:
             return []
         payload = discovery(
-            self._site,
-            self._device,
             version,
+            ids=self._ids,
             topic=self._topic,
             gender=self._gender,
             ages=self._ages,
@@ -147,7 +164,7 @@ class Messages:
             max_hold=self._max_hold,
             health_seconds=self._health_seconds,
         )
-        return [Message(self._discovery_topic, _json(payload), qos=1, retain=True)]
+        return [Message(f"{self._prefix}/{self._ids.topic}", _json(payload), qos=1, retain=True)]
 
 
 def replayed(message: Message) -> Message:

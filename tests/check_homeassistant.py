@@ -55,7 +55,7 @@ class HomeAssistant:
 
     def entities(self, device: str) -> dict[str, dict[str, Any]]:
         """State and attributes by the last part of the unique id."""
-        start = f"edge-tally-store-7-{device}-"
+        start = f"edge-tally/store-7/{device}/"
         entities: dict[str, dict[str, Any]] = self._shown["entities"]
         return {
             key.removeprefix(start): entity

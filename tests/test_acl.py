@@ -137,7 +137,9 @@ def test_a_device_may_do_what_the_daemon_does(connect: Connect) -> None:
         made.health(HEALTH),
         made.info({}),
         *made.discovery("1"),
+        *messages(legacy_ids=True).discovery("1"),
         *made.forgotten(),
+        *made.forgotten_ids(),
     ]
     dashboard, homeassistant, lobby = map(connect, ("dashboard", "homeassistant", "lobby"))
     dashboard.subscribe("tally/v1/#")
@@ -169,6 +171,8 @@ def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
             "tally/v1/window",
             "tally/v2/store-7/lobby/window",
             "homeassistant/device/door/config",
+            "homeassistant/device/store-7/door/config",
+            "homeassistant/device/lobby/door/config",
             "homeassistant/sensor/lobby/config",
             "homeassistant/status",
             "elsewhere",
@@ -178,6 +182,7 @@ def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
             "tally/v1/store-7/dashboard/window",
             "homeassistant/device/lobby/config",
             "homeassistant/device/dashboard/config",
+            "homeassistant/device/store-7/dashboard/config",
         ),
         "homeassistant": ("tally/v1/store-7/lobby/window", "tally/v1/store-7/homeassistant/window"),
     }
@@ -200,6 +205,7 @@ def test_a_device_reads_nothing_of_others(connect: Connect) -> None:
     for name in ("availability", "window", "state", "health", "info"):
         assert door.publish(f"tally/v1/store-7/door/{name}") in GRANTED
     assert door.publish("homeassistant/device/door/config") in GRANTED
+    assert door.publish("homeassistant/device/store-7/door/config") in GRANTED
     assert lobby.publish("tally/v1/store-7/lobby/info") in GRANTED
     wait_for(lambda: lobby.received, "not even its own")
     assert lobby.received == ["tally/v1/store-7/lobby/info"]

@@ -188,16 +188,16 @@ def test_discovery_describes_what_state_and_health_hold() -> None:
     """The rules of Home Assistant's own code, which tests/check_homeassistant.py runs."""
     made = messages()
     (message,) = made.discovery("1.2.3")
-    assert message.topic == "homeassistant/device/lobby/config"
+    assert message.topic == "homeassistant/device/store-7/lobby/config"
     assert message.retain
     payload = json.loads(message.payload)
-    assert payload["device"]["identifiers"] == ["edge-tally-store-7-lobby"]
+    assert payload["device"]["identifiers"] == ["edge-tally/store-7/lobby"]
     assert payload["origin"]["name"] == "edge-tally"
     assert payload["availability_topic"] == made.availability("online").topic
     components: dict[str, dict[str, Any]] = payload["components"]
     unique_ids = {c["unique_id"] for c in components.values()}
     assert len(unique_ids) == len(components)
-    assert all(name.startswith("edge-tally-store-7-lobby-") for name in unique_ids)
+    assert all(name.startswith("edge-tally/store-7/lobby/") for name in unique_ids)
     shown = {
         message.topic: json.loads(message.payload)
         for message in (made.state(window_message()), made.health(HEALTH))
@@ -281,12 +281,55 @@ def test_discovery_lets_values_expire_later_than_windows_may_be_withheld() -> No
 
 def test_forgotten_takes_home_assistants_device_away_first() -> None:
     topics = [message.topic for message in messages().forgotten()]
-    assert topics[0] == "homeassistant/device/lobby/config"
+    assert topics[0] == "homeassistant/device/store-7/lobby/config"
+    (other,) = messages().forgotten_ids()
+    assert other == messages(legacy_ids=True).forgotten()[0]
+    assert other.topic == "homeassistant/device/lobby/config"
+    assert messages(legacy_ids=True).forgotten_ids() == messages().forgotten()[:1]
+    assert messages(None).forgotten_ids() == []
     assert [topic.rsplit("/", 1)[1] for topic in topics[1:]] == [
         "availability", "state", "health", "info",
     ]  # fmt: skip
     assert all(message.payload == "" and message.retain for message in messages().forgotten())
     assert len(messages(None).forgotten()) == 4
+
+
+def ids(site: str, device: str, **keys: Any) -> set[str]:
+    """Whatever Home Assistant knows a device by."""
+    made = Messages(
+        site=site, device=device, model="m@12345678", discovery_prefix="homeassistant", **keys
+    )
+    (message,) = made.discovery("1")
+    payload = json.loads(message.payload)
+    sensors = {each["unique_id"] for each in payload["components"].values()}
+    return {message.topic, *payload["device"]["identifiers"], *sensors}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(("a", "lobby"), ("b", "lobby")), (("a-b", "c"), ("a", "b-c")), (("a_b", "c"), ("a", "b_c"))],
+)
+def test_two_devices_share_no_id(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert not ids(*one) & ids(*other)
+
+
+def test_ids_of_an_earlier_installation_stay() -> None:
+    assert {
+        "homeassistant/device/lobby/config", "edge-tally-store-7-lobby",
+        "edge-tally-store-7-lobby-total_total",
+    } <= ids("store-7", "lobby", legacy_ids=True)  # fmt: skip
+
+
+def test_the_check_is_as_long_as_a_window_of_many_people() -> None:
+    empty, long = messages(ages=True).check()
+    assert (empty.payload, empty.retain) == ("", True)
+    assert not long.payload.strip(" ")
+    window = window_message(WITH_AGES)
+    assert len(window.topic + window.payload) < len(long.topic + long.payload) < 1500
+    (discovery,) = messages().discovery("1")
+    size = len((discovery.topic + discovery.payload).encode())
+    blank = messages().blank(discovery)
+    assert len(blank.topic + blank.payload) == size
 
 
 def test_no_discovery_where_it_is_switched_off() -> None:
