@@ -24,7 +24,7 @@ from edge.lines import JsonLinesPublisher
 from edge.live import THREAD
 from edge.machine import clock_synced
 from edge.orders import Orders
-from edge.publish import probe
+from edge.probe import probe
 from edge.records import Frame
 from edge.report import Reporter
 
@@ -119,7 +119,9 @@ def count(config: Config, orders: Orders, to_stdout: bool) -> None:
 
     cv2.setNumThreads(config.detector.threads)
     models = build.models(config)
-    messages = build.messages(config, models)
+    messages = build.messages(
+        config, models, legacy_ids=not to_stdout and build.has_legacy_ids(config)
+    )
     frames = build.frames(config, stopped)
     wake = threading.Event()
     health = Health()
@@ -166,7 +168,15 @@ def _deliver_rest(courier: Courier, otherwise: str) -> None:
 
 def forget(config: Config) -> int:
     """Remove the device's retained messages, after the daemon was stopped for good."""
-    probe(build.broker(config), build.messages(config).forgotten())
+    legacy_ids = build.has_legacy_ids(config)
+    messages = build.messages(config, legacy_ids=legacy_ids)
+    probe(
+        build.broker(config),
+        messages.forgotten(),
+        # a broker's rules may grant the one in use alone
+        optional=[(message, message) for message in messages.forgotten_ids()],
+    )
+    build.drop_legacy_ids(config)
     print(f"forgotten: {config.site}/{config.device} on {config.mqtt.host}:{config.mqtt.port}")
     return 0
 
@@ -206,16 +216,24 @@ def check(config: Config, path: Path) -> int:
         models = build.Models()
         with contextlib.suppress(EdgeError):  # told above
             models = build.models(config)
-        made = build.messages(config, models)
-        info = made.info(build.info(config, models))
-        empty, long = made.check(info, *made.discovery(edge.__version__))
-        version = probe(build.broker(config), [empty, long], will=empty)
-        return f"{config.mqtt.host}:{config.mqtt.port}: speaks MQTT {version}, takes our topics"
+        made = build.messages(config, models, legacy_ids=build.has_legacy_ids(config))
+        needed = made.check()
+        optional = [made.info(build.info(config, models)), *made.discovery(edge.__version__)]
+        there = build.broker(config)
+        found = probe(
+            there,
+            needed,
+            optional=[(made.blank(message), message) for message in optional],
+            will=needed[0],
+            birth_topic=build.birth_topic(config),
+        )
+        warnings.extend(f"{there.where}: {warning}" for warning in found.warnings)
+        return f"{there.where}: speaks MQTT {found.version}, takes our topics"
 
     def state() -> None:  # nothing to tell where all is well
         build.prove_state_dir(config.state_dir)
 
-    failed = False
+    failed, warnings = False, list[str]()
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
     parts: list[tuple[str, Callable[[], str | None]]] = [
         ("model", model),
@@ -230,6 +248,9 @@ def check(config: Config, path: Path) -> int:
         try:
             if told := prove():
                 print(f"ok    {name:<6}  {told}")
+            for warning in warnings:
+                print(f"warn  {name:<6}  {warning}")
+            warnings.clear()
         except EdgeError as error:
             failed = True
             print(f"FAIL  {name:<6}  {str(error).removeprefix(f'{name} ')}")

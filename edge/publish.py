@@ -4,23 +4,30 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
-from edge.broker import VERSIONS, Broker, Version
+from edge.broker import Broker
 from edge.connection import Connection
 from edge.errors import EdgeError
+from edge.limits import publish_bytes
 from edge.records import Message, Settled
+from edge.suspects import Suspects
+from edge.versions import Versions
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 1.0
-LAST_RETRY_S = 60.0
+LAST_RETRY_S = 12.0
+"""Between two tries while a broker is away. With the time that a try may take, a broker that comes
+back has a window within 20 s; six seconds of chance are enough for the devices of a site."""
+LAST_REST_S = 60.0
+"""Likewise, where the broker is there but connections to it do not last."""
 HELD_S = 30.0
 """A link that lasts for so long is a good one: if it breaks, that is a new trouble."""
 DROPS = 3
-"""After so many links in a row that were shorter, a question goes with the complaint."""
+"""After so many links in a row that were shorter, `TWINS` goes with the complaint."""
+TWINS = "; is another device using the same site and device?"
 CLOSE_S = 2.0
 """How long the end waits for the broker."""
 
@@ -52,10 +59,10 @@ class MqttPublisher:
         self._will, self._birth_topic, self._wake = will, birth_topic, wake
         self._lock = threading.Lock()
         self._retained: dict[str, Message] = {}
-        self._link = self._new_link(_versions(broker)[0])
-        self._ended: list[Connection] = []
-        """Connections of which messages may still have to be returned."""
-        self._returned: list[int] = []
+        self._versions, self._suspects = Versions(broker.version), Suspects()
+        self._link = self._new_link()
+        self._settled = Settled()
+        """What became of messages on connections that have ended."""
         self._greeted: tuple[Connection, int] | None = None
         """Who was last sent all retained messages: the connection, and its births."""
         self._connects = 0
@@ -67,12 +74,15 @@ class MqttPublisher:
         self._thread = threading.Thread(target=self._stay_connected, name="mqtt", daemon=True)
         self._thread.start()
 
-    def _new_link(self, version: Version) -> Connection:
+    def _new_link(self) -> Connection:
+        heard = self._birth_topic is None or not self._suspects.left_out(self._birth_topic)
         return Connection(
             self._broker,
-            version,
+            self._versions.next,
             will=self._will,
-            birth_topic=self._birth_topic,
+            birth_topic=self._birth_topic if heard else None,
+            limits=self._versions.limits,
+            alone=self._suspects.alone,
             wake=self._wake,
         )
 
@@ -85,39 +95,52 @@ class MqttPublisher:
             link.run()
             if self._closing.is_set():
                 return
-            if link.opened and time.monotonic() - begun >= HELD_S:
-                failures = drops = 0
+            held = link.opened and time.monotonic() - begun >= HELD_S
+            with self._lock:
+                self._settle(link)
+                self._examine(link, held)
+                at_once = self._versions.after(link)
+            if held:
+                drops = 0
                 self._told.clear()
                 self._complained = False
-            else:
-                failures += 1
-                drops += link.opened
-            another = (
-                "; is another device using the same site and device?" if drops >= DROPS else ""
-            )
-            self._complain(link.reason + another)
-            self._closing.wait(retry_s(failures))
-            following = self._following(link)
+            failures = 0 if link.opened else failures + 1
+            drops += link.opened and not held
+            if not at_once:
+                self._complain(link.explain() + (TWINS if drops >= DROPS else ""))
+                longest = LAST_REST_S if link.opened else LAST_RETRY_S
+                self._closing.wait(retry_s(drops if link.opened else failures, longest))
+            following = self._following()
             if self._closing.is_set() or following is None:
                 return
-            with self._lock:
-                self._ended.append(link)
-                self._link = following
+            self._link = following
 
-    def _following(self, link: Connection) -> Connection | None:
-        """The connection after `link`; None where the program ends before there can be one."""
-        versions = _versions(self._broker)
-        # back to MQTT 5 after each connection: only a greeting that failed speaks against it
-        version = versions[0]
-        if link.speaks_other and link.version == version:
-            version = versions[-1]
+    def _following(self) -> Connection | None:
+        """The next connection; None where the program ends before there can be one."""
         while not self._closing.is_set():
             try:
-                return self._new_link(version)
+                return self._new_link()
             except EdgeError as error:  # the password file is gone
                 self._complain(str(error))
                 self._closing.wait(LAST_RETRY_S)
         return None
+
+    def _settle(self, link: Connection) -> None:
+        settled = link.settle()
+        self._settled.delivered.extend(settled.delivered)
+        self._settled.returned.extend(settled.returned)
+        for topic in link.accepted:
+            self._suspects.acquit(topic)
+        link.accepted.clear()
+
+    def _examine(self, link: Connection, held: bool) -> None:
+        """Find the message after which connections end, where there is one."""
+        if not link.opened:
+            return
+        culprit = self._suspects.blame(link.unanswered, stalled=link.stalled)
+        if held and culprit is None:
+            self._suspects.forgive()
+        self._name_refused(link)
 
     def _complain(self, what: str) -> None:
         if self._complained:
@@ -153,7 +176,7 @@ class MqttPublisher:
     def held(self) -> frozenset[str]:
         """Topics that the broker refused not long ago."""
         with self._lock:
-            return self._link.held
+            return self._link.held | self._suspects.held
 
     def status(self) -> dict[str, Any]:
         """For `health`: MQTT's version, how often a connection was made, topics refused."""
@@ -161,7 +184,7 @@ class MqttPublisher:
         return {
             "version": link.version if link.open else None,
             "connects": self._connects,
-            "refused": sorted(topic.rsplit("/", 1)[-1] for topic in self._refused),
+            "refused": sorted({topic.rsplit("/", 1)[-1] for topic in self._refused}),
         }
 
     def publish(self, message: Message) -> None:
@@ -173,41 +196,46 @@ class MqttPublisher:
         with self._lock:
             if message.key is None:
                 self._retained[message.topic] = message
-            if self.connected:
+            if self.connected and not self._suspects.left_out(message.topic):
                 self._link.send(message)
             elif message.key is not None:
-                self._returned.append(message.key)
+                self._settled.returned.append(message.key)
 
     def poll(self) -> Settled:
         """Greet a broker that came back; tell what became of messages with a key."""
         with self._lock:
-            settled = [link.settle() for link in (*self._ended, self._link)]
-            self._ended.clear()
+            self._settle(self._link)
             link, births = self._link, self._link.births
             if link.open and self._greeted != (link, births):
                 self._greet(link)
                 self._greeted = (link, births)
-            self._tell_refused(link)
-            returned, self._returned = self._returned, []
-        return Settled(
-            [key for each in settled for key in each.delivered],
-            returned + [key for each in settled for key in each.returned],
-        )
+            elif link.open:
+                self._send_retained(link, link.due)
+            self._name_refused(link)
+            settled, self._settled = self._settled, Settled()
+        return settled
 
     def _greet(self, link: Connection) -> None:
         if self._greeted is None or self._greeted[0] is not link:
             self._tell(f"connected by MQTT {link.version}")
             self._connects += 1
-        for message in self._retained.values():
-            link.send(message)
+        self._send_retained(link, lambda _topic: True)
 
-    def _tell_refused(self, link: Connection) -> None:
+    def _send_retained(self, link: Connection, wanted: Callable[[str], bool]) -> None:
+        messages = [m for topic, m in self._retained.items() if wanted(topic)]
+        # the largest is the likeliest to be refused, and nothing is to wait for it
+        for message in sorted(messages, key=publish_bytes):
+            if not self._suspects.left_out(message.topic):
+                link.send(message)
+
+    def _name_refused(self, link: Connection) -> None:
         if not link.opened:
             return  # what the connection before it was refused is the best that is known
-        for topic, why in link.refused.items():
+        refused = self._suspects.refused | link.refused
+        for topic, why in refused.items():
             if topic not in self._refused:
                 log.error("broker %s: refuses topic %s: %s", self._broker.where, topic, why)
-        self._refused = dict(link.refused)
+        self._refused = refused
 
     def close(self, last: Message) -> None:
         """Publish `last` and disconnect; where `last` does not get through, the will speaks."""
@@ -220,71 +248,10 @@ class MqttPublisher:
         self._thread.join(CLOSE_S)
 
 
-def retry_s(failures: int) -> float:
+def retry_s(failures: int, longest_s: float = LAST_RETRY_S) -> float:
     """Seconds until the next try: doubled with each failure, and by chance from half of it on.
 
     Without chance all devices of a site would come back to a restarted broker at the same moment.
     """
-    longest: float = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1)  # noqa: S311  # nothing secret
-
-
-def probe(
-    broker: Broker,
-    messages: Sequence[Message] = (),
-    *,
-    will: Message | None = None,
-    timeout_s: float = 10.0,
-) -> Version:
-    """Connect once, with a `will`, publish `messages`, leave; the version of MQTT that was spoken.
-
-    Raises EdgeError with the reason it fails, or what was not taken.
-    """
-    # a name of its own: the broker would throw out a running daemon of the same name
-    broker = replace(broker, client_id=f"{broker.client_id}-check")
-    end = time.monotonic() + timeout_s
-    for version in _versions(broker):
-        link = Connection(broker, version, will=will)
-        threading.Thread(target=link.run, name="probe", daemon=True).start()
-        _wait_until(lambda: link.opened or link.ended.is_set(), end)  # noqa: B023  # asked at once
-        if not (link.ended.is_set() and link.speaks_other):
-            break
-    if not link.open:
-        link.drop()
-        raise EdgeError(f"broker {broker.where}: {link.reason}")
-    missing, returned = dict(enumerate(messages)), set[int]()
-    for number, message in missing.items():
-        link.send(replace(message, key=number))
-
-    def settled() -> bool:
-        told = link.settle()
-        for number in told.delivered:
-            del missing[number]
-        returned.update(told.returned)
-        return returned.issuperset(missing)
-
-    _wait_until(settled, end)
-    refuses = "refuses" if returned else "does not acknowledge"
-    why = f"{link.reason} at" if link.ended.is_set() else refuses
-    link.leave()
-    link.ended.wait(CLOSE_S)  # or the program might end before it has said so, and the will speak
-    if link.refused:
-        refused = "; ".join(f"{topic}: {why}" for topic, why in sorted(link.refused.items()))
-        raise EdgeError(f"broker {broker.where}: refuses {refused}")
-    for message in missing.values():
-        kind, size = "retained " * message.retain, len(message.payload.encode())
-        raise EdgeError(f"broker {broker.where}: {why} a {kind}message of {size} bytes")
-    return link.version
-
-
-def _versions(broker: Broker) -> list[Version]:
-    """Versions of MQTT to try, the best first."""
-    return list(VERSIONS) if broker.version is None else [broker.version]
-
-
-def _wait_until(condition: Callable[[], bool], end: float) -> bool:
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+    wait_s: float = min(longest_s, FIRST_RETRY_S * 2 ** min(failures, 10))
+    return wait_s * random.uniform(0.5, 1)  # noqa: S311  # nothing secret

@@ -14,7 +14,7 @@ FLOORS = [set(re.findall(r"`(\w+)`", rooms)) for _, rooms in sorted(ROWS)]
 """The rooms on each, from the lowest up, as the plan of the house tells."""
 ROOMS = {
     "cv2": {"frames", "cameras", "scene", "idle", "faces", "classify", "crop", "__main__"},
-    "paho": {"broker", "connection"},
+    "paho": {"broker", "link", "connection", "subscriptions"},
     "libcamera": {"cameras"},
     "picamera2": {"cameras"},
     "sqlite3": {"database", "outbox"},

@@ -1,10 +1,12 @@
 """The whole daemon as its user starts it: real clips, a real broker, signals, exit codes."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -259,7 +261,7 @@ def test_a_clip_arrives_at_the_broker(
     (info,) = map(json.loads, dashboard.payloads("info"))
     assert info["model"] == window["model"]
     everything = b"".join(message.payload for message in dashboard.messages).decode()
-    assert "homeassistant/device/cam-1/config" in {m.topic for m in dashboard.messages}
+    assert "homeassistant/device/test/cam-1/config" in {m.topic for m in dashboard.messages}
     for hidden in ("hunter2", "door", str(secret)):
         assert hidden not in everything
         assert hidden not in run.stderr
@@ -273,12 +275,12 @@ def test_retained_for_a_dashboard_that_comes_later(
     assert edge("run", "--config", config, "--source", clips / "classroom.gif").returncode == 0
     late = subscribe(mosquitto.port, "#")
     expected = {f"{TOPIC}/{name}" for name in ("availability", "state", "health", "info")}
-    expected.add("homeassistant/device/cam-1/config")
+    expected.add("homeassistant/device/test/cam-1/config")
     wait_for(lambda: {m.topic for m in late.messages} == expected, "retained messages are missing")
 
     run = edge("forget", "--config", config)
     assert run.returncode == 0, run.stderr
-    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 5, "something is left")
+    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 6, "something is left")
     later = subscribe(mosquitto.port, "#", client_id="later")
     time.sleep(0.5)
     assert later.messages == []
@@ -509,24 +511,52 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("version", "rules", "told"),
     [
-        ("retain_available false\n", r"refuses the connection: Retain not supported"),
-        ("max_packet_size 4096\n", r"connection lost.* at a message of \d{4} bytes"),
+        (
+            "auto",
+            "max_packet_size 500",
+            r"refuses .*/check: its \d{3} bytes are more than the 500 ",
+        ),
+        ("3.1.1", "max_packet_size 500", r"ends the connection at a message of \d{3} bytes"),
+        ("3.1.1", "message_size_limit 500", "acknowledged, but not sent back"),
     ],
 )
 def test_check_finds_brokers_that_run_cannot_use(
-    configure: Configure, mosquitto: Mosquitto, rules: str, told: str
+    configure: Configure, mosquitto: Mosquitto, version: str, rules: str, told: str
 ) -> None:
-    mosquitto.rules = rules
+    mosquitto.rules = f"{rules}\n"
     mosquitto.start()
-    run = edge("check", "--config", configure(
-        source="demo", mqtt={"host": "127.0.0.1", "port": mosquitto.port}
-    ))  # fmt: skip
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "version": version}
+    run = edge("check", "--config", configure(source="demo", mqtt=mqtt))
     assert run.returncode == 2
-    assert re.search(rf"FAIL  broker  127\.0\.0\.1:{mosquitto.port}: {told}", run.stdout), (
+    assert re.search(rf"FAIL  broker  127\.0\.0\.1:{mosquitto.port}: .*{told}", run.stdout), (
         run.stdout
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "rules", "told"),
+    [
+        ("auto", "max_packet_size 2000", r"\(\d{4} bytes\) is left out: its \d{4} bytes are more "),
+        ("auto", "message_size_limit 2000", r"is left out: ends the connection at a message of \d"),
+        ("3.1.1", "max_packet_size 2000", r"is left out: ends the connection at a message of \d"),
+        ("3.1.1", "message_size_limit 2000", "is left out: refuses .*not sent back"),
+        ("auto", "retain_available false", "keeps no retained messages"),
+    ],
+)
+def test_check_warns_of_what_a_broker_does_not_take_and_counts_do_not_need(
+    configure: Configure, mosquitto: Mosquitto, version: str, rules: str, told: str
+) -> None:
+    mosquitto.rules = f"{rules}\n"
+    mosquitto.start()
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "version": version}
+    run = edge("check", "--config", configure(source="demo", mqtt=mqtt))
+    assert run.returncode == 0, run.stdout
+    assert f"ok    broker  127.0.0.1:{mosquitto.port}: speaks MQTT" in run.stdout
+    topic = "" if "retain" in rules else "homeassistant/device/test/cam-1/config "
+    shown = rf"warn  broker  127\.0\.0\.1:{mosquitto.port}: {topic}.*{told}"
+    assert re.search(shown, run.stdout), run.stdout
 
 
 def test_check_leaves_nothing_at_the_broker(
@@ -535,13 +565,57 @@ def test_check_leaves_nothing_at_the_broker(
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "#")
     mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
-    assert edge("check", "--config", configure(source="demo", mqtt=mqtt)).returncode == 0
-    wait_for(lambda: len(dashboard.messages) == 2, "nothing is sent")
+    run = edge("check", "--config", configure(source="demo", mqtt=mqtt))
+    assert run.returncode == 0
+    assert "warn" not in run.stdout
+    wait_for(lambda: len(dashboard.messages) == 4, "nothing is sent")
     assert {m.topic for m in dashboard.messages} == {f"{TOPIC}/check"}
-    assert len(dashboard.payloads("check")[1]) > 4096
+    assert len(dashboard.payloads("check")[3]) > 4096
     later = subscribe(mosquitto.port, "#", client_id="later")
     time.sleep(0.5)
     assert later.messages == []
+
+
+def as_before(database: Path) -> None:
+    """Make the outbox as it was before devices were told apart by their site."""
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        db.execute("PRAGMA application_id=0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def test_an_installation_in_use_keeps_its_ids_until_it_is_forgotten(
+    configure: Configure, clips: Path, mosquitto: Mosquitto, subscribe: Subscribe, tmp_path: Path
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "homeassistant/#")
+    config = configure(mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    command = ("run", "--config", config, "--source", clips / "classroom.gif")
+    legacy, fresh = (f"homeassistant/device/{d}cam-1/config" for d in ("", "test/"))
+
+    def published() -> list[str]:
+        seen = [message.topic for message in dashboard.messages if message.payload]
+        dashboard.messages.clear()
+        return seen
+
+    assert edge(*command).returncode == 0
+    assert published() == [fresh]
+    as_before(tmp_path / "state" / "outbox.db")
+    assert edge(*command).returncode == 0
+    assert published() == [legacy]
+    # damage does not change it either
+    with (tmp_path / "state" / "outbox.db").open("r+b") as file:
+        file.seek(1024 + 8)
+        file.write(b"x" * 900)
+    run = edge(*command)
+    assert "is damaged" in run.stderr
+    assert published() == [legacy]
+    assert edge(*command).returncode == 0
+    assert published() == [legacy]
+    assert edge("forget", "--config", config).returncode == 0
+    wait_for(lambda: {m.topic for m in dashboard.messages} == {legacy, fresh}, "not forgotten")
+    dashboard.messages.clear()
+    assert edge(*command).returncode == 0
+    assert published() == [fresh]
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,13 @@ from demo import broker as nats
 from proxy import Proxy, packets
 
 from edge.broker import Broker, Version, tls_context
-from edge.connection import IN_FLIGHT
+from edge.connection import Connection
 from edge.deliver import Courier
 from edge.errors import ConfigError, EdgeError
+from edge.limits import IN_FLIGHT
 from edge.outbox import Outbox
-from edge.publish import MqttPublisher, probe, retry_s
+from edge.probe import probe
+from edge.publish import LAST_REST_S, MqttPublisher, retry_s
 from edge.records import Message, People, Totals
 
 WILL = Message("t/availability", "offline", 1, retain=True)
@@ -398,7 +400,7 @@ def test_without_the_right_to_read_delivery_cannot_be_proven(
     assert "may not both write and read it" in caplog.text
 
 
-def test_each_topic_is_proven_once_per_connection(
+def test_each_topic_is_proven_once_per_connection_and_for_longer_messages(
     mosquitto: Mosquitto, start_delivery: Delivery, version: Version
 ) -> None:
     mosquitto.start()
@@ -408,14 +410,14 @@ def test_each_topic_is_proven_once_per_connection(
         append(outbox, courier, 30)
         wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
     log = (mosquitto.folder / "mosquitto.log").read_text()
-    asked = 0 if version == "5" else 1
-    for topic in ("t/window", "t/state"):
-        assert log.count(f"\t{topic} (QoS 1)") == asked
+    # windows get longer with the tenth
+    for topic, asked in (("t/window", 2), ("t/state", 1)):
+        assert log.count(f"\t{topic} (QoS 1)") == (0 if version == "5" else asked)
 
 
 def test_a_broker_that_knows_only_311(tmp_path: Path, subscribe: Subscribe) -> None:
     with nats(tmp_path) as port:
-        assert probe(broker(port), [Message("t/check", "", 1)]) == "3.1.1"
+        assert probe(broker(port), [Message("t/check", "", 1)]).version == "3.1.1"
         wake = threading.Event()
         publisher = MqttPublisher(broker(port), will=WILL, wake=wake.set)
         outbox = Outbox(tmp_path / "outbox.db")
@@ -429,11 +431,49 @@ def test_a_broker_that_knows_only_311(tmp_path: Path, subscribe: Subscribe) -> N
         outbox.close()
 
 
+def test_the_version_that_worked_is_tried_first_and_the_newer_again_one_day(
+    mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker of 3.1.1 that is restarted, and replaced by one of 5 in the end."""
+    tried: list[Version] = []
+
+    class Noted(Connection):
+        def __init__(self, there: Broker, version: Version, **keys: Any) -> None:
+            tried.append(version)
+            super().__init__(there, version, **keys)
+
+    monkeypatch.setattr("edge.publish.Connection", Noted)
+    with nats(tmp_path) as port:
+        publisher = MqttPublisher(broker(port), will=WILL)
+        wait_for(lambda: greeted(publisher), "no connection")
+        publisher._link.drop()
+        wait_for(lambda: publisher.poll() and publisher.status()["connects"] == 2, "not again")
+        assert tried == ["5", "3.1.1", "3.1.1"]
+    mosquitto.port = port
+    mosquitto.start()
+    wait_for(lambda: publisher.poll() and publisher.status()["connects"] == 3, "not again")
+    assert set(tried[3:]) == {"3.1.1"}
+    monkeypatch.setattr("edge.versions.UPGRADE_S", 0)
+    publisher._link.drop()
+    wait_for(lambda: publisher.poll() and publisher.status()["connects"] == 4, "not again")
+    assert tried[-1] == publisher.status()["version"] == "5"
+    publisher.close(ONLINE)
+
+
+def test_the_other_version_needs_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.publish.FIRST_RETRY_S", 60.0)
+    with nats(tmp_path) as port:
+        publisher = MqttPublisher(broker(port), will=WILL)
+        wait_for(lambda: greeted(publisher), "it rests in between", 5)
+        publisher.close(ONLINE)
+
+
 def test_retries_are_spread_and_never_end() -> None:
     waits = [[retry_s(failures) for _ in range(100)] for failures in range(2000)]
-    assert all(0.5 <= wait <= 60 for tries in waits for wait in tries)
+    assert all(0.5 <= wait <= 12 for tries in waits for wait in tries)
     assert all(len(set(tries)) > 50 for tries in waits)
-    assert min(waits[-1]) >= 30
+    assert min(waits[-1]) >= 6
+    assert 30 <= retry_s(100, LAST_REST_S) <= 60
 
 
 def test_two_devices_of_one_name_wait_longer_and_longer(
@@ -576,11 +616,11 @@ def test_probe_says_why(mosquitto: Mosquitto) -> None:
         probe(broker(mosquitto.port))
     with socket.create_server(("127.0.0.1", 0)) as mute:
         begin = time.monotonic()
-        with pytest.raises(EdgeError, match="does not speak MQTT"):
-            probe(broker(mute.getsockname()[1]), timeout_s=1)
-        assert time.monotonic() - begin < 5
+        with pytest.raises(EdgeError, match="takes the connection but does not answer"):
+            probe(broker(mute.getsockname()[1]), timeout_s=0.5)
+        assert time.monotonic() - begin < 12
     mosquitto.start()
-    assert probe(broker(mosquitto.port)) == "5"
+    assert probe(broker(mosquitto.port)).version == "5"
 
 
 def test_password_comes_from_its_file(tmp_path: Path) -> None:

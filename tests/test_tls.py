@@ -11,7 +11,7 @@ from conftest import Mosquitto
 
 from edge.broker import Broker, tls_context
 from edge.errors import ConfigError, EdgeError
-from edge.publish import probe
+from edge.probe import probe
 
 # a handshake that fails leaves paho's socket to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -35,15 +35,15 @@ class Authority:
             "-keyout", "ca.key", "-out", "ca.pem",
         )  # fmt: skip
 
-    def sign(self, name: str, host: str) -> None:
+    def sign(self, name: str, host: str, days: int = 2) -> None:
         (self.folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
         self._openssl(
             "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host}",
             "-keyout", f"{name}.key", "-out", f"{name}.csr",
         )  # fmt: skip
         self._openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-            "-CAcreateserial", "-extfile", "names", "-out", f"{name}.pem",
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+            "-days", str(days), "-CAcreateserial", "-extfile", "names", "-out", f"{name}.pem",
         )  # fmt: skip
 
     def lock(self, name: str) -> None:
@@ -62,6 +62,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     made.sign("server", "localhost")
     made.sign("elsewhere", "elsewhere.example")
     made.sign("device", "lobby")
+    made.sign("expired", "localhost", days=-1)
+    other = Authority(tmp_path_factory.mktemp("other"))
+    other.sign("stranger", "lobby")
+    for file in other.folder.glob("stranger.*"):
+        file.rename(made.folder / file.name)
     return made
 
 
@@ -73,13 +78,13 @@ def serve(mosquitto: Mosquitto, authority: Authority, name: str, *rules: str) ->
     mosquitto.start()
 
 
-def answer(mosquitto: Mosquitto, authority: Authority | None, device: bool = False) -> str:
+def answer(mosquitto: Mosquitto, authority: Authority | None, device: str | None = None) -> str:
     """What probing the broker by TLS says."""
     ca = authority.folder / "ca.pem" if authority else None
-    own = authority.folder / "device" if authority and device else None
+    own = authority.folder / device if authority and device else None
     context = tls_context(ca, own and own.with_suffix(".pem"), own and own.with_suffix(".key"))
     try:
-        return probe(Broker("localhost", mosquitto.port, "lobby", tls=context))
+        return probe(Broker("localhost", mosquitto.port, "lobby", tls=context)).version
     except EdgeError as error:
         return str(error)
 
@@ -89,24 +94,49 @@ def test_a_certificate_that_is_trusted_and_names_the_host(
 ) -> None:
     serve(mosquitto, authority, "server")
     assert answer(mosquitto, authority) == "5"
-    assert "certificate verify failed" in answer(mosquitto, None)
+    assert "by an authority that mqtt.tls.ca_file does not hold" in answer(mosquitto, None)
 
 
-def test_a_certificate_of_another_host(mosquitto: Mosquitto, authority: Authority) -> None:
-    serve(mosquitto, authority, "elsewhere")
-    assert "not valid for 'localhost'" in answer(mosquitto, authority)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("elsewhere", "is for another name: mqtt.host must be"),
+        ("expired", "has expired; renew it at the broker"),
+    ],
+)
+def test_a_certificate_that_cannot_be_trusted(
+    mosquitto: Mosquitto, authority: Authority, name: str, told: str
+) -> None:
+    serve(mosquitto, authority, name)
+    assert f"its certificate {told}" in answer(mosquitto, authority)
 
 
-def test_a_broker_that_asks_for_our_certificate(mosquitto: Mosquitto, authority: Authority) -> None:
-    rules = [f"cafile {authority.folder}/ca.pem", "require_certificate true"]
+@pytest.mark.parametrize("tls", ["tlsv1.3", "tlsv1.2"])
+def test_a_broker_that_asks_for_our_certificate(
+    mosquitto: Mosquitto, authority: Authority, tls: str
+) -> None:
+    rules = [f"cafile {authority.folder}/ca.pem", "require_certificate true", f"tls_version {tls}"]
     serve(mosquitto, authority, "server", *rules)
-    assert answer(mosquitto, authority, device=True) == "5"
-    assert "broker localhost" in answer(mosquitto, authority)
+    assert answer(mosquitto, authority, device="device") == "5"
+    assert "wants a client certificate: give mqtt.tls" in answer(mosquitto, authority)
+    told = answer(mosquitto, authority, device="stranger")
+    assert "does not know the authority that signed mqtt.tls.cert_file" in told
+    told = answer(mosquitto, authority, device="expired")
+    assert "says that mqtt.tls.cert_file has expired" in told
 
 
 def test_a_broker_without_tls(mosquitto: Mosquitto, authority: Authority) -> None:
     mosquitto.start()
-    assert "broker localhost" in answer(mosquitto, authority)
+    told = answer(mosquitto, authority)
+    assert "does not speak TLS, but MQTT without: set mqtt.tls.enabled: false" in told
+
+
+def test_a_broker_with_tls_that_is_asked_without(
+    mosquitto: Mosquitto, authority: Authority
+) -> None:
+    serve(mosquitto, authority, "server")
+    with pytest.raises(EdgeError, match=r"speaks TLS on this port: set mqtt\.tls\.enabled: true"):
+        probe(Broker("localhost", mosquitto.port, "lobby"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""Which version of MQTT to greet a broker with: the one that worked, before the other."""
+
+import time
+from typing import Protocol
+
+from edge.broker import VERSIONS, Version
+from edge.limits import Limits
+
+UPGRADE_S = 3600.0
+"""A broker that was greeted by 3.1.1 for this long may know 5 by now."""
+
+
+class Greeting(Protocol):
+    """A connection that has ended, as far as it tells what its broker speaks."""
+
+    version: Version
+    limits: Limits
+
+    @property
+    def opened(self) -> bool: ...
+    @property
+    def speaks_other(self) -> bool: ...
+    @property
+    def will_refused(self) -> bool: ...
+
+
+class Versions:
+    """Tried in rounds, the second version at once after the first; between rounds one waits."""
+
+    def __init__(self, only: Version | None) -> None:
+        """`only` this version, or, where it is None, whichever works."""
+        self._allowed: list[Version] = list(VERSIONS) if only is None else [only]
+        self._known = self._allowed[0]
+        """The version that worked last."""
+        self._newest_tried = float("-inf")
+        self._tried: set[tuple[Version, Limits]] = set()
+        """In this round."""
+        self.limits = Limits()
+        """What the broker takes, as far as it is known before it is greeted."""
+        self.next = self._first()
+
+    def _first(self) -> Version:
+        newest, now = self._allowed[0], time.monotonic()
+        version = newest if now - self._newest_tried >= UPGRADE_S else self._known
+        return self._note(version)
+
+    def _note(self, version: Version) -> Version:
+        if version == self._allowed[0]:
+            self._newest_tried = time.monotonic()
+        self._tried.add((version, self.limits))
+        return version
+
+    def after(self, link: Greeting) -> bool:
+        """Set what to try `next` after `link`; whether at once, since the round goes on."""
+        if link.opened:
+            self._known, self.limits = link.version, link.limits
+        else:
+            if link.will_refused:
+                self.limits = link.limits
+            others = [link.version] if link.will_refused else []
+            others += [v for v in self._allowed if v != link.version and link.speaks_other]
+            for version in others:
+                if (version, self.limits) not in self._tried:
+                    self.next = self._note(version)
+                    return True
+        self._tried.clear()
+        self.next = self._first()
+        return False

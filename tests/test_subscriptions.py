@@ -1,0 +1,200 @@
+"""Subscriptions that a broker refuses, grants in part or never answers."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from conftest import wait_for
+from proxy import packets
+
+from edge.broker import Broker, Version
+from edge.deliver import Courier
+from edge.outbox import Outbox
+from edge.probe import probe
+from edge.publish import MqttPublisher
+from edge.records import Message, People
+
+WILL = Message("t/availability", "offline", 1, retain=True)
+BIRTH = "homeassistant/status"
+Answer = Callable[[str, int], int | None]
+"""To a subscription, by its topic and how often it was asked for: the code; None: no answer."""
+
+
+class Server:
+    """A broker that answers subscriptions as it is told; no real one can be made to."""
+
+    def __init__(self, answer: Answer, *, hangs_up: bool = False) -> None:
+        """`hangs_up`: where it would refuse, it ends the connection instead."""
+        self.asked: list[tuple[str, int]] = []
+        """Topics subscribed to, and at which QoS."""
+        self.published: list[str] = []
+        self.connects = 0
+        self._answer, self._hangs_up = answer, hangs_up
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = self._server.accept()
+                threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+
+    def _serve(self, link: socket.socket) -> None:
+        granted: set[str] = set()
+        five = False
+        with contextlib.suppress(OSError), link:
+            for packet in packets(link):
+                kind, body = packet[0] & 0xF0, _body(packet)
+                if kind == 0x10:
+                    five = body[6] == 5
+                    self.connects += 1
+                    link.sendall(b"\x20\x03\x00\x00\x00" if five else b"\x20\x02\x00\x00")
+                elif kind == 0x80:
+                    start = 3 if five else 2
+                    topic = _text(body[start:])
+                    self.asked.append((topic, body[-1] & 3))
+                    code = self._answer(topic, sum(each[0] == topic for each in self.asked))
+                    if code is not None and code < 0x80:
+                        granted.add(topic)
+                    elif code is not None and self._hangs_up:
+                        return
+                    if code is not None:
+                        rest = body[:2] + b"\x00" * five + bytes([code])
+                        link.sendall(bytes([0x90, len(rest)]) + rest)
+                elif kind == 0xA0:
+                    link.sendall(b"\xb0\x02" + body[:2])
+                elif kind == 0x30:
+                    topic = _text(body)
+                    after = 2 + len(topic)
+                    self.published.append(topic)
+                    link.sendall(b"\x40\x02" + body[after : after + 2])
+                    if topic in granted:
+                        echo = body[:after] + body[after + 2 :]
+                        link.sendall(bytes([0x30, len(echo)]) + echo)
+                elif kind == 0xC0:
+                    link.sendall(b"\xd0\x00")
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def _body(packet: bytes) -> bytes:
+    start = 1
+    while packet[start] & 0x80:
+        start += 1
+    return packet[start + 1 :]
+
+
+def _text(body: bytes) -> str:
+    return body[2 : 2 + int.from_bytes(body[:2])].decode()
+
+
+Serve = Callable[..., tuple[Server, MqttPublisher, Outbox]]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Five windows, and what is retained, on their way to such a broker."""
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            answer: Answer, version: Version = "3.1.1", *, hangs_up: bool = False
+        ) -> tuple[Server, MqttPublisher, Outbox]:
+            server = Server(answer, hangs_up=hangs_up)
+            stack.callback(server.close)
+            wake, outbox = threading.Event(), Outbox(None)
+            stack.callback(outbox.close)
+            there = Broker("127.0.0.1", server.port, "x", version=version)
+            publisher = MqttPublisher(there, will=WILL, birth_topic=BIRTH, wake=wake.set)
+            stack.callback(publisher.close, WILL)
+            publisher.publish(Message("t/state", "1", 1, retain=True))
+            courier = Courier(outbox, publisher, wake)
+            stack.callback(courier.close, 0)
+            for _ in range(5):
+                courier.announce(
+                    outbox.append(
+                        People(1), day="2026-11-26", seconds=60,
+                        make=lambda _epoch, seq, _totals: Message("t/window", str(seq), 1, key=seq),
+                    )
+                )  # fmt: skip
+            return server, publisher, outbox
+
+        yield start
+
+
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_a_subscription_that_is_refused_for_a_while(
+    serve: Serve, caplog: pytest.LogCaptureFixture, refusals: int
+) -> None:
+    server, publisher, outbox = serve(lambda _topic, times: 0x80 if times <= refusals else 0)
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    wait_for(lambda: publisher.status()["refused"] == [], "it still complains")
+    asked = [qos for topic, qos in server.asked if topic == "t/window"]
+    assert asked == [1] + [0] * refusals
+    assert publisher.status()["connects"] == 1
+    assert ("refuses topic t/window" in caplog.text) == (refusals > 1)
+    wait_for(lambda: server.published.count("t/state") == refusals + 1, "the state is not proven")
+
+
+def test_a_subscription_that_is_refused_for_good(serve: Serve) -> None:
+    server, publisher, outbox = serve(lambda topic, _times: 0x80 if topic == "t/window" else 0)
+    wait_for(lambda: publisher.status()["refused"] == ["window"], "it is not named")
+    wait_for(lambda: server.published.count("t/window") == 4, "it is not tried again")
+    assert len(outbox) == 5
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_subscription_that_is_granted_at_once(serve: Serve, code: int) -> None:
+    server, publisher, outbox = serve(lambda _topic, _times: code)
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    wait_for(lambda: (BIRTH, 1) in server.asked, "Home Assistant is not listened for")
+    assert sorted(topic for topic, _ in server.asked) == [BIRTH, "t/state", "t/window"]
+    assert publisher.status()["refused"] == []
+
+
+def test_a_subscription_that_is_not_answered(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edge.connection.ECHO_S", 0.5)
+    _, _, outbox = serve(lambda _topic, times: None if times == 1 else 0)
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    assert "refuses" not in caplog.text
+
+
+@pytest.mark.parametrize(("version", "code"), [("5", 0x87), ("3.1.1", 0x80)])
+def test_home_assistants_birth_that_may_not_be_read(
+    serve: Serve, version: Version, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(topic: str, times: int) -> int:
+        return code if topic == BIRTH and times < 4 else 0
+
+    server, publisher, outbox = serve(answer, version)
+    wait_for(lambda: publisher.status()["refused"] == ["status"], "it is not named")
+    assert "refuses topic homeassistant/status: the broker refuses the subscr" in caplog.text
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    wait_for(lambda: publisher.status()["refused"] == [], "it is not asked for again")
+    assert publisher.status()["connects"] == 1
+    (warning,) = probe(
+        Broker("127.0.0.1", Server(lambda *_: code).port, "x", version=version), birth_topic=BIRTH
+    ).warnings
+    assert warning.startswith("homeassistant/status: the broker refuses the subscription")
+    assert server.connects == 1
+
+
+def test_a_broker_that_hangs_up_at_a_subscription(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.publish.FIRST_RETRY_S", 0.05)
+    server, publisher, outbox = serve(
+        lambda topic, _times: 0x80 if topic == BIRTH else 0, "5", hangs_up=True
+    )
+    wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
+    wait_for(lambda: publisher.status()["refused"] == ["status"], "it is not left out")
+    wait_for(lambda: publisher.connected, "no connection")
+    connects = server.connects
+    assert connects <= 4
+    with pytest.raises(pytest.fail.Exception):
+        wait_for(lambda: server.connects > connects, "it holds", 3)
