@@ -25,7 +25,7 @@ class Pictures:
         self.path = path
         self._archive: zipfile.ZipFile | None = None
         if path.is_dir():
-            members = (file.relative_to(path).as_posix() for file in _files(path))
+            members = iter([file.relative_to(path).as_posix() for file in _files(path)])
         else:
             self._archive = _archive(path)
             members = iter(self._archive.namelist())

@@ -156,7 +156,7 @@ def read_folders(pictures: Pictures) -> list[Entry]:
 
 def _split(member: str, where: str) -> str | None:
     """The split that the folders of a picture name. Raises DataError where they name two."""
-    named = []
+    named: list[str] = []
     for folder in PurePosixPath(member).parts[:-1]:
         splits = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
         named += splits if len(splits) == 1 else []  # a whole data set may be called train-val
