@@ -37,6 +37,8 @@ from tools.evaluation.prediction import HeadPrediction
 from tools.plotting import drawing
 from tools.plotting.drawing import Mistake
 
+COLUMNS = ("file", "x", "y", "w", "h", "label", "confidence", "truth")
+"""Of the table that --csv writes."""
 GENDERLESS = "gender not estimated"
 """In place of the label, where the model gives age alone."""
 
@@ -161,14 +163,21 @@ def _face(look: ClassifiedFace) -> dict[str, Any]:
     return face
 
 
+def is_own(path: Path) -> bool:
+    """Whether a table was written by `write_csv`, so that a newer one may take its place."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().startswith(",".join(COLUMNS).encode())
+    except OSError:
+        return False
+
+
 def write_csv(seen: Iterable[Seen], path: Path, *, ages: bool) -> None:
     """A row per face; one with a note in place of a face for a picture without any.
 
     Raises EdgeError.
     """
-    names = ["file", "x", "y", "w", "h", "label", "confidence", "truth"]
-    names += ["age", "age_confidence"] if ages else []
-    names.append("note")
+    names = [*COLUMNS, *(["age", "age_confidence"] if ages else []), "note"]
     try:
         with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.DictWriter(file, names)
@@ -249,7 +258,8 @@ def main() -> int:
         for option in ("csv", "mistakes", "save"):
             if out := getattr(args, option):
                 drawing.need_other(out, named)
-                outputs.need_free(f"--{option}", out, force=args.force)
+                again = option == "csv" and is_own(out)
+                outputs.need_free(f"--{option}", out, force=args.force or again)
                 dataset.make_folder(out.parent, f"--{option} {out}")
                 if option != "csv":
                     drawing.need_format(out)

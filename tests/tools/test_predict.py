@@ -341,6 +341,8 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
     [
         ([], 2, "name a picture, a folder or a URL"),
         (["none.jpg"], 1, "skipped: none.jpg cannot be read (No such file or directory)"),
+        (["GROUP", "--csv", "LICENSE"], 2, "--csv LICENSE: is there already; --force replaces it"),
+        (["GROUP", "--save", "LICENSE"], 2, "--save LICENSE: is there already; --force replaces"),
         (["README.md", "--mistakes", "x.png"], 2, "--mistakes needs a folder with female and male"),
         (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),
         (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),

@@ -229,3 +229,22 @@ def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     assert np.allclose(again.predict(faces, verbose=0), expected, atol=1e-5)
     with pytest.raises(ValueError, match=r"broadcast|shape|size"):
         start_from_keras(wide, narrow)
+
+
+def test_nothing_that_is_there_is_lost(few_faces: Path, tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    faces.symlink_to(few_faces)
+    table = tmp_path / "faces.csv"
+    table.write_bytes(few_faces.with_suffix(".csv").read_bytes())
+    before = table.read_bytes()
+    run = tool("train", "--data", faces, *QUICK, "--out", tmp_path / "faces.keras", "--force")
+    assert run.returncode == 2
+    assert "faces.csv: would replace what is read" in run.stderr
+    assert table.read_bytes() == before
+
+    model = tmp_path / "model.keras"
+    model.write_bytes(b"mine")
+    run = tool("train", "--data", faces, *QUICK, "--out", model)
+    assert run.returncode == 2
+    assert run.stderr == f"train: --out {model}: is there already; --force replaces it\n"
+    assert model.read_bytes() == b"mine"
