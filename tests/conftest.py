@@ -3,33 +3,22 @@
 import functools
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
 import yaml
 from hypothesis import settings
-from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support import contract, face_folder
-
-ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "models" / "gender.tflite"
-CLIP = ROOT / "tests" / "data" / "people.mp4"
-"""A woman and a man of the demo walk past, in 6.4 s; made by tests/support/people.py."""
-PICTURE = CLIP.with_suffix(".jpg")
-"""A woman, and two men to her right."""
-NO_BROKER = {"host": "127.0.0.1", "port": 1}
-"""The connection is refused, whatever brokers run on this machine."""
+from tests.support import face_folder
+from tests.support.broker import NO_BROKER, Mosquitto, Subscriber
+from tests.support.commands import tool, without
+from tests.support.paths import CLIP, MODEL, ROOT
 
 NEEDS = {"shared": "shared", "small_disk": "root"}
 """The marker of tests that use a fixture, directly or not; CI runs them as a part of their own."""
@@ -104,13 +93,6 @@ def shared() -> Path:
     return folder
 
 
-def without(reason: str) -> NoReturn:
-    """Skip a test that cannot run here; in CI, where it must be able to, fail it."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def clips(shared: Path) -> Path:
     return shared / "clips"
@@ -142,20 +124,6 @@ def configure(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-def tool(
-    name: str, *args: str | Path, timeout_s: float = 300, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run one of the workstation's tools as its user does."""
-    return subprocess.run(
-        [sys.executable, f"tools/{name}.py", *map(str, args)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=timeout_s,
-        env=os.environ | environment,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -201,69 +169,6 @@ def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Mosquitto:
-    """A real broker on loopback that can be stopped and started again."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    rules: str = ""
-    """More lines of its configuration."""
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-        if program is None:
-            pytest.fail("mosquitto is not installed; `make test` installs it")
-        config = self.folder / "mosquitto.conf"
-        config.write_text(self.configuration())
-        if os.geteuid() == 0:  # mosquitto would become another user that may not write here
-            config.write_text(config.read_text() + "user root\n")
-        with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
-        wait_for(self._listens, "mosquitto does not listen")
-
-    def configuration(self) -> str:
-        return (
-            f"listener {self.port} 127.0.0.1\n"
-            "allow_anonymous true\nlog_type all\n"
-            "persistence true\n"
-            f"persistence_location {self.folder}/\n"
-            "autosave_on_changes true\nautosave_interval 1\n"
-            f"{self.rules}"
-        )
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
-            self.process = None
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def allow(self, *rules: str) -> None:
-        """Let users do nothing but what the lines of this access list say; also while it runs."""
-        file = self.folder / "acl"
-        file.write_text("\n".join(rules) + "\n")
-        file.chmod(0o700)
-        self.rules = f"acl_file {file}\n"
-        if self.process is not None:
-            self.process.send_signal(signal.SIGHUP)
-
-
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker that is not started yet."""
@@ -272,43 +177,6 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(folder)
     yield broker
     broker.stop()
-
-
-class Subscriber:
-    """A dashboard: everything the broker sends, in order."""
-
-    def __init__(self, port: int, *topics: str, client_id: str = "dashboard") -> None:
-        self.messages: list[mqtt.MQTTMessage] = []
-        self.ready = False
-        self._topics = topics
-        # a session of its own at the broker: nothing is missed while the broker restarts
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False
-        )
-        self._client.on_message = lambda _client, _data, message: self.messages.append(message)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.reconnect_delay_set(1, 1)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        wait_for(lambda: self.ready, "the subscription is not granted")
-
-    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
-        for topic in self._topics:
-            client.subscribe(topic, qos=1)
-
-    def _on_subscribe(self, *_: object) -> None:
-        self.ready = True
-
-    def payloads(self, name: str) -> list[str]:
-        """Payloads of the topics that end in `name`."""
-        return [m.payload.decode() for m in self.messages if m.topic.endswith(f"/{name}")]
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-        for message in self.messages:
-            contract.validate(message.topic, message.payload.decode())
 
 
 @pytest.fixture
@@ -322,12 +190,3 @@ def subscribe() -> Iterator[Callable[..., Subscriber]]:
     yield make
     for subscriber in opened:
         subscriber.close()
-
-
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> None:
-    """Return once `condition()` is true; fail with `what` where it never is."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            pytest.fail(f"after {timeout_s} s: {what}")
-        time.sleep(0.02)

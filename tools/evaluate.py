@@ -129,8 +129,7 @@ def main() -> int:
         }
         result |= {name: figures[name] for name in others}
         if args.plots:
-            from tools.evaluation import error_sheet
-            from tools.plotting import charts
+            from tools.plotting import charts, error_sheet
 
             for name, head in heads.items():
                 folder = args.plots if name == first else args.plots / name

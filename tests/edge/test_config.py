@@ -11,7 +11,7 @@ import yaml
 from edge.config import Config, host_name, load_config
 from edge.errors import ConfigError
 from edge.sources.name import is_recorded
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 
 def load(tmp_path: Path, text: str, **overrides: str) -> Config:

@@ -8,7 +8,7 @@ import pytest
 
 from edge.native_log import captured, quiet
 from edge.vision.tflite import RUNTIMES
-from tests.conftest import MODEL, ROOT
+from tests.support.paths import MODEL, ROOT
 
 OPEN = (
     "import sys; from pathlib import Path; from edge.vision.tflite import open_interpreter as o; "

@@ -8,7 +8,8 @@ import pytest
 from edge import probes
 from edge.config import load_config
 from edge.errors import ConfigError, EdgeError, ModelError
-from tests.conftest import MODEL, NO_BROKER, PICTURE
+from tests.support.broker import NO_BROKER
+from tests.support.paths import MODEL, PICTURE
 
 Configure = Callable[..., Path]
 

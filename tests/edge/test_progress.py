@@ -19,7 +19,7 @@ from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.progress import LogHandler, ProgressLine
 from edge.sources.recordings import length
 from edge.types import Message
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 
 def text_on_screen(output: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from edge.summary import Summary
 from edge.types import People, Window
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 NOON = datetime(2026, 11, 21, 12).timestamp()
 

@@ -16,7 +16,7 @@ from edge.types import Box, CaptureSettings, Face, Message, People, Visit
 from edge.vision.detector import HaarDetector
 from edge.vision.motion_gate import MotionGate
 from edge.vision.tflite import RUNTIMES
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 Load = Callable[[str], Config]
 

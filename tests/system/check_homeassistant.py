@@ -17,8 +17,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery.messages import Messages
 from edge.types import Message
-from tests.conftest import ROOT, Mosquitto, free_port, wait_for
 from tests.edge.delivery.test_messages import HEALTH, WITH_AGES, window_message
+from tests.support.broker import Mosquitto, free_port
+from tests.support.commands import wait_for
+from tests.support.paths import ROOT
 
 PYTHON = ROOT / "build" / "homeassistant" / "bin" / "python"
 

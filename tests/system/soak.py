@@ -37,7 +37,9 @@ from edge.reporter import Reporter
 from edge.sources.recordings import open_file
 from edge.tracking.tracker import Tracker
 from edge.types import Box, Face, Frame, NoFrame, Visit
-from tests.conftest import ROOT, Mosquitto, Subscriber, wait_for
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
+from tests.support.paths import ROOT
 from tests.system.storm import LONGEST_S, YEAR_S, Outcome, judge, people_walk_past
 
 DAY_S = 86_400

@@ -30,7 +30,9 @@ import numpy as np
 import yaml
 
 from edge.sources.demo import Scene
-from tests.conftest import ROOT, Mosquitto, Subscriber, wait_for
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
+from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
 
 FPS = 10

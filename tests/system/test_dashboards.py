@@ -21,8 +21,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery.messages import Messages, iso, replayed, restamped
 from edge.types import Message, People, Totals
-from tests.conftest import ROOT, Mosquitto, wait_for
 from tests.edge.delivery.test_messages import WINDOW, window_message
+from tests.support.broker import Mosquitto
+from tests.support.commands import wait_for
+from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs" / "dashboards"
 START = datetime(2026, 11, 21, 9, 50, tzinfo=UTC).timestamp()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, tool, wait_for
+from tests.support.commands import tool, wait_for
+from tests.support.paths import ROOT
 
 
 def processes() -> set[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import NO_BROKER, ROOT, without
+from tests.support.broker import NO_BROKER
+from tests.support.commands import without
+from tests.support.paths import ROOT
 
 INSTALL = ROOT / "systemd" / "install"
 

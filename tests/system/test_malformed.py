@@ -20,8 +20,8 @@ from pydantic import BaseModel
 from edge.__main__ import main
 from edge.config import Config, load_config
 from edge.errors import ConfigError
-from tests.conftest import ROOT
 from tests.support import contract
+from tests.support.paths import ROOT
 
 SHIPPED = (ROOT / "config.yaml").read_text()
 EXAMPLES = int(os.environ.get("EXAMPLES", "1500"))

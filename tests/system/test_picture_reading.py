@@ -18,8 +18,8 @@ from edge.sources.pictures import PictureError, decode
 from edge.sources.recordings import open_file
 from edge.types import Box, Face, Image
 from edge.vision.classifier import Classifier
-from tests.conftest import MODEL, ROOT
 from tests.edge.sources.test_pictures import STORED, encoded, scene, turned
+from tests.support.paths import MODEL, ROOT
 from tools import predict, probabilities, web
 from tools.datasets import dataset
 from tools.datasets.archive import DataError, Pictures

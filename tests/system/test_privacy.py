@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import CLIP, ROOT, Mosquitto, Subscriber, wait_for
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
+from tests.support.paths import CLIP, ROOT
 
 Configure = Callable[..., Path]
 Subscribe = Callable[..., Subscriber]

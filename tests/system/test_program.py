@@ -21,8 +21,10 @@ from paho.mqtt import publish
 from edge.sources.demo import Scene
 from edge.types import People
 from edge.vision.model_card import read_card
-from tests.conftest import CLIP, MODEL, ROOT, Mosquitto, Subscriber, wait_for
 from tests.support import contract
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
+from tests.support.paths import CLIP, MODEL, ROOT
 
 Configure = Callable[..., Path]
 Subscribe = Callable[..., Subscriber]

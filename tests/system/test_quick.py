@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, is_quick
+from tests.conftest import is_quick
+from tests.support.paths import ROOT
 
 TESTS = ROOT / "tests"
 

@@ -15,7 +15,8 @@ import pytest
 
 from edge.sources.demo import Scene
 from edge.types import Image
-from tests.conftest import ROOT, tool
+from tests.support.commands import tool
+from tests.support.paths import ROOT
 from tests.support.recordings import MATRICES, set_matrix, write_mjpeg, write_stamped, write_video
 
 Configure = Callable[..., Path]

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from edge.sources.demo import Scene
-from tests.conftest import CLIP, MODEL, ROOT, Mosquitto, Subscriber, wait_for
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
+from tests.support.paths import CLIP, MODEL, ROOT
 
 Configure = Callable[..., Path]
 SETTINGS: dict[str, Any] = {"source": "demo", "privacy": {"min_people": 1}}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge.sources.recordings import open_file
-from tests.conftest import CLIP, PICTURE
 from tests.support import people
+from tests.support.paths import CLIP, PICTURE
 
 
 def test_the_files_show_what_the_scene_shows(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.config import Config
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 SYSTEMD = ROOT / "systemd"
 UNIT = (SYSTEMD / "edge-tally.service").read_text()

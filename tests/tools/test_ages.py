@@ -11,7 +11,7 @@ import pytest
 
 from edge.types import AGE_GROUPS
 from edge.vision.classifier import Classifier
-from tests.conftest import tool
+from tests.support.commands import tool
 from tools.datasets import ages
 
 FEW = ("--calibration-faces", "40", "--test-faces", "20", "--max-drop", "100")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from edge.vision.classifier import Classifier
-from tests.conftest import tool
+from tests.support.commands import tool
 from tools.datasets.archive import DataError
 
 Floats = npt.NDArray[np.float32]

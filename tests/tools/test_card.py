@@ -10,7 +10,7 @@ import pytest
 
 from edge.types import AGE_GROUPS
 from edge.vision.model_card import ModelCard, read_card
-from tests.conftest import MODEL
+from tests.support.paths import MODEL
 from tools.conversion.card import describe, training_of
 from tools.datasets.archive import DataError
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import tool
+from tests.support.commands import tool
 from tools.datasets.archive import DataError
 from tools.training import teacher
 

@@ -12,8 +12,8 @@ from edge.vision.classifier import Predictions
 from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.datasets.dataset import Sample
-from tools.evaluation.error_sheet import save_error_sheets
 from tools.evaluation.metrics import HeadResult, by_head
+from tools.plotting.error_sheet import save_error_sheets
 
 FACE_PX = 120
 """A face on the sheet is a little larger than this."""

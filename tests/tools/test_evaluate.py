@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.vision.classifier import Predictions
-from tests.conftest import MODEL, tool
+from tests.support.commands import tool
+from tests.support.paths import MODEL
 from tools.datasets.archive import Pictures
 from tools.datasets.dataset import Sample
 from tools.evaluation import metrics

@@ -7,7 +7,8 @@ import cv2
 import pytest
 
 from edge.sources.demo import Scene
-from tests.conftest import ROOT, tool
+from tests.support.commands import tool
+from tests.support.paths import ROOT
 from tools.datasets.dataset import load
 from tools.evaluation.count_metrics import compare, read_truth
 from tools.replay import configured, replay

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge.types import Image
-from tests.conftest import CLIP, ROOT, tool, wait_for
+from tests.support.commands import tool, wait_for
+from tests.support.paths import CLIP, ROOT
 from tools.plotting.drawing import Film
 
 

@@ -15,7 +15,8 @@ import pytest
 from edge.sources.demo import PEOPLE
 from edge.types import Box
 from edge.vision.classifier import Classifier
-from tests.conftest import ROOT, tool
+from tests.support.commands import tool
+from tests.support.paths import ROOT
 from tools.datasets.archive import DataError
 
 

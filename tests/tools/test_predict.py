@@ -19,7 +19,8 @@ import pytest
 from edge.sources.demo import PEOPLE
 from edge.sources.pictures import PictureError, decode
 from edge.types import AGE_GROUPS, LABELS
-from tests.conftest import MODEL, PICTURE, tool
+from tests.support.commands import tool
+from tests.support.paths import MODEL, PICTURE
 from tools import predict
 from tools.datasets import fetch
 from tools.datasets.archive import DataError

@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import ROOT, tool
+from tests.support.commands import tool
+from tests.support.paths import ROOT
 from tools import privacy_sign
 
 TEXT = "{http://www.w3.org/2000/svg}text"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
-from tests.conftest import CLIP, MODEL, ROOT, tool
+from tests.support.commands import tool
+from tests.support.paths import CLIP, MODEL, ROOT
 from tools.evaluation.count_metrics import CountedVisit, Figures, Truth, compare, match, read_truth
 from tools.replay import configured, replay
 

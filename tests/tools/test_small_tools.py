@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge.sources.demo import PEOPLE
-from tests.conftest import CLIP, MODEL, ROOT, tool
+from tests.support.commands import tool
+from tests.support.paths import CLIP, MODEL, ROOT
 
 
 def test_composites(shared: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from edge.sources.demo import PEOPLE
 from edge.vision.preprocessing import Preprocessing
-from tests.conftest import ROOT, tool, wait_for
+from tests.support.commands import tool, wait_for
+from tests.support.paths import ROOT
 from tools.datasets.archive import DataError
 
 QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")

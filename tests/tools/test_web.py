@@ -22,7 +22,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from edge.sources.demo import Scene
 from edge.types import AGE_GROUPS
 from edge.vision.model_card import read_card
-from tests.conftest import MODEL, ROOT, free_port, tool, wait_for
+from tests.support.broker import free_port
+from tests.support.commands import tool, wait_for
+from tests.support.paths import MODEL, ROOT
 
 TWO_PEOPLE_S = 33.0
 """A moment of the demo's scene with a man and a woman in view, from left to right."""

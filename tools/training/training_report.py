@@ -12,8 +12,8 @@ import pandas as pd
 
 from edge.vision.classifier import Predictions
 from tools.evaluation import metrics
-from tools.evaluation.error_sheet import save_error_sheets
 from tools.plotting import charts
+from tools.plotting.error_sheet import save_error_sheets
 from tools.training.batches import Batches
 
 

@@ -15,8 +15,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.delivery.mqtt_broker import tls_context
-from tests.conftest import ROOT, Mosquitto, wait_for
 from tests.edge.delivery.test_messages import HEALTH, messages, window_message
+from tests.support.broker import Mosquitto
+from tests.support.commands import wait_for
+from tests.support.paths import ROOT
 
 USERS = ("lobby", "door", "dashboard", "homeassistant")
 GRANTED = {"Success", "No matching subscribers"}

@@ -10,9 +10,9 @@ from edge import wiring
 from edge.config import load_config
 from edge.health import Health
 from edge.types import AGES, Message
-from tests.conftest import ROOT
 from tests.edge.delivery.test_messages import WITH_AGES, messages, window_message
 from tests.support.contract import contract, validate
+from tests.support.paths import ROOT
 
 NAMES = ("availability", "window", "state", "health", "info", "check")
 QUEUE = {"outbox": 0, "unsaved": 0, "dropped": 0}

@@ -11,7 +11,7 @@ from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.delivery.outbox import Outbox
 from edge.types import AckResult, Message, People
-from tests.conftest import wait_for
+from tests.support.commands import wait_for
 
 
 def test_json_lines_are_delivered_once_written() -> None:

@@ -18,7 +18,7 @@ from edge.delivery.mqtt_broker import Broker, Version, tls_context
 from edge.delivery.mqtt_failures import failure, refusal
 from edge.delivery.mqtt_probe import probe
 from edge.errors import EdgeError
-from tests.conftest import Mosquitto, free_port
+from tests.support.broker import Mosquitto, free_port
 
 # a handshake that fails leaves paho's socket to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

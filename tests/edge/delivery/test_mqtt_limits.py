@@ -21,7 +21,8 @@ from edge.delivery.mqtt_publisher import MqttPublisher
 from edge.delivery.mqtt_suspects import ENOUGH, ENOUGH_FOR_WINDOWS, Suspects
 from edge.delivery.outbox import Outbox
 from edge.types import Message, People, Totals
-from tests.conftest import Mosquitto, Subscriber, wait_for
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
 
 WILL = Message("t/availability", "offline", 1, retain=True)
 RETAINED = {

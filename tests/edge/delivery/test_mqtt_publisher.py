@@ -26,7 +26,8 @@ from edge.delivery.mqtt_publisher import LAST_REST_S, MqttPublisher, retry_s
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError, EdgeError
 from edge.types import Message, People, Totals
-from tests.conftest import Mosquitto, Subscriber, wait_for
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for
 from tests.support.proxy import Proxy, packets
 from tools.demo import broker as nats
 

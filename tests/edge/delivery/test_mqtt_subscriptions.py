@@ -13,7 +13,7 @@ from edge.delivery.mqtt_probe import probe
 from edge.delivery.mqtt_publisher import MqttPublisher
 from edge.delivery.outbox import Outbox
 from edge.types import Message, People
-from tests.conftest import wait_for
+from tests.support.commands import wait_for
 from tests.support.proxy import packets
 
 WILL = Message("t/availability", "offline", 1, retain=True)

@@ -19,7 +19,7 @@ import pytest
 from edge.delivery.outbox import Outbox
 from edge.errors import EdgeError, OutboxError
 from edge.types import Message, People, Totals
-from tests.conftest import wait_for, without
+from tests.support.commands import wait_for, without
 
 DAY = "2026-11-21"
 WOMAN = People(female=1)

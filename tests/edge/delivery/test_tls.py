@@ -11,7 +11,7 @@ import pytest
 from edge.delivery.mqtt_broker import Broker, tls_context
 from edge.delivery.mqtt_probe import probe
 from edge.errors import ConfigError, EdgeError
-from tests.conftest import Mosquitto
+from tests.support.broker import Mosquitto
 
 # a handshake that fails leaves paho's socket to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -21,8 +21,9 @@ from edge.sources.frame import frame_of, upright
 from edge.sources.open import open_frames
 from edge.sources.pi_camera import PiCamera, controls, lores_size
 from edge.types import CaptureSettings, Frame, NoFrame
-from tests.conftest import ROOT, wait_for
 from tests.support import contract
+from tests.support.commands import wait_for
+from tests.support.paths import ROOT
 
 FAKES = ROOT / "tests" / "support" / "fakes"
 NAMES = ("libcamera", "picamera2")

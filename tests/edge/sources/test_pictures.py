@@ -17,7 +17,7 @@ from PIL.Image import Transpose
 from edge.sources import pictures
 from edge.sources.demo import Scene
 from edge.sources.pictures import PictureError, decode
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 STORED = {
     1: None,

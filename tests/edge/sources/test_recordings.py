@@ -21,7 +21,7 @@ from edge.sources.name import is_live, is_recorded, shown_source
 from edge.sources.open import open_frames
 from edge.sources.recordings import open_file
 from edge.types import CaptureSettings, Frame
-from tests.conftest import CLIP
+from tests.support.paths import CLIP
 from tests.support.recordings import MATRICES, plain, set_matrix, write_mjpeg, write_video
 
 MODIFIED = 1_700_000_000

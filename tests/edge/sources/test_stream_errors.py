@@ -14,7 +14,7 @@ from edge.errors import SourceError
 from edge.sources.opencv_camera import stream, usb
 from edge.sources.stream_errors import trouble
 from edge.types import CaptureSettings
-from tests.conftest import free_port
+from tests.support.broker import free_port
 
 VIEW = CaptureSettings(timeout=2)
 

@@ -12,7 +12,7 @@ from edge.sources.demo import Scene
 from edge.types import Box, Image
 from edge.vision.blazeface import BlazeFace
 from edge.vision.tflite import RUNTIMES
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 MODEL = ROOT / "models/face.tflite"
 

@@ -17,7 +17,7 @@ from edge.vision.classifier import Classifier
 from edge.vision.model_card import read_card
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import RUNTIMES, Tensor
-from tests.conftest import MODEL
+from tests.support.paths import MODEL
 from tools.datasets.dataset import crops_of, load
 
 

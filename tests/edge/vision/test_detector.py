@@ -13,7 +13,7 @@ from edge.tracking.tracker import Tracker
 from edge.types import Box, Face, Frame, Image
 from edge.vision.blazeface import BlazeFace
 from edge.vision.detector import HaarDetector
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 
 def scene_frame(seconds: float, scale: int = 1) -> Frame:

@@ -1,0 +1,119 @@
+"""A real broker on loopback, and a subscriber to it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support import contract
+from tests.support.commands import wait_for
+
+NO_BROKER = {"host": "127.0.0.1", "port": 1}
+"""The connection is refused, whatever brokers run on this machine."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Mosquitto:
+    """A real broker on loopback that can be stopped and started again."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    rules: str = ""
+    """More lines of its configuration."""
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            pytest.fail("mosquitto is not installed; `make test` installs it")
+        config = self.folder / "mosquitto.conf"
+        config.write_text(self.configuration())
+        if os.geteuid() == 0:  # mosquitto would become another user that may not write here
+            config.write_text(config.read_text() + "user root\n")
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
+        wait_for(self._listens, "mosquitto does not listen")
+
+    def configuration(self) -> str:
+        return (
+            f"listener {self.port} 127.0.0.1\n"
+            "allow_anonymous true\nlog_type all\n"
+            "persistence true\n"
+            f"persistence_location {self.folder}/\n"
+            "autosave_on_changes true\nautosave_interval 1\n"
+            f"{self.rules}"
+        )
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def allow(self, *rules: str) -> None:
+        """Let users do nothing but what the lines of this access list say; also while it runs."""
+        file = self.folder / "acl"
+        file.write_text("\n".join(rules) + "\n")
+        file.chmod(0o700)
+        self.rules = f"acl_file {file}\n"
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
+
+
+class Subscriber:
+    """A dashboard: everything the broker sends, in order."""
+
+    def __init__(self, port: int, *topics: str, client_id: str = "dashboard") -> None:
+        self.messages: list[mqtt.MQTTMessage] = []
+        self.ready = False
+        self._topics = topics
+        # a session of its own at the broker: nothing is missed while the broker restarts
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False
+        )
+        self._client.on_message = lambda _client, _data, message: self.messages.append(message)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        wait_for(lambda: self.ready, "the subscription is not granted")
+
+    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
+        for topic in self._topics:
+            client.subscribe(topic, qos=1)
+
+    def _on_subscribe(self, *_: object) -> None:
+        self.ready = True
+
+    def payloads(self, name: str) -> list[str]:
+        """Payloads of the topics that end in `name`."""
+        return [m.payload.decode() for m in self.messages if m.topic.endswith(f"/{name}")]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        for message in self.messages:
+            contract.validate(message.topic, message.payload.decode())

@@ -1,0 +1,43 @@
+"""Run the tools as their users do, wait for what they do, and skip what cannot run here."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.support.paths import ROOT
+
+
+def tool(
+    name: str, *args: str | Path, timeout_s: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the workstation's tools as its user does."""
+    return subprocess.run(
+        [sys.executable, f"tools/{name}.py", *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=timeout_s,
+        env=os.environ | environment,
+    )
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> None:
+    """Return once `condition()` is true; fail with `what` where it never is."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"after {timeout_s} s: {what}")
+        time.sleep(0.02)
+
+
+def without(reason: str) -> NoReturn:
+    """Skip a test that cannot run here; in CI, where it must be able to, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
