@@ -145,7 +145,7 @@ def configure(tmp_path: Path) -> Callable[..., Path]:
 
 
 def tool(
-    name: str, *args: str | Path, timeout_s: float = 300, **environment: str
+    name: str, *args: str | Path, timeout_s: float = 900, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the workstation's tools as its user does."""
     return subprocess.run(
@@ -194,7 +194,7 @@ def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("age-models")
     run = subprocess.run(
         [sys.executable, ROOT / "tests" / "support" / "age_models.py", folder],
-        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+        capture_output=True, text=True, cwd=ROOT, timeout=900, check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
@@ -324,7 +324,7 @@ def subscribe() -> Iterator[Callable[..., Subscriber]]:
         subscriber.close()
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> None:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
     """Return once `condition()` is true; fail with `what` where it never is."""
     end = time.monotonic() + timeout_s
     while not condition():
