@@ -162,7 +162,7 @@ def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("age-models")
     run = subprocess.run(
         [sys.executable, ROOT / "tests" / "support" / "age_models.py", folder],
-        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+        capture_output=True, text=True, cwd=ROOT, timeout=900, check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr

@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 
 
 def tool(
-    name: str, *args: str | Path, timeout_s: float = 300, **environment: str
+    name: str, *args: str | Path, timeout_s: float = 900, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the workstation's tools as its user does."""
     return subprocess.run(
@@ -27,7 +27,7 @@ def tool(
     )
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> None:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
     """Return once `condition()` is true; fail with `what` where it never is."""
     end = time.monotonic() + timeout_s
     while not condition():

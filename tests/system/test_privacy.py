@@ -48,7 +48,7 @@ def test_nothing_but_counts_leaves_the_process(
     daemon = [sys.executable, "-m", "edge", "run", "--config", str(config), "--source", str(CLIP)]
     run = subprocess.run(
         [strace, "-f", "-qq", "-o", str(trace), "-e", f"trace={CALLS}", *daemon],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=900, check=False,
         # Python's own bytecode is no business of the daemon
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip

@@ -33,7 +33,7 @@ AT_ONCE = {"camera": {"give_up": 0}}
 TOPIC = "tally/v1/test/cam-1"
 
 
-def edge(*args: str | Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+def edge(*args: str | Path, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
     """Run the daemon to its end."""
     command = [sys.executable, "-m", "edge", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout_s)

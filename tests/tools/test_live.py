@@ -45,9 +45,12 @@ def test_a_source_without_end_is_ended(tmp_path: Path, number: signal.Signals) -
     out = tmp_path / "out.mp4"
     command = [sys.executable, "tools/live.py", "demo", "--save", str(out)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
-        wait_for(out.exists, "nothing is written")
-        run.send_signal(number)
-        told, _ = run.communicate(timeout=10)
+        try:
+            wait_for(out.exists, "nothing is written")
+            run.send_signal(number)
+            told, _ = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert run.returncode == 0
     assert told.startswith("counted   ")
     assert frames(out)

@@ -165,7 +165,7 @@ def test_a_truth_that_is_no_text(tmp_path: Path) -> None:
 
 def test_nothing_rests_while_a_clip_is_compared(configure: Callable[..., Path]) -> None:
     config = configure(paused=True, quiet_hours=["00:00-23:59"])
-    run = tool("replay", CLIP, "--config", config, timeout_s=60)
+    run = tool("replay", CLIP, "--config", config, timeout_s=300)
     assert run.returncode == 0, run.stderr
     assert "counted   2 " in run.stdout
 
@@ -173,7 +173,7 @@ def test_nothing_rests_while_a_clip_is_compared(configure: Callable[..., Path]) 
 @pytest.mark.parametrize("source", ["demo", "v4l2:/dev/video99", "rtsp://user:secret@host/live"])
 def test_a_source_without_end_is_refused(source: str) -> None:
     for name in ("replay", "bench"):
-        run = tool(name, source, timeout_s=30)
+        run = tool(name, source, timeout_s=120)
         assert run.returncode == 2
         assert "has no end; name a file" in run.stderr.splitlines()[-1]
         assert "secret" not in run.stderr

@@ -55,8 +55,10 @@ def test_a_killed_training_is_resumed(few_faces: Path, tmp_path: Path) -> None:
     args = ["--data", str(few_faces), *QUICK, "--out", str(out), "--patience", "200", "--rate", "1"]
     command = [sys.executable, "tools/train.py", *args, "--epochs", "200"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: len(losses(log)) >= 4, "no epoch ended", 120)
-        process.kill()
+        try:
+            wait_for(lambda: len(losses(log)) >= 4, "no epoch ended", 600)
+        finally:
+            process.kill()
         assert process.wait() == -signal.SIGKILL
     done = len(losses(log))
     assert not out.exists()

@@ -92,7 +92,7 @@ def server(files: Path) -> Iterator[Server]:
         wait_for(
             lambda: served.url in served.log.read_text() or process.poll() is not None,
             "the page is not served",
-            timeout_s=60,
+            timeout_s=300,
         )
         yield served
     finally:
