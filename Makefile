@@ -1,17 +1,17 @@
-# make setup   .venv with the daemon and the demo's broker
+# make setup   install the daemon and the demo's broker into .venv
 # make demo    see it at work; Ctrl-C ends it
-# make tools   what the tools for training and evaluation need
-# make onnx    and what tools/quantize.py needs for ONNX files
-# make web     what tools/web.py needs, the page to try models on
+# make tools   install what the tools for training and evaluation need
+# make onnx    install what tools/quantize.py needs for ONNX files
+# make web     install what tools/web.py needs, the page to try models on
 # make test    install what the tests need and run all checks
-# make quick   format, lint, types, and the tests of single parts: within a minute
+# make quick   check format, lint and types and run the tests of single parts, within a minute
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# tf-keras would bring the full TensorFlow beside the CPU build that is here; the next onnx2tf demands
-# exact versions of everything, an older TensorFlow among them
+# --no-deps: tf-keras would install the full TensorFlow beside the CPU build, and onnx2tf demands exact
+# versions of everything, with an older TensorFlow
 ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 
 .PHONY: setup demo tools onnx web test quick programs clean
@@ -43,7 +43,7 @@ programs:
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# the last that comes: a half-made environment is made again
+# pip is installed last: a half-made environment is made again
 $(BIN)/pip:
 	@echo "Making a Python environment in $(VENV) ..."
 	@tools/dev/make-venv $(PYTHON) $(VENV)

@@ -14,7 +14,11 @@ from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
 KIT = sorted((ROOT / "docs" / "privacy").glob("*.md"))
-PAGES = [ROOT / "README.md", *KIT, *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*.md")]
+PAGES = sorted(
+    page
+    for folder in (".", "docs", "docs/decisions", "docs/privacy", "models")
+    for page in (ROOT / folder).glob("*.md")
+)
 CODE = [file for room in ("edge", "tools", "tests") for file in (ROOT / room).rglob("*.py")]
 
 
@@ -51,7 +55,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", page.read_text())
     for link, heading in links:
@@ -62,7 +66,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_files_and_targets_named_exist() -> None:
     for file in [*PAGES, *CODE, ROOT / "config.yaml", ROOT / "Makefile"]:
-        for name in re.findall(r"\b(?:tests|tools|docs)/\w+\.(?:py|md|yaml)", file.read_text()):
+        text = file.read_text()
+        named = re.findall(r"\b(?:edge|tests|tools|docs)/(?:\w+/)*\w+\.(?:py|md|yaml)", text)
+        modules = re.findall(r"python -m ((?:edge|tests|tools)\.[.\w]+)", text)
+        for name in [*named, *(f"{module.replace('.', '/')}.py" for module in modules)]:
             assert (ROOT / name).exists(), f"{file.name}: {name}"
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make (setup|demo|test|\w+)`?\n", README):
