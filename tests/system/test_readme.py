@@ -86,7 +86,7 @@ def test_messages_explained_are_messages() -> None:
     table = README.split("| message | what to do |")[1].split("\n\n")[0]
     quoted = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
     assert len(quoted) > 10
-    others = [ROOT / "tools" / "make-venv", *(ROOT / "edge").glob("*.py")]
+    others = [ROOT / "tools" / "dev" / "make-venv", *(ROOT / "edge").rglob("*.py")]
     text = "".join(file.read_text() for file in {*CODE, *others})
     whole = re.sub(r'"\s*\n\s*f?"', "", text)  # strings that go on in the next line
     from_elsewhere = {"make: command not found", ".venv/bin/python: No such file or directory"}

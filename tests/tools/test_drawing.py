@@ -84,7 +84,7 @@ def test_what_is_not_counted_says_so() -> None:
         track(9, 40, 30),
         track(90, 40, 30, votes=0),
         track(180, 40, 30, confirmed=False),
-        track(270, 40, 30, static=True),
+        track(270, 40, 30, stationary=True),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawing, "_write_label", note)

@@ -17,7 +17,7 @@ from edge.vision.classifier import Classifier
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tests.conftest import tool
-from tools.conversion import chance_check, model_files
+from tools.conversion import chance_check
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.evaluation.metrics import HeadResult
@@ -299,6 +299,8 @@ def test_mixed_precision(colours: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_converted_is_one_line(colours: Path, tmp_path: Path) -> None:
     import keras
     from keras import layers
+
+    from tools.conversion import model_files
 
     @keras.saving.register_keras_serializable("tests")
     class Own(layers.Layer):  # type: ignore[misc]  # Keras carries no types
