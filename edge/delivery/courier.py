@@ -25,11 +25,11 @@ class Publisher(Protocol):
     """Where messages go."""
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many windows it takes now, one after the other; each may leave no more room."""
 
     @property
-    def held(self) -> frozenset[str]:
+    def paused_topics(self) -> frozenset[str]:
         """Topics of which it takes none now."""
 
     def publish(self, message: Message) -> None: ...
@@ -111,13 +111,13 @@ class Courier:
             self._send_pending()
 
     def _send_pending(self) -> None:
-        while room := self._publisher.room:
-            messages = self._outbox.pending(self._in_flight, self._publisher.held, room)
+        while capacity := self._publisher.capacity:
+            messages = self._outbox.pending(self._in_flight, self._publisher.paused_topics, capacity)
             if not messages:
                 break
             for message in messages:
                 self._send(message)
-                if not self._publisher.room:
+                if not self._publisher.capacity:
                     break
 
     def _send(self, message: Message) -> None:

@@ -17,9 +17,9 @@ from edge.types import AckResult, Message
 class JsonLinesPublisher:
     """Writes each message as one line `{"topic": ..., "payload": ...}`; delivered once written."""
 
-    room = 20
+    capacity = 20
     """A pipe takes what it is given; some at a time, so that what was written is soon deleted."""
-    held: frozenset[str] = frozenset()
+    paused_topics: frozenset[str] = frozenset()
     """A pipe refuses nothing."""
 
     def __init__(

@@ -188,7 +188,7 @@ class Connection:
         self._link.ended.wait(timeout_s)
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many windows may be sent now, of topics that are not `held`.
 
         The first of a topic goes alone, until it was taken: what is refused shall not be sent by
@@ -201,7 +201,7 @@ class Connection:
         return max(0, self.limits.in_flight - len(windows))
 
     @property
-    def held(self) -> frozenset[str]:
+    def paused_topics(self) -> frozenset[str]:
         """Topics of which a message was refused, and which it is too early to try again."""
         now = time.monotonic()
         return frozenset(topic for topic, due in self._retry_at.items() if now < due)
@@ -213,12 +213,12 @@ class Connection:
 
     def due(self, topic: str) -> bool:
         """Whether a message on it was refused and is to be tried again now."""
-        return topic in self._retry_at and topic not in self.held
+        return topic in self._retry_at and topic not in self.paused_topics
 
     def send(self, message: Message) -> None:
         """Hand a message over; `settle` tells what became of it."""
         self._begun = True
-        if message.key is not None and message.topic in self.held:
+        if message.key is not None and message.topic in self.paused_topics:
             self._unsent.append(message.key)
             return
         if self.version == "5" and (why := self.limits.excess(self.limits.fit(message))):

@@ -23,7 +23,7 @@ LAST_RETRY_S = 12.0
 back has a window within 20 s; six seconds of chance are enough for the devices of a site."""
 LAST_REST_S = 60.0
 """Likewise, where the broker is there but connections to it do not last."""
-HELD_S = 30.0
+STABLE_S = 30.0
 """A link that lasts for so long is a good one: if it breaks, that is a new trouble."""
 DROPS = 3
 """After so many links in a row that were shorter, `TWINS` goes with the complaint."""
@@ -95,17 +95,17 @@ class MqttPublisher:
             link.run()
             if self._closing.is_set():
                 return
-            held = link.opened and time.monotonic() - begun >= HELD_S
+            stable = link.opened and time.monotonic() - begun >= STABLE_S
             with self._lock:
                 self._settle(link)
-                self._examine(link, held)
+                self._examine(link, stable)
                 at_once = self._versions.after(link)
-            if held:
+            if stable:
                 drops = 0
                 self._told.clear()
                 self._complained = False
             failures = 0 if link.opened else failures + 1
-            drops += link.opened and not held
+            drops += link.opened and not stable
             if not at_once:
                 self._complain(link.explain() + (TWINS if drops >= DROPS else ""))
                 longest = LAST_REST_S if link.opened else LAST_RETRY_S
@@ -133,12 +133,12 @@ class MqttPublisher:
             self._suspects.acquit(topic)
         link.accepted.clear()
 
-    def _examine(self, link: Connection, held: bool) -> None:
+    def _examine(self, link: Connection, stable: bool) -> None:
         """Find the message after which connections end, where there is one."""
         if not link.opened:
             return
         culprit = self._suspects.blame(link.unanswered, stalled=link.stalled)
-        if held and culprit is None:
+        if stable and culprit is None:
             self._suspects.forgive()
         self._name_refused(link)
 
@@ -167,16 +167,16 @@ class MqttPublisher:
         return self._link.open and self._greeted == (self._link, self._link.births)
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many messages with a key may be published now."""
         with self._lock:  # another thread may be publishing
-            return self._link.room if self.connected else 0
+            return self._link.capacity if self.connected else 0
 
     @property
-    def held(self) -> frozenset[str]:
+    def paused_topics(self) -> frozenset[str]:
         """Topics that the broker refused not long ago."""
         with self._lock:
-            return self._link.held | self._suspects.held
+            return self._link.paused_topics | self._suspects.paused_topics
 
     def status(self) -> dict[str, Any]:
         """For `health`: MQTT's version, how often a connection was made, topics refused."""

@@ -79,7 +79,7 @@ class Suspects:
         return suspect is not None and suspect.left_out
 
     @property
-    def held(self) -> frozenset[str]:
+    def paused_topics(self) -> frozenset[str]:
         """Topics whose windows are left out."""
         return frozenset(t for t, each in self._suspects.items() if each.window and each.left_out)
 

@@ -159,17 +159,17 @@ class Outbox:
         return message
 
     def pending(
-        self, in_flight: Set[int] = frozenset(), held: frozenset[str] = frozenset(), limit: int = 20
+        self, in_flight: Set[int] = frozenset(), paused_topics: frozenset[str] = frozenset(), limit: int = 20
     ) -> list[Message]:
-        """The oldest messages, in order, but those with keys `in_flight` and of topics `held`.
+        """The oldest messages, in order, but those with keys `in_flight` and of topics `paused_topics`.
 
         Raises OutboxError.
         """
-        newest, passed = self.newest, self._passed.get(held, 0)
+        newest, passed = self.newest, self._passed.get(paused_topics, 0)
         rows = self._read(
             "SELECT * FROM windows WHERE key > ? AND key NOT IN (SELECT value FROM json_each(?))"
             " AND topic NOT IN (SELECT value FROM json_each(?)) ORDER BY key LIMIT ?",
-            passed, json.dumps([*in_flight]), json.dumps([*held]), limit,
+            passed, json.dumps([*in_flight]), json.dumps([*paused_topics]), limit,
         )  # fmt: skip
         good = [row for row in rows if row[-1] == outbox_db.checksum(row[:-1])]
         if len(good) < len(rows):
@@ -178,9 +178,9 @@ class Outbox:
                 db.executemany("DELETE FROM windows WHERE key = ?", bad)
                 _count_dropped(db, len(bad))
             log.error("outbox %s: windows damaged on disk and dropped: %d", self._path, len(bad))
-            return self.pending(in_flight, held, limit)
+            return self.pending(in_flight, paused_topics, limit)
         first = good[0][0] if good else newest + 1
-        self._passed[held] = min([first, *in_flight]) - 1  # what is in flight may come back
+        self._passed[paused_topics] = min([first, *in_flight]) - 1  # what is in flight may come back
         return [Message(topic, payload, qos, False, key) for key, topic, payload, qos, *_ in good]
 
     def restamp(self, boot: str, ahead: float, change: Callable[[str, float], str]) -> int:

@@ -217,9 +217,9 @@ def test_a_window_is_blamed_later_and_never_for_a_link_that_stalls() -> None:
     for _ in range(ENOUGH_FOR_WINDOWS - 1):
         assert suspects.blame([window], stalled=False) is None
     assert suspects.blame([window], stalled=False) == window
-    assert suspects.held == {"t/window"}
+    assert suspects.paused_topics == {"t/window"}
     suspects.forgive()
-    assert not suspects.held
+    assert not suspects.paused_topics
     assert "t/window" in suspects.refused
     suspects.blame([window], stalled=False)
-    assert suspects.held
+    assert suspects.paused_topics

@@ -230,7 +230,7 @@ def test_nothing_is_lost_on_a_bad_link(
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.HELD_S", 0)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 0)
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
     link = Proxy(mosquitto.port, lost=0.3 if how == "lossy" else 0)
@@ -296,13 +296,13 @@ def test_one_thread_may_ask_for_room_while_another_publishes(mosquitto: Mosquitt
 
     def ask() -> None:
         while not over.is_set():
-            assert publisher.room <= IN_FLIGHT
+            assert publisher.capacity <= IN_FLIGHT
 
     sys.setswitchinterval(1e-6)
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(ask)
         while arrived < 2000 and not asked.done():
-            if publisher.room:
+            if publisher.capacity:
                 publisher.publish(Message("t/window", "{}", 1, key=1))
             arrived += len(publisher.poll().delivered)
         over.set()
@@ -508,7 +508,7 @@ def test_a_link_that_held_is_missed_anew(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.HELD_S", 1)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 1)
     mosquitto.start()
     _, _, publisher = start_delivery()
     for number in range(1, 3):
@@ -524,7 +524,7 @@ def test_a_link_that_held_is_missed_anew(
 def test_many_connections_leave_no_sockets_behind(
     mosquitto: Mosquitto, start_delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.HELD_S", 0)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 0)
     mosquitto.start()
     link = Proxy(mosquitto.port)
     _, _, publisher = start_delivery(link.port)

@@ -119,18 +119,18 @@ def test_windows_of_topics_that_are_held_stay_and_cost_no_time(tmp_path: Path) -
         append(outbox, make=old)
     for _ in range(5):
         append(outbox)
-    held = frozenset({"old/window"})
-    assert [m.key for m in outbox.pending({50_002}, held, 3)] == [50_001, 50_003, 50_004]
-    assert [m.key for m in outbox.pending(set(), held)] == [50_001, 50_002, 50_003, 50_004, 50_005]
+    paused = frozenset({"old/window"})
+    assert [m.key for m in outbox.pending({50_002}, paused, 3)] == [50_001, 50_003, 50_004]
+    assert [m.key for m in outbox.pending(set(), paused)] == [50_001, 50_002, 50_003, 50_004, 50_005]
     outbox.delete([50_001])
     begin = time.process_time()
     for _ in range(100):
-        assert [m.key for m in outbox.pending({50_002}, held, 1)] == [50_003]
+        assert [m.key for m in outbox.pending({50_002}, paused, 1)] == [50_003]
         assert [m.key for m in outbox.pending({1, 2}, limit=1)] == [3]
-    assert outbox.pending(held=held | {"t/window"}) == []
+    assert outbox.pending(paused_topics=paused | {"t/window"}) == []
     assert time.process_time() - begin < 0.5
     append(outbox)
-    assert [m.key for m in outbox.pending({50_002}, held)][-1] == outbox.newest
+    assert [m.key for m in outbox.pending({50_002}, paused)][-1] == outbox.newest
     outbox.close()
 
 
