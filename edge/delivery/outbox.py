@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.delivery import outbox_db
+from edge.delivery import outbox_db, outbox_salvage
 from edge.errors import OutboxError
 from edge.types import Message, People, Totals
 
@@ -78,13 +78,13 @@ class Outbox:
     def _open(self) -> None:
         try:
             if self._path is not None:
-                outbox_db.finish_replacing(self._path)
+                outbox_salvage.finish_replacing(self._path)
             try:
                 self._db = outbox_db.connect(self._path, self.newest)
             except (sqlite3.Error, UnicodeError) as error:
                 if self._path is None or not outbox_db.is_damage(error):
                     raise
-                self._db = outbox_db.replace_damaged(self._path, error, self.newest)
+                self._db = outbox_salvage.replace_damaged(self._path, error, self.newest)
         except OSError as error:
             raise OutboxError(
                 f"outbox {self._path}: is damaged and cannot be moved ({error.strerror})"
