@@ -1,4 +1,4 @@
-"""A device as Home Assistant is told of it: a sensor for each number that it publishes. Pure."""
+"""Home Assistant's discovery: a sensor for each number that a device publishes. Pure."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,17 +10,17 @@ from edge.types import AGES
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """What a device is called in Home Assistant, which knows it by these names for ever."""
+    """A device's ids in Home Assistant, which identifies it by them for good."""
 
     site: str
     name: str
-    """The device's, in the configuration."""
+    """The key `device` in the configuration."""
     legacy: bool = False
-    """As they were at first, the same for some devices of different sites."""
+    """Use the original ids, which some devices of different sites share."""
 
     @property
     def topic(self) -> str:
-        """Below the discovery prefix."""
+        """The discovery topic, below its prefix."""
         return f"device/{self.name if self.legacy else f'{self.site}/{self.name}'}/config"
 
     @property
@@ -31,7 +31,7 @@ class Ids:
         return self._joined(self.device, name)
 
     def _joined(self, *parts: str) -> str:
-        # neither a site nor a device may hold a slash
+        # neither a site nor a device may contain a slash
         return ("-" if self.legacy else "/").join(parts)
 
 
@@ -46,19 +46,19 @@ def discovery(
     max_hold: float,
     health_seconds: float,
 ) -> dict[str, Any]:
-    """The payload of Home Assistant's device discovery, by a daemon of this `version`.
+    """Return the payload of Home Assistant's device discovery for a daemon of this `version`.
 
-    `ids` are its names there. `topic` gives the topic of a name such as `state`. People are told
-    apart by `gender`, and by `ages`. The seconds say how long to wait for the next `state` and
-    `health`.
+    `topic` returns the topic of a name such as `state`. With `gender` and `ages` there are sensors
+    for each group. `window_seconds`, `max_hold` and `health_seconds` bound the wait for the next
+    `state` and `health`, seconds.
     """
-    # from one state to the next: a window, max_hold, and the rest of the window in which that
-    # ends; one more window to spare
+    # from one state to the next: a window, max_hold, and the rest of the window in which max_hold
+    # ends; one more window as a margin
     state_expires = math.ceil(max_hold + 3 * window_seconds)
     health_expires = math.ceil(3 * health_seconds)
     genders = ("female", "male", "unknown") if gender else ()
-    # A total stays true until the next one comes. All else is about a time that passes:
-    # where nothing new comes in time, an old value must not pass for a present one.
+    # a total stays true until the next one comes; all other values describe a moment, and an old
+    # one must not pass for a current one
     ever = {"state_topic": topic("state")}
     state = ever | {"expire_after": state_expires}
     health = {"state_topic": topic("health"), "expire_after": health_expires}
@@ -67,7 +67,7 @@ def discovery(
             f"{name.capitalize()} {words}",
             f"value_json.{path}.{name}",
             source,
-            # one that falls, as today's do at midnight, begins a new sum
+            # a fall, as at midnight for today, begins a new sum
             state_class="total_increasing",
             unit_of_measurement="people",
             icon="mdi:account-multiple-plus",
@@ -91,7 +91,7 @@ def discovery(
     components |= {
         f"age_{group.rstrip('+').replace('-', '_')}": _sensor(
             f"People, age {group}",
-            # too few people are not shown by age
+            # too few people are not published by age
             f"none if value_json.ages is not defined else value_json.ages['{group}']",
             state,
             unit_of_measurement="people",
@@ -124,7 +124,7 @@ def discovery(
             "'ON' if value_json.mqtt.refused else 'OFF'",
             health,
         ),
-        # the lowest four bits are what is now, the others what has been since boot:
+        # the lowest four bits are the present state, the others what has happened since boot:
         # https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
         "throttled": _problem(
             "Power or heat",
@@ -158,7 +158,7 @@ def discovery(
 def _sensor(
     name: str, value: str, source: Mapping[str, Any], state_class: str = "measurement", **more: str
 ) -> dict[str, Any]:
-    """A number in Home Assistant; `value` is an expression of its templates."""
+    """Return a sensor; `value` is a Home Assistant template expression."""
     return {
         "platform": "sensor",
         "name": name,
@@ -170,7 +170,7 @@ def _sensor(
 
 
 def _problem(name: str, value: str, source: Mapping[str, Any]) -> dict[str, Any]:
-    """A warning light; the expression `value` is `ON`, `OFF`, or none where nothing is known."""
+    """Return a warning light; the expression `value` is `ON`, `OFF`, or none if unknown."""
     return {
         "platform": "binary_sensor",
         "name": name,

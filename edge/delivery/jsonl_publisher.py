@@ -1,4 +1,4 @@
-"""Messages as JSON lines on stdout."""
+"""Publishes messages as JSON lines on stdout."""
 
 import contextlib
 import json
@@ -17,9 +17,9 @@ from edge.types import AckResult, Message
 class JsonLinesPublisher:
     """Writes each message as one line `{"topic": ..., "payload": ...}`; delivered once written."""
 
-    room = 20
-    """A pipe takes what it is given; some at a time, so that what was written is soon deleted."""
-    held: frozenset[str] = frozenset()
+    capacity = 20
+    """A pipe accepts any number; a few at a time, so that written windows are soon deleted."""
+    paused_topics: frozenset[str] = frozenset()
     """A pipe refuses nothing."""
 
     def __init__(
@@ -28,46 +28,46 @@ class JsonLinesPublisher:
         *,
         around: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
-        """Each line is written within `around()`."""
+        """Write each line to `stream` (stdout) inside `around()`."""
         self._stream = stream or sys.stdout
         self._around = around
         self._lock = threading.Lock()
         self._delivered: list[int] = []
-        self._broken: str | None = None
+        self._error: str | None = None
 
     def publish(self, message: Message) -> None:
-        """Raises EdgeError, now and ever after, where nobody reads stdout any more."""
+        """Write the message. Raises EdgeError, also at every later call, if stdout is closed."""
         try:
             payload = json.loads(message.payload)
         except ValueError:
             payload = message.payload
         line = json.dumps({"topic": message.topic, "payload": payload}, separators=(",", ":"))
         with self._lock:
-            if self._broken is not None:
-                raise EdgeError(self._broken)
+            if self._error is not None:
+                raise EdgeError(self._error)
             try:
                 with self._around():
                     self._stream.write(line + "\n")
                     self._stream.flush()
             except OSError as error:
-                # what is left in the buffer must not fail once more when the program ends
-                with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
-                    os.dup2(nowhere.fileno(), self._stream.fileno())
-                self._broken = f"stdout: cannot be written ({error.strerror})"
-                raise EdgeError(self._broken) from error
+                # the rest of the buffer must not fail again when the program ends
+                with contextlib.suppress(OSError), Path(os.devnull).open("w") as devnull:
+                    os.dup2(devnull.fileno(), self._stream.fileno())
+                self._error = f"stdout: cannot be written ({error.strerror})"
+                raise EdgeError(self._error) from error
             if message.key is not None:
                 self._delivered.append(message.key)
 
     def poll(self) -> AckResult:
-        """Messages written since the last call."""
+        """Return the messages written since the last call."""
         with self._lock:
             keys, self._delivered = self._delivered, []
         return AckResult(delivered=keys)
 
     def status(self) -> None:
-        """Stdout has no broker to tell of."""
+        """Return None: stdout has no broker."""
 
     def close(self, last: Message) -> None:
-        """Write `last` if somebody reads."""
+        """Write `last` unless stdout is closed."""
         with contextlib.suppress(EdgeError):
             self.publish(last)

@@ -1,4 +1,4 @@
-"""What is published, as topics and versioned JSON. Pure."""
+"""Builds every published message: topics and versioned JSON. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from edge.types import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
-"""Names of the dwell bins, seconds."""
+"""Names of the dwell bins; bounds in seconds."""
 NO_MODEL = "none@00000000"
-"""What stands for the model where there is none."""
+"""The payload's `model` if there is none."""
 
 
 class Messages:
-    """Makes every message of one device."""
+    """Builds the messages of one device."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class Messages:
         max_hold: float = 900,
         health_seconds: float = 60,
     ) -> None:
-        """`site` and `device` are topic levels; no discovery where its prefix is None.
+        """`site` and `device` are topic levels; without a `discovery_prefix` there is no discovery.
 
-        `legacy_ids` are those that Home Assistant knew the device by before (`discovery.Ids`).
-        Without a `model`, or without `gender`, people are shown by their total alone. `age_model`
-        is named where it is another one. With `ages` Home Assistant gets a sensor for each group.
-        `window_seconds`, `max_hold` (as for `count.Counter`) and `health_seconds` say how long
-        Home Assistant may have to wait for the next `state` and `health`.
+        `legacy_ids` keeps the ids that Home Assistant first knew devices by (`homeassistant.Ids`).
+        Without a `model`, or without `gender`, people are published as a total only. `age_model`
+        is the age groups' own model, if they have one. With `ages` Home Assistant gets a sensor for
+        each group. `window_seconds`, `max_hold` (as for `counting.Counter`) and `health_seconds`
+        bound how long Home Assistant waits for the next `state` and `health`, seconds.
         """
         self._site, self._device = site, device
         self._model, self._age_model = model, age_model
@@ -56,13 +56,13 @@ class Messages:
         return f"{self._base}/{name}"
 
     def availability(self, state: Literal["online", "offline", "stopped"]) -> Message:
-        """Retained; `offline` is the last will."""
+        """Return the retained availability; `offline` is the will."""
         return Message(self._topic("availability"), state, qos=1, retain=True)
 
     def window(
         self, window: Window, *, epoch: str, seq: int, totals: Totals, time_synced: bool
     ) -> Message:
-        """The durable message of one window, to be kept under the key `seq`."""
+        """Return the durable message of one window, with the key `seq`."""
         dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
         by_gender = window.broken_down and self._gender
         if window.broken_down:
@@ -99,7 +99,7 @@ class Messages:
         return Message(self._topic("window"), _json(payload), qos=1, key=seq)
 
     def state(self, window: Message) -> Message:
-        """The retained copy of the newest window message."""
+        """Return the retained copy of the newest window message."""
         return Message(self._topic("state"), window.payload, qos=1, retain=True)
 
     def health(self, values: Mapping[str, Any]) -> Message:
@@ -108,15 +108,15 @@ class Messages:
         )
 
     def info(self, values: Mapping[str, Any]) -> Message:
-        """Versions, model and configuration; the caller leaves secrets out."""
+        """Return the retained versions, model and configuration; the caller leaves out secrets."""
         payload = {"schema": SCHEMA, "site": self._site, "device": self._device, **values}
         return Message(self._topic("info"), _json(payload), qos=1, retain=True)
 
     def check(self) -> list[Message]:
-        """On a topic that nobody needs: whether the broker takes what must arrive.
+        """Return messages on a topic of no use, to test whether the broker accepts windows.
 
-        First an empty one to be retained, which leaves nothing behind and is fit for a will; then
-        one of blanks, as long as a window of very many people.
+        First an empty retained one, which leaves nothing behind and also serves as a will; then
+        one of blanks, as long as a window with very many people.
         """
         many = People(10**5, 10**5, 10**5)
         longest = self.window(
@@ -131,27 +131,27 @@ class Messages:
         return [Message(self._topic("check"), "", qos=1, retain=True), self.blank(longest)]
 
     def blank(self, message: Message) -> Message:
-        """As many bytes as `message` has, on the topic that nobody needs."""
+        """Return blanks with the size of `message`, on the topic of no use."""
         topic = self._topic("check")
         size = len((message.topic + message.payload).encode()) - len(topic)
         return Message(topic, " " * max(0, size), qos=1)
 
     def forgotten(self) -> list[Message]:
-        """Takes everything that a broker retains of this device away again."""
-        # discovery first: Home Assistant would complain of empty values of a device it still knows
+        """Return messages that remove everything a broker retains for this device."""
+        # discovery first: Home Assistant complains of empty values from a device it still knows
         topics = [] if self._prefix is None else [f"{self._prefix}/{self._ids.topic}"]
         topics += [self._topic(name) for name in ("availability", "state", "health", "info")]
         return [Message(topic, "", qos=1, retain=True) for topic in topics]
 
     def forgotten_ids(self) -> list[Message]:
-        """Takes away what Home Assistant may know of the device by the ids not in use."""
+        """Return messages that remove the device's discovery under the ids not in use."""
         if self._prefix is None:
             return []
-        others = replace(self._ids, legacy=not self._ids.legacy)
-        return [Message(f"{self._prefix}/{others.topic}", "", qos=1, retain=True)]
+        unused = replace(self._ids, legacy=not self._ids.legacy)
+        return [Message(f"{self._prefix}/{unused.topic}", "", qos=1, retain=True)]
 
     def discovery(self, version: str) -> list[Message]:
-        """Home Assistant's device discovery, or nothing where it is switched off."""
+        """Return Home Assistant's device discovery; nothing if it is switched off."""
         if self._prefix is None:
             return []
         payload = discovery(
@@ -168,13 +168,13 @@ class Messages:
 
 
 def replayed(message: Message) -> Message:
-    """The same window, marked as delivered late."""
+    """Return the same window, marked as delivered late."""
     payload = json.loads(message.payload) | {"replayed": True}
     return Message(message.topic, _json(payload), message.qos, message.retain, message.key)
 
 
 def restamped(payload: str, seconds: float) -> str:
-    """The window in `payload` as it is stamped by a clock that is so many seconds ahead."""
+    """Return the window in `payload` with its times `seconds` later, marked as synced."""
     window = json.loads(payload)
     for end in ("start", "end"):
         window["window"][end] = iso(
@@ -184,13 +184,13 @@ def restamped(payload: str, seconds: float) -> str:
 
 
 def iso(utc: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC, to the second."""
+    """Format seconds since 1970 as ISO 8601 in UTC, to the second."""
     stamp = datetime.fromtimestamp(round(utc), UTC)
     return stamp.isoformat().replace("+00:00", "Z")
 
 
 def local_day(utc: float) -> str:
-    """The date of a moment in the device's own time zone: 2026-11-21."""
+    """Return the date in the device's own time zone, as 2026-11-21."""
     return local_time(utc).date().isoformat()
 
 

@@ -1,4 +1,4 @@
-"""Where the broker is, and how to log in there."""
+"""A broker's address and login."""
 
 import ssl
 from dataclasses import dataclass
@@ -16,13 +16,14 @@ VERSIONS: dict[Version, MQTTProtocolVersion] = {
     "3.1.1": MQTTProtocolVersion.MQTTv311,
 }
 BROKER_LATE_S = 4
-"""A broker waits for one and a half keep-alives, and mosquitto looks but every 5 s (its
-src/keepalive.c): asking for so much less has `offline` told within one and a half of ours."""
+"""Seconds less than the configured keep-alive that the broker is given. It waits for one and a half
+keep-alives, and mosquitto checks only every 5 s (its src/keepalive.c): this way `offline` is
+published within one and a half of the configured ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One broker as one user."""
+    """A broker, and the user that logs in to it."""
 
     host: str
     port: int
@@ -30,26 +31,26 @@ class Broker:
     username: str | None = None
     password_file: Path | None = None
     keepalive: int = 30
-    """Seconds; a link on which nothing moves for one and a half times as long is dead."""
+    """Seconds; a link that is silent for one and a half times as long is dead."""
     tls: ssl.SSLContext | None = None
     version: Version | None = None
-    """The only version of MQTT to speak; None: 5 where the broker does, else 3.1.1."""
+    """The only version of MQTT to speak; None: 5 if the broker speaks it, else 3.1.1."""
 
     @property
     def where(self) -> str:
         return f"{self.host}:{self.port}"
 
     @property
-    def asked_keepalive(self) -> int:
-        """Seconds that the broker is told."""
+    def requested_keepalive(self) -> int:
+        """Seconds, as requested from the broker."""
         return max(1, self.keepalive - BROKER_LATE_S)
 
     def client(self, version: Version) -> mqtt.Client:
-        """A client for one connection, not yet made.
+        """Return a client for one connection, not yet connected.
 
-        The password is read anew each time: it may be changed while the daemon runs.
+        The password is read each time: it may change while the daemon runs.
 
-        Raises ConfigError where its file cannot be read.
+        Raises ConfigError if its file cannot be read.
         """
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -65,7 +66,7 @@ class Broker:
 
 
 def password(file: Path | None) -> str | None:
-    """What `file` holds, less the end of its line. Raises ConfigError where it cannot be read."""
+    """Return the content of `file` without its line end. Raises ConfigError if it is unreadable."""
     if file is None:
         return None
     try:
@@ -78,23 +79,24 @@ def password(file: Path | None) -> str | None:
 def tls_context(
     ca_file: Path | None, cert_file: Path | None, key_file: Path | None
 ) -> ssl.SSLContext:
-    """TLS 1.2 or newer with the host name checked; a client certificate where one is given.
+    """Return a context for TLS 1.2 or newer that checks the host name.
 
-    Raises ConfigError where a file is not what it should be.
+    With `cert_file` and `key_file` it has a client certificate. Raises ConfigError if a file is
+    unreadable or of the wrong kind.
     """
 
-    def no_phrase() -> str:  # OpenSSL would ask for it on the terminal, if there is one
-        raise ConfigError(f"mqtt.tls.key_file: {key_file}: must not be locked by a pass phrase")
+    def refuse_passphrase() -> str:  # otherwise OpenSSL asks on the terminal
+        raise ConfigError(f"mqtt.tls.key_file: {key_file}: must not be protected by a passphrase")
 
-    used = f"ca_file: {ca_file}"
+    files = f"ca_file: {ca_file}"
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # from Python 3.13 on an authority must name its key's usage, which few home-made ones do
+        # Python 3.13 requires an authority to state its key usage; few home-made ones do
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if cert_file is not None:
-            used = f"cert_file: {cert_file} with key_file {key_file}"
-            context.load_cert_chain(cert_file, key_file, no_phrase)
+            files = f"cert_file: {cert_file} with key_file {key_file}"
+            context.load_cert_chain(cert_file, key_file, refuse_passphrase)
     except OSError as error:  # SSLError is one
-        raise ConfigError(f"mqtt.tls.{used}: cannot be used ({error})") from error
+        raise ConfigError(f"mqtt.tls.{files}: cannot be used ({error})") from error
     return context

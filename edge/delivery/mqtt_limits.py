@@ -1,4 +1,4 @@
-"""What a broker takes: how large a message may be, and how it may be sent."""
+"""What a broker accepts: how large a message may be, and how it may be sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,22 +7,22 @@ from typing import Any
 from edge.types import Message
 
 IN_FLIGHT = 20
-"""Messages sent but not yet acknowledged, at most; the default of paho and of mosquitto."""
+"""Largest number of unacknowledged messages; the default of paho and of mosquitto."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """As a broker of MQTT 5 announces them in its answer to the greeting; 3.1.1 announces none."""
+    """Limits as an MQTT 5 broker announces them in its greeting; MQTT 3.1.1 has none."""
 
     packet: int | None = None
-    """Bytes of the largest packet; None: any."""
+    """Bytes of the largest packet; None: no limit."""
     qos: int = 2
     retain: bool = True
     in_flight: int = IN_FLIGHT
 
     @classmethod
     def announced(cls, properties: Mapping[str, Any]) -> "Limits":
-        """From the properties of a CONNACK (MQTT 5, section 3.2.2.3), by their names in paho."""
+        """Read the properties of a CONNACK (MQTT 5, section 3.2.2.3), keyed by paho's names."""
         return cls(
             packet=properties.get("MaximumPacketSize"),
             qos=properties.get("MaximumQoS", 2),
@@ -31,24 +31,24 @@ class Limits:
         )
 
     def fit(self, message: Message) -> Message:
-        """The message as it may be sent."""
+        """Return the message as it may be sent: QoS and retain lowered to the limits."""
         return replace(
             message, qos=min(message.qos, self.qos), retain=message.retain and self.retain
         )
 
     def excess(self, message: Message) -> str | None:
-        """Why `message` is too large to be sent by MQTT 5; None where it is not."""
+        """Return why `message` is too large for MQTT 5; None if it fits."""
         size = publish_bytes(message)
         if self.packet is None or size <= self.packet:
             return None
-        return f"its {size} bytes are more than the {self.packet} that the broker takes"
+        return f"its {size} bytes are more than the {self.packet} that the broker accepts"
 
 
 def publish_bytes(message: Message) -> int:
-    """Bytes of the whole packet that carries `message` by MQTT 5 (section 3.3)."""
+    """Return the bytes of the whole packet that carries `message` in MQTT 5 (section 3.3)."""
     identifier = 2 if message.qos else 0
     no_properties = 1
-    rest = 2 + len(message.topic.encode()) + identifier + no_properties
-    rest += len(message.payload.encode())
-    digits = max(1, -(-rest.bit_length() // 7))  # the length, seven bits a byte
-    return 1 + digits + rest
+    remaining = 2 + len(message.topic.encode()) + identifier + no_properties
+    remaining += len(message.payload.encode())
+    length_bytes = max(1, -(-remaining.bit_length() // 7))  # of the length, seven bits a byte
+    return 1 + length_bytes + remaining

@@ -1,4 +1,4 @@
-"""One look at a broker: whether it takes what the daemon sends."""
+"""Probe a broker: does it accept what the daemon sends?"""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge.delivery.mqtt_broker import Broker, Version
-from edge.delivery.mqtt_connection import UNHEARD, Connection
+from edge.delivery.mqtt_connection import BIRTH_REFUSED, Connection
 from edge.delivery.mqtt_limits import publish_bytes
 from edge.delivery.mqtt_socket import GREETING_S
 from edge.delivery.mqtt_versions import Versions
@@ -14,18 +14,19 @@ from edge.errors import EdgeError
 from edge.types import Message
 
 SETTLE_S = 10.0
-"""How long a broker may take to answer a message."""
+"""Seconds a broker may take to answer a message."""
 CLOSE_S = 2.0
+"""Seconds to wait for a clean disconnect."""
 
 
 @dataclass(slots=True)
-class Probe:
-    """What a broker does."""
+class ProbeResult:
+    """What a broker does with the daemon's messages."""
 
     version: Version
-    """Of MQTT, as it was spoken."""
+    """The version of MQTT that was spoken."""
     warnings: list[str] = field(default_factory=list)
-    """What it does not do, and the daemon does without."""
+    """What it does not do, and the daemon can do without."""
 
 
 def probe(
@@ -36,43 +37,43 @@ def probe(
     will: Message | None = None,
     birth_topic: str | None = None,
     timeout_s: float = GREETING_S,
-) -> Probe:
-    """Connect once, with a `will`, publish `messages`, leave.
+) -> ProbeResult:
+    """Connect once, with a `will`, publish `messages` and disconnect.
 
-    Of each pair in `optional` the first is published, the second named where that fails. Where
-    there is a `birth_topic`, it is subscribed to. Neither is needed for the counts.
+    Of each pair in `optional` the first is published; if that fails, a warning names the second. A
+    `birth_topic` is subscribed to; a refusal is a warning too. Neither is needed for the counts.
 
-    Raises EdgeError with the reason it fails, or what was not taken.
+    Raises EdgeError if there is no connection or a message is not accepted, with the reason.
     """
-    # a name of its own: the broker would throw out a running daemon of the same name
+    # its own client id: the broker would disconnect a running daemon with the same one
     broker = replace(broker, client_id=f"{broker.client_id}-check")
     link = _connection(broker, will, timeout_s)
-    found = Probe(link.version)
+    result = ProbeResult(link.version)
     try:
         for message in messages:
-            if why := _send(link, message):
-                raise EdgeError(f"broker {broker.where}: {why}")
+            if reason := _send(link, message):
+                raise EdgeError(f"broker {broker.where}: {reason}")
         if not link.limits.retain:
-            found.warnings.append(
-                "keeps no retained messages: who subscribes later waits for the next ones"
+            result.warnings.append(
+                "keeps no retained messages: later subscribers wait for the next ones"
             )
         for message, named in sorted(optional, key=lambda pair: publish_bytes(pair[1])):
             size = publish_bytes(link.limits.fit(named))
-            why = link.limits.excess(link.limits.fit(named)) or _send(link, message)
-            if why:
-                found.warnings.append(f"{named.topic} ({size} bytes) is left out: {why}")
+            reason = link.limits.excess(link.limits.fit(named)) or _send(link, message)
+            if reason:
+                result.warnings.append(f"{named.topic} ({size} bytes) is left out: {reason}")
             if not link.open:
                 break
         if link.open and birth_topic is not None:
-            link.birth_topic = birth_topic  # last: brokers are known that hang up
+            link.birth_topic = birth_topic  # last: some brokers hang up at it
             _wait_until(lambda: bool(link.settle()) and link.hears_births is not None, SETTLE_S)
             if not link.hears_births:
-                found.warnings.append(f"{birth_topic}: {UNHEARD}")
+                result.warnings.append(f"{birth_topic}: {BIRTH_REFUSED}")
     finally:
         link.leave()
-        # or the program might end before it has said so, and the will speak
+        # or the program ends before the disconnect is sent, and the will is published
         link.wait(CLOSE_S)
-    return found
+    return result
 
 
 def _connection(broker: Broker, will: Message | None, timeout_s: float) -> Connection:
@@ -90,26 +91,28 @@ def _connection(broker: Broker, will: Message | None, timeout_s: float) -> Conne
 
 
 def _send(link: Connection, message: Message) -> str | None:
-    """Why the broker does not take `message`; None where it does."""
+    """Return why the broker does not accept `message`; None if it does."""
     link.refused.pop(message.topic, None)
     link.send(replace(message, key=0))
     returned: list[int] = []
 
     def settled() -> bool:
-        fates = link.settle()
-        returned.extend(fates.returned)
-        if returned and not link.refused and link.open:  # to be tried again at once
+        results = link.settle()
+        returned.extend(results.returned)
+        if returned and not link.refused and link.open:  # may be tried again at once
             returned.clear()
             link.send(replace(message, key=0))
-        return bool(fates.delivered or returned)
+        return bool(results.delivered or returned)
 
     if _wait_until(settled, SETTLE_S) and not returned:
         return None
     kind, size = "retained " * message.retain, publish_bytes(message)
     if link.refused:
-        return "refuses " + "; ".join(f"{topic}: {why}" for topic, why in link.refused.items())
-    why = "ends the connection at" if link.ended else "does not acknowledge"
-    return f"{why} a {kind}message of {size} bytes"
+        return "refuses " + "; ".join(
+            f"{topic}: {reason}" for topic, reason in link.refused.items()
+        )
+    problem = "ends the connection at" if link.ended else "does not acknowledge"
+    return f"{problem} a {kind}message of {size} bytes"
 
 
 def _wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:

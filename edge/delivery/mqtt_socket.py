@@ -1,4 +1,4 @@
-"""The socket of one connection to a broker, read and written on a thread of its own."""
+"""Reads and writes the socket of one connection to a broker, on its own thread."""
 
 import contextlib
 import select
@@ -15,16 +15,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.delivery import mqtt_failures
 
 GREETING_S = 10.0
-"""How long a broker may take to answer the greeting."""
-LOOK_S = 1.0
-"""How often it is seen whether a keep-alive is due."""
+"""Seconds a broker may take to answer the greeting."""
+KEEPALIVE_CHECK_S = 1.0
+"""Seconds between checks whether a keep-alive is due."""
 UNSUPPORTED = "Unsupported protocol version"
 
 
 class Link:
-    """From its first packet to its end; it is never made again.
+    """The socket from its first packet to its end; it is not reused.
 
-    paho's callbacks take no lock: paho holds locks of its own there that sending takes too.
+    paho's callbacks must take no lock: paho holds locks there that sending needs too.
     """
 
     def __init__(
@@ -35,41 +35,41 @@ class Link:
         *,
         client_id: str,
         tls: ssl.SSLContext | None,
-        greeted: Callable[[str | None, dict[str, Any]], None],
+        on_greeting: Callable[[str | None, dict[str, Any]], None],
         wake: Callable[[], None],
     ) -> None:
-        """`greeted` hears the broker's answer to the greeting before the link is open: why it
-        refuses the connection, None where it does not, and the properties of MQTT 5 by their names
-        in paho. `wake` is called when the link opens and when it has ended."""
+        """`on_greeting` gets the broker's answer to the greeting before the link is open: why the
+        broker refuses the connection, or None, and the MQTT 5 properties keyed by paho's names.
+        `wake` is called when the link opens and when it has ended."""
         self.opened = False
-        """Whether the broker has let us in; stays true after the end."""
+        """Whether the broker accepted the connection; stays true after the end."""
         self.ended = threading.Event()
         self.reason = mqtt_failures.SILENT
-        """Why it ended, or did not begin."""
+        """Why it ended or never opened."""
         self.refusal: str | None = None
         """Why the broker refuses the connection."""
         self.stalled = False
-        """Whether it ended because nothing came from the broker any more."""
+        """Whether it ended because nothing more came from the broker."""
         self._client, self._host, self._port, self._tls = client, host, port, tls
-        self._client_id, self._greeted, self._wake = client_id, greeted, wake
-        self._reached = self._wordless = False
+        self._client_id, self._on_greeting, self._wake = client_id, on_greeting, wake
+        self._reached = self._silent = False
         client.on_socket_register_write = self._on_want_write
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
 
     def run(self, keepalive: int) -> None:
-        """Connect and stay until the link ends; then `reason` says why."""
+        """Connect and stay until the link ends; `reason` then holds the reason."""
         try:
-            # within: for a pair of sockets too there may be nothing left
+            # inside the try: there may be no file descriptors left
             self._nudge, nudged = socket.socketpair()
             with self._nudge, nudged:
                 self._nudge.setblocking(False)
                 self._client.connect(self._host, self._port, keepalive)
-                self._reached = self._wordless = True
+                self._reached = self._silent = True
                 self._stay(nudged)
-        except Exception as error:  # whatever a broker sends must not end the reconnecting
+        except Exception as error:  # nothing a broker sends may end the reconnecting
             self.reason = mqtt_failures.failure(error)
-            self._wordless |= isinstance(error, OSError) and mqtt_failures.is_silence(error)
+            self._silent |= isinstance(error, OSError) and mqtt_failures.is_silence(error)
         finally:
             self.ended.set()
             self._wake()
@@ -77,35 +77,41 @@ class Link:
     def _stay(self, nudged: socket.socket) -> None:
         """Read and write until the link ends.
 
-        paho's own loop does not keep to one thread: whoever publishes writes to the socket as well,
-        even in the midst of a packet that did not fit into a stalled link.
+        paho's own loop is not confined to one thread: any thread that publishes writes to the
+        socket too, even in the middle of a packet that did not fit into a stalled link.
         """
-        client, begin = self._client, time.monotonic()
-        while (link := client.socket()) is not None:
-            write = [link] if client.want_write() else []
-            readable, writable, _ = select.select([link, nudged], write, [], LOOK_S)
+        client, start = self._client, time.monotonic()
+        while (connection := client.socket()) is not None:
+            write = [connection] if client.want_write() else []
+            readable, writable, _ = select.select(
+                [connection, nudged], write, [], KEEPALIVE_CHECK_S
+            )
             if nudged in readable:
                 nudged.recv(4096)
-            if link in readable:
+            if connection in readable:
                 client.loop_read()
-                while isinstance(link, ssl.SSLSocket) and client.socket() and link.pending():
+                while (
+                    isinstance(connection, ssl.SSLSocket)
+                    and client.socket()
+                    and connection.pending()
+                ):
                     client.loop_read()
             if writable and client.socket():
                 client.loop_write()
             client.loop_misc()
-            if not self.opened and time.monotonic() - begin > GREETING_S:
+            if not self.opened and time.monotonic() - start > GREETING_S:
                 self.drop()
 
     def _on_want_write(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # nudged often enough, or at its end
+        with contextlib.suppress(OSError):  # nudged already, or closed
             self._nudge.send(b"!")
 
     def _on_connect(
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
-        self._wordless = False
+        self._silent = False
         self.refusal = str(reason) if reason.is_failure else None
-        self._greeted(self.refusal, {} if properties is None else properties.json())
+        self._on_greeting(self.refusal, {} if properties is None else properties.json())
         if self.refusal is not None:
             self.reason = mqtt_failures.refusal(self.refusal, self._client_id)
             return
@@ -120,23 +126,23 @@ class Link:
             self.reason = f"connection lost ({reason})"
             self.stalled = str(reason) == "Keep alive timeout"
 
-    # everybody else
+    # on any other thread
 
     @property
     def speaks_other(self) -> bool:
-        """Whether the end looks as if the broker knows only another version of MQTT."""
-        wordless = self._wordless or self.refusal == UNSUPPORTED
-        return self._reached and not self.opened and wordless
+        """Whether the end suggests that the broker speaks only another version of MQTT."""
+        silent = self._silent or self.refusal == UNSUPPORTED
+        return self._reached and not self.opened and silent
 
     def explain(self) -> str:
-        """Why it ended; looks at the broker once more where that is not known yet."""
-        if self._wordless and not self.opened:
-            self._wordless = False
-            self.reason = mqtt_failures.look(self._host, self._port, self._tls)
+        """Return why it ended; connects to the broker once more if that is not known yet."""
+        if self._silent and not self.opened:
+            self._silent = False
+            self.reason = mqtt_failures.diagnose(self._host, self._port, self._tls)
         return self.reason
 
     def give_up(self, reason: str) -> None:
-        """Nothing comes from the broker any more."""
+        """Drop the connection because nothing more comes from the broker."""
         self.reason, self.stalled = reason, True
         self.drop()
 

@@ -1,4 +1,4 @@
-"""What one connection subscribes to, asked for again where the broker refuses it."""
+"""Subscriptions of one connection, requested again if the broker refuses them."""
 
 import queue
 import time
@@ -9,29 +9,35 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
 FIRST_RETRY_S = 1.0
-LAST_RETRY_S = 60.0
+"""Seconds until the second retry, doubled after each further refusal; the first is at once."""
+LONGEST_RETRY_S = 60.0
 ANSWER_S = 30.0
-"""A subscription that was not answered for this long is asked for again."""
+"""Seconds after which a subscription without an answer is requested again."""
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Request:
     at: float
     refusals: int = 0
     granted: bool = False
     due: float | None = None
-    """When to ask again what was refused."""
+    """When to request again after a refusal, monotonic."""
+
+    @property
+    def retry_at(self) -> float:
+        return self.at + ANSWER_S if self.due is None else self.due
 
 
 class Subscriptions:
-    """A broker may refuse one for a moment only, as NATS does under load."""
+    """A broker may refuse a subscription only for a moment, as NATS does under load."""
 
     def __init__(self, client: mqtt.Client) -> None:
-        """Take over the client's callback for what it subscribes to."""
+        """Set the client's callback for subscriptions."""
         self._client = client
-        self._asked: dict[str, _Asked] = {}
+        self._requests: dict[str, _Request] = {}
+        """By topic."""
         self._topics: dict[int, str] = {}
-        """By the number of the packet that asked for it."""
+        """By the id of the packet that requested it."""
         self._answers: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
         client.on_subscribe = self._on_subscribe
 
@@ -41,70 +47,69 @@ class Subscriptions:
         # on paho's thread: only noted
         self._answers.put((mid, any(reason.is_failure for reason in reasons)))
 
-    def ask(self, topic: str, qos: int = 1) -> None:
-        """Subscribe, unless that was done, or was refused not long ago."""
-        asked, now = self._asked.get(topic), time.monotonic()
-        if asked is None:
-            asked = self._asked[topic] = _Asked(now)
-        elif asked.granted or now < (asked.at + ANSWER_S if asked.due is None else asked.due):
+    def subscribe(self, topic: str, qos: int = 1) -> None:
+        """Request a subscription, unless there is one or it is too early to ask again."""
+        request, now = self._requests.get(topic), time.monotonic()
+        if request is None:
+            request = self._requests[topic] = _Request(now)
+        elif request.granted or now < request.retry_at:
             return
-        asked.at, asked.due = now, None
+        request.at, request.due = now, None
         # a broker that cannot keep messages for us may still pass them on
-        _, mid = self._client.subscribe(topic, qos=0 if asked.refusals else qos)
+        _, mid = self._client.subscribe(topic, qos=0 if request.refusals else qos)
         if mid is not None:
             self._topics[mid] = topic
 
-    def refused(self) -> list[tuple[str, float, int]]:
-        """Topics refused since the last call: seconds to wait, and how often it was refused."""
-        refused = []
+    def refusals(self) -> list[tuple[str, float, int]]:
+        """Return refusals since the last call: topic, seconds to wait, refusals in all."""
+        refusals = []
         while not self._answers.empty():
-            mid, refusal = self._answers.get()
+            mid, refused = self._answers.get()
             topic = self._topics.pop(mid, None)
-            asked = None if topic is None else self._asked.get(topic)
-            if topic is None or asked is None:
+            request = None if topic is None else self._requests.get(topic)
+            if topic is None or request is None:
                 continue
-            asked.granted = not refusal
-            if refusal:
-                refused.append((topic, *self._put_off(asked)))
-        return refused
+            request.granted = not refused
+            if refused:
+                refusals.append((topic, *self._put_off(request)))
+        return refusals
 
-    def missed(self, topic: str) -> tuple[float, int] | None:
-        """Nothing came of it: it is asked for again.
+    def put_off(self, topic: str) -> tuple[float, int] | None:
+        """No message came by this subscription: request it again later.
 
-        Seconds to wait, and how often it failed; None where it was granted, so that something
-        else is the matter.
+        Return seconds to wait and failures in all; None if it was granted, so that it is not the
+        cause.
         """
-        asked = self._asked.get(topic)
-        if asked is None or asked.granted:
-            self._asked.pop(topic, None)
+        request = self._requests.get(topic)
+        if request is None or request.granted:
+            self._requests.pop(topic, None)
             return None
-        return self._put_off(asked)
+        return self._put_off(request)
 
     @staticmethod
-    def _put_off(asked: _Asked) -> tuple[float, int]:
-        asked.refusals += 1
-        # by QoS 0 at once
-        wait_s = 0.0 if asked.refusals == 1 else FIRST_RETRY_S * 2.0 ** (asked.refusals - 2)
-        wait_s = min(LAST_RETRY_S, wait_s)
-        asked.due = time.monotonic() + wait_s
-        return wait_s, asked.refusals
+    def _put_off(request: _Request) -> tuple[float, int]:
+        request.refusals += 1
+        # QoS 0 is tried at once
+        wait_s = 0.0 if request.refusals == 1 else FIRST_RETRY_S * 2.0 ** (request.refusals - 2)
+        wait_s = min(LONGEST_RETRY_S, wait_s)
+        request.due = time.monotonic() + wait_s
+        return wait_s, request.refusals
 
-    def granted(self, topic: str) -> bool | None:
-        """Whether it is subscribed to; None where that is not known yet."""
-        asked = self._asked.get(topic)
-        if asked is None or not (asked.granted or asked.refusals > 1):
+    def is_granted(self, topic: str) -> bool | None:
+        """Whether it is subscribed to; None if that is not known yet."""
+        request = self._requests.get(topic)
+        if request is None or not (request.granted or request.refusals > 1):
             return None
-        return asked.granted
+        return request.granted
 
-    def unanswered(self, topic: str, within_s: float) -> bool:
-        """Whether it was asked for in the last seconds and there was no answer."""
-        self.refused()
-        asked = self._asked.get(topic)
-        if asked is None or asked.granted or asked.due is not None:
+    def is_unanswered(self, topic: str, within_s: float) -> bool:
+        """Whether it was requested within the last `within_s` seconds and not answered."""
+        self.refusals()
+        request = self._requests.get(topic)
+        if request is None or request.granted or request.due is not None:
             return False
-        return time.monotonic() - asked.at < within_s
+        return time.monotonic() - request.at < within_s
 
-    def end(self, topic: str) -> None:
-        """What it was for has come."""
-        if self._asked.pop(topic, None) is not None:
+    def unsubscribe(self, topic: str) -> None:
+        if self._requests.pop(topic, None) is not None:
             self._client.unsubscribe(topic)

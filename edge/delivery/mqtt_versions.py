@@ -1,4 +1,4 @@
-"""Which version of MQTT to greet a broker with: the one that worked, before the other."""
+"""Choose the version of MQTT to greet a broker with: first the one that worked last."""
 
 import time
 from typing import Protocol
@@ -7,11 +7,11 @@ from edge.delivery.mqtt_broker import VERSIONS, Version
 from edge.delivery.mqtt_limits import Limits
 
 UPGRADE_S = 3600.0
-"""A broker that was greeted by 3.1.1 for this long may know 5 by now."""
+"""Seconds after which a broker that only spoke 3.1.1 is greeted with 5 again."""
 
 
 class Greeting(Protocol):
-    """A connection that has ended, as far as it tells what its broker speaks."""
+    """A connection that has ended, as far as it shows what its broker speaks."""
 
     version: Version
     limits: Limits
@@ -25,18 +25,18 @@ class Greeting(Protocol):
 
 
 class Versions:
-    """Tried in rounds, the second version at once after the first; between rounds one waits."""
+    """Versions in rounds: the second is tried right after the first; rounds are apart."""
 
     def __init__(self, only: Version | None) -> None:
-        """`only` this version, or, where it is None, whichever works."""
+        """Try `only` this version; None: whichever works."""
         self._allowed: list[Version] = list(VERSIONS) if only is None else [only]
         self._known = self._allowed[0]
         """The version that worked last."""
         self._newest_tried = float("-inf")
         self._tried: set[tuple[Version, Limits]] = set()
-        """In this round."""
+        """Tried in this round."""
         self.limits = Limits()
-        """What the broker takes, as far as it is known before it is greeted."""
+        """What the broker accepts, as far as known before the greeting."""
         self.next = self._first()
 
     def _first(self) -> Version:
@@ -51,7 +51,7 @@ class Versions:
         return version
 
     def after(self, link: Greeting) -> bool:
-        """Set what to try `next` after `link`; whether at once, since the round goes on."""
+        """Set `next` after `link` ended; return whether to try it at once, in the same round."""
         if link.opened:
             self._known, self.limits = link.version, link.limits
         else:

@@ -1,4 +1,4 @@
-"""A real broker on loopback, and a subscriber to it."""
+"""A real mosquitto on loopback, and a subscriber to it."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.support import contract
 from tests.support.commands import wait_for
 
 NO_BROKER = {"host": "127.0.0.1", "port": 1}
-"""The connection is refused, whatever brokers run on this machine."""
+"""Refuses connections, whatever brokers run on this machine."""
 
 
 def free_port() -> int:
@@ -27,12 +27,12 @@ def free_port() -> int:
 
 @dataclass
 class Mosquitto:
-    """A real broker on loopback that can be stopped and started again."""
+    """A broker on loopback that can be stopped and started again."""
 
     folder: Path
     port: int = field(default_factory=free_port)
     rules: str = ""
-    """More lines of its configuration."""
+    """Additional configuration lines."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -41,7 +41,7 @@ class Mosquitto:
             pytest.fail("mosquitto is not installed; `make test` installs it")
         config = self.folder / "mosquitto.conf"
         config.write_text(self.configuration())
-        if os.geteuid() == 0:  # mosquitto would become another user that may not write here
+        if os.geteuid() == 0:  # as root, mosquitto would switch to a user that may not write here
             config.write_text(config.read_text() + "user root\n")
         with (self.folder / "mosquitto.log").open("ab") as log:
             self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
@@ -73,7 +73,7 @@ class Mosquitto:
         self.process.wait()
 
     def allow(self, *rules: str) -> None:
-        """Let users do nothing but what the lines of this access list say; also while it runs."""
+        """Restrict users to what these access list lines allow; also works while it runs."""
         file = self.folder / "acl"
         file.write_text("\n".join(rules) + "\n")
         file.chmod(0o700)
@@ -83,13 +83,13 @@ class Mosquitto:
 
 
 class Subscriber:
-    """A dashboard: everything the broker sends, in order."""
+    """A dashboard: collects everything the broker sends, in order."""
 
     def __init__(self, port: int, *topics: str, client_id: str = "dashboard") -> None:
         self.messages: list[mqtt.MQTTMessage] = []
         self.ready = False
         self._topics = topics
-        # a session of its own at the broker: nothing is missed while the broker restarts
+        # a persistent session: nothing is missed while the broker restarts
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False
         )
@@ -109,7 +109,7 @@ class Subscriber:
         self.ready = True
 
     def payloads(self, name: str) -> list[str]:
-        """Payloads of the topics that end in `name`."""
+        """Return the payloads of topics that end in `name`."""
         return [m.payload.decode() for m in self.messages if m.topic.endswith(f"/{name}")]
 
     def close(self) -> None:

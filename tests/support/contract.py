@@ -1,4 +1,4 @@
-"""What the contract, docs/asyncapi.yaml, says about a message."""
+"""Validate messages against the contract, docs/asyncapi.yaml."""
 
 import json
 from functools import cache
@@ -19,12 +19,14 @@ def contract() -> dict[str, Any]:
 
 
 def validate(topic: str, payload: Any) -> None:
-    """Fail where a message of the device breaks the contract; other topics are not its matter.
+    """Raise AssertionError if a device's message breaks the contract; ignore other topics.
 
-    A payload that is text is read as its channel says.
+    A payload given as text is parsed as its channel says.
     """
     levels = topic.split("/")
-    if levels[:2] != ["tally", "v1"] or payload == "":  # nothing takes a retained message away
+    if (
+        levels[:2] != ["tally", "v1"] or payload == ""
+    ):  # an empty payload removes a retained message
         return
     channel = contract()["channels"][levels[-1]]
     assert channel["address"].split("/")[::4] == [levels[0], levels[4]]

@@ -1,7 +1,7 @@
-"""A real Home Assistant that has nothing but MQTT, for tests/system/check_homeassistant.py.
+"""Run a real Home Assistant with nothing but MQTT, for tests/system/check_homeassistant.py.
 
-Run by the Python of build/homeassistant: FOLDER for its configuration, PORT of the broker, and a
-PORT of its own. Prints a JSON line whenever an entity or a complaint is new; ends with its stdin.
+Runs with the Python of build/homeassistant. Arguments: configuration FOLDER, PORT of the broker,
+its own PORT. Prints a JSON line for each new entity state or complaint; ends when stdin closes.
 """
 
 import asyncio
@@ -29,17 +29,17 @@ ENTRY = {
     "pref_disable_new_entities": False,
     "pref_disable_polling": False,
 }
-"""What is stored once somebody has entered the address of their broker."""
+"""The entry that Home Assistant stores when a user enters a broker's address."""
 
 
 class Complaints(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(("homeassistant.components.", "homeassistant.helpers.")):
-            self.said.append(f"{record.name}: {record.getMessage()}")
+            self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
 async def main(folder: Path, broker: int, own: int) -> None:
@@ -62,18 +62,18 @@ async def main(folder: Path, broker: int, own: int) -> None:
     logging.getLogger().addHandler(complaints)
     registry = entity_registry.async_get(hass)
     stopped = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    shown = ""
+    printed = ""
     while not stopped.done():
         entities: dict[str, Any] = {
             entity.unique_id: {"state": state.state, **state.attributes}
             for entity in registry.entities.values()
             if entity.platform == "mqtt" and (state := hass.states.get(entity.entity_id))
         }
-        now = {"version": __version__, "entities": entities, "complaints": complaints.said}
+        now = {"version": __version__, "entities": entities, "complaints": complaints.lines}
         line = json.dumps(now, default=str)
-        if line != shown:
+        if line != printed:
             print(line, flush=True)
-            shown = line
+            printed = line
         await asyncio.sleep(0.1)
     await hass.async_stop(force=True)
 

@@ -1,4 +1,4 @@
-"""A link to a broker that can be as bad as Wi-Fi: it stalls, is cut, or loses packets."""
+"""A proxy to a broker that stalls, cuts connections or loses packets, as Wi-Fi may."""
 
 import contextlib
 import random
@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 
 class Proxy:
-    """Passes TCP connections on to a port of this machine, as badly as it is told."""
+    """Forwards TCP connections to a port of this machine, with faults on demand."""
 
     def __init__(self, target: int, *, lost: float = 0.0, seed: int = 1) -> None:
-        """`lost`: share of MQTT packets, either way, that never arrive."""
+        """`lost`: fraction of MQTT packets, in both directions, that never arrive."""
         self.lost, self.passed, self.dropped = lost, 0, 0
         self.stalled = False
         self._target, self._chance = target, random.Random(seed)
@@ -63,11 +63,11 @@ class Proxy:
 
 
 def packets(source: socket.socket) -> Iterator[bytes]:
-    """The MQTT packets of a stream: a type, a length of one to four bytes, and as many bytes."""
+    """Yield the MQTT packets of a stream: a type, a length of 1 to 4 bytes, that many bytes."""
     stream = source.makefile("rb")
     while head := stream.read(1):
         length = shift = 0
-        while byte := stream.read(1):  # none where the link ends within a packet
+        while byte := stream.read(1):  # none if the link ends within a packet
             head += byte
             length |= (byte[0] & 0x7F) << shift
             shift += 7

@@ -1,12 +1,12 @@
-"""Months in minutes: does the daemon keep its memory, and its counts through a week of trouble?
+"""Months in minutes: does memory stay flat, and do counts survive a week of trouble?
 
     python tests/system/soak.py memory --frames 100000
     python tests/system/soak.py week --days 7
 
-`memory` runs all of the daemon on a clip that begins again and again. `week` runs all but the
-search for faces, whose place a schedule of visits takes, against a real mosquitto: the broker goes
-away, the camera is lost, and the clock jumps. Ends with 1 where memory grew by 5 MB or more after
-the first 1000 frames, or where a window was lost.
+`memory` runs the whole daemon on a looped clip. `week` runs everything except the face detector,
+which a schedule of visits replaces, against a real mosquitto: the broker goes away, the camera is
+lost, and the clock jumps. Exits with 1 if memory grew by 5 MB or more after the first 1000 frames,
+or a window was lost.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from tests.system.storm import LONGEST_S, YEAR_S, Outcome, judge, people_walk_pa
 DAY_S = 86_400
 GROWTH_MB = 5.0
 WIDTH = 240
-"""Pixels to which the clip is scaled down: more frames in the same time, and all code as before."""
+"""Width in pixels to which the clip is scaled down: more frames per second, the same code."""
 
 
 def settings(folder: Path, **keys: str) -> Config:
@@ -62,14 +62,14 @@ def settings(folder: Path, **keys: str) -> Config:
 
 
 def looped(clip: Path) -> Iterator[Frame]:
-    """The clip again and again, with time going on."""
+    """Yield the clip in an endless loop, with time going on."""
     frames = []
     for frame in open_file(clip):
         size = (WIDTH, round(frame.image.shape[0] * WIDTH / frame.image.shape[1]))
         image = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         frames.append(replace(frame, image=image, gray=gray))
-    length = frames[-1].mono + 5.0  # everybody has left before it begins again
+    length = frames[-1].mono + 5.0  # everybody has left before it starts again
     for turn in itertools.count():
         for frame in frames:
             yield replace(
@@ -81,7 +81,7 @@ def looped(clip: Path) -> Iterator[Frame]:
 
 
 def memory(folder: Path, clip: Path, frames: int, warm: int = 1000) -> tuple[float, float]:
-    """Resident memory, MiB, after `warm` frames and after `frames`."""
+    """Return resident memory, MiB, after `warm` frames and after `frames`."""
     config = settings(folder, source="demo")
     measured: list[float] = []
     visits: list[None] = []
@@ -127,7 +127,7 @@ def memory(folder: Path, clip: Path, frames: int, warm: int = 1000) -> tuple[flo
 
 @dataclass
 class Trouble:
-    """What happens in a simulated time, decided by chance but the same for each seed."""
+    """Random events in simulated time, the same for each seed."""
 
     days: float
     seed: int
@@ -136,10 +136,10 @@ class Trouble:
     jumps: int = 0
     losses: int = 0
     ahead: float = field(default_factory=time.time)
-    """What the wall clock is ahead of the time since the start."""
+    """Seconds by which the wall clock is ahead of the time since the start."""
 
     def frames(self) -> Iterator[Frame | NoFrame]:
-        """A frame each second, or a moment without one while the camera is lost."""
+        """Yield a frame each second, or a moment without one while the camera is lost."""
         chance = random.Random(self.seed)
         picture = np.zeros((36, 64, 3), np.uint8)
         lost_until = 0.0
@@ -158,7 +158,7 @@ class Trouble:
                 yield Frame(second, self.now, utc, picture, picture[:, :, 0])
 
     def detect(self, frame: Frame, _expected: Sequence[Box] = ()) -> list[Face]:
-        """Every forty seconds somebody walks past for six."""
+        """Return a face that walks past for six seconds out of forty."""
         number, since = divmod(frame.mono, 40)
         if since >= 6:
             return []
@@ -167,7 +167,7 @@ class Trouble:
 
 
 def week(folder: Path, days: float, seed: int = 1) -> Outcome:
-    """So many days of windows, with a broker that goes away some times a day."""
+    """Run `days` of windows with a broker that goes away several times a day."""
     (folder / "broker").mkdir()
     broker = Mosquitto(folder / "broker")
     broker.start()

@@ -1,11 +1,11 @@
-"""Kill the daemon and its broker at random moments, and see whether every window arrives.
+"""Kill the daemon and its broker at random moments, and check that every window arrives.
 
     python tests/system/storm.py --daemon-kills 20 --broker-kills 10
     python tests/system/storm.py --outage-hours 24
     python tests/system/storm.py --link stalled|cut|lossy
     python tests/system/storm.py --clock
 
-Needs mosquitto. Ends with 1 where a window is lost, or where two differ under the same number.
+Needs mosquitto. Exits with 1 if a window is lost, or two with the same number differ.
 """
 
 import argparse
@@ -42,21 +42,21 @@ YEAR_S = 365 * 86_400
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the windows that were made."""
+    """What happened to the windows of a run."""
 
     made: int
     arrived: int
-    """Different ones."""
+    """Distinct windows."""
     lost: int
     differing: int
-    """That came again, and not the same."""
+    """Repeated windows whose content differs."""
     again: int
     """Copies that a consumer drops by (device, epoch, seq)."""
     in_order: bool
     people: int
-    """Sum over the windows."""
+    """People, summed over the windows."""
     total: int
-    """What the last window says that is."""
+    """The same according to the last window's totals."""
 
     @property
     def good(self) -> bool:
@@ -73,19 +73,19 @@ class Outcome:
 
 
 def arrived(dashboard: Subscriber) -> list[dict[str, Any]]:
-    """Windows as they came."""
+    """Return windows in the order of arrival."""
     return [json.loads(payload) for payload in dashboard.payloads("window")]
 
 
 def ask(state: Path, query: str) -> Any:
-    """One value out of the outbox in a state folder."""
+    """Return one value from the outbox in a state folder."""
     with contextlib.closing(sqlite3.connect(state / "outbox.db")) as database:
         (value,) = database.execute(query).fetchone()
     return value
 
 
 def judge(dashboard: Subscriber, state: Path) -> Outcome:
-    """What arrived, against what was made."""
+    """Compare what arrived with what was made."""
     made = int(ask(state, "SELECT seq FROM counters"))
     newest: dict[tuple[str, int], dict[str, Any]] = {}
     differing, in_order, last = 0, True, 0
@@ -112,7 +112,7 @@ def judge(dashboard: Subscriber, state: Path) -> Outcome:
 
 
 class Site:
-    """A daemon, its broker and a dashboard, each a process or a client of its own."""
+    """A daemon, its broker and a dashboard, each with its own process or client."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
@@ -133,7 +133,7 @@ class Site:
         self.environment: dict[str, str] = {}
 
     def connect(self, port: int) -> None:
-        """Let the daemon's next run go to another port, be it a bad way to the broker."""
+        """Point the daemon's next run at another port, such as a faulty proxy's."""
         self._settings["mqtt"] = {"host": "127.0.0.1", "port": port, "keepalive": 10}
         self._config.write_text(yaml.safe_dump(self._settings))
 
@@ -150,19 +150,19 @@ class Site:
         return self._daemon
 
     def run(self, clip: Path) -> None:
-        """One whole clip, undisturbed."""
+        """Run a whole clip undisturbed."""
         code = self.start(clip).wait(600)
         assert code == 0, (self.folder / "daemon.log").read_text()
 
     def kept(self) -> int:
-        """Windows that were not delivered."""
+        """Return the number of undelivered windows."""
         return int(ask(self.folder / "state", "SELECT count(*) FROM windows"))
 
     def windows(self) -> list[dict[str, Any]]:
         return arrived(self.dashboard)
 
     def outcome(self) -> Outcome:
-        """To be asked when all was delivered."""
+        """Return the outcome; call it when everything is delivered."""
         return judge(self.dashboard, self.folder / "state")
 
     def close(self) -> None:
@@ -174,9 +174,9 @@ class Site:
 
 
 def kill_at_random(folder: Path, daemon_kills: int, broker_kills: int, seed: int = 1) -> Outcome:
-    """SIGKILL either while windows are made several times a second; what arrived in the end."""
+    """SIGKILL daemon and broker at random while windows are made; return the outcome."""
     chance = random.Random(seed)
-    # longer than any run before its kill, also on a fast machine
+    # longer than any run before its kill, even on a fast machine
     clip = people_walk_past(folder / "clip.mp4", seconds=300)
     site = Site(folder, window={"seconds": 1})
     over = threading.Event()
@@ -201,7 +201,7 @@ def kill_at_random(folder: Path, daemon_kills: int, broker_kills: int, seed: int
             daemon.wait()
         killer.join()
         site.run(clip)
-        if site.kept():  # a broker that comes back late
+        if site.kept():  # the broker came back late
             site.run(clip)
         wait_for(lambda: site.outcome().lost == 0, "windows are missing", LONGEST_S)
         print(f"killed: daemon {killed['daemon']} times, broker {killed['broker']} times")
@@ -213,8 +213,8 @@ def kill_at_random(folder: Path, daemon_kills: int, broker_kills: int, seed: int
 
 
 def broker_away(folder: Path, hours: float) -> Outcome:
-    """A broker that is away for so many hours of windows, a minute each; what arrived after it."""
-    rate = 0.2  # frames per second; a file is read as fast as the machine can
+    """Keep the broker away for `hours` of windows, a minute each; return the outcome."""
+    rate = 0.2  # frames per second; files are read as fast as the machine allows
     clip = nobody(folder / "clip.mp4", frames=round(hours * 3600 * rate) + 1, fps=rate)
     site = Site(folder, window={"seconds": 60}, detector={"width": 64})
     try:
@@ -237,9 +237,9 @@ def broker_away(folder: Path, hours: float) -> Outcome:
 
 
 def bad_link(folder: Path, how: str, seconds: float, seed: int = 1) -> Outcome:
-    """Windows over a link that stalls, is cut every few seconds, or loses 30 % of MQTT's packets.
+    """Send windows over a link that stalls, is cut every few seconds, or loses 30 % of packets.
 
-    The last windows go out after the link has become good.
+    The last windows are sent after the link has recovered. Return the outcome.
     """
     chance = random.Random(seed)
     clip = people_walk_past(folder / "clip.mp4", seconds=40)
@@ -273,7 +273,7 @@ def bad_link(folder: Path, how: str, seconds: float, seed: int = 1) -> Outcome:
 
 
 def clock_jumps(folder: Path) -> Outcome:
-    """A clock that is set forward and back by years while windows are made."""
+    """Set the clock forward and back by years while windows are made; return the outcome."""
     library, clock = folder / "clock.so", folder / "clock"
     compiler = [
         "gcc",
@@ -312,14 +312,14 @@ def clock_jumps(folder: Path) -> Outcome:
 
 
 def people_walk_past(path: Path, seconds: float) -> Path:
-    """The demo's scene as a small video."""
+    """Write the demo's scene as a small video."""
     scene = Scene()
     pictures = (scene.draw(number / FPS) for number in range(round(seconds * FPS)))
     return _video(path, (cv2.resize(picture, (320, 180)) for picture in pictures), FPS)
 
 
 def nobody(path: Path, frames: int, fps: float) -> Path:
-    """An empty view, as small as it can be."""
+    """Write a video of an empty scene, as small as possible."""
     picture = np.zeros((64, 64, 3), np.uint8)
     return _video(path, (picture for _ in range(frames)), fps)
 
@@ -342,9 +342,9 @@ def main() -> int:
     )
     parser.add_argument("--daemon-kills", type=int, default=20)
     parser.add_argument("--broker-kills", type=int, default=10)
-    parser.add_argument("--outage-hours", type=float, help="instead: how long the broker is away")
+    parser.add_argument("--outage-hours", type=float, help="instead: hours without the broker")
     parser.add_argument("--link", choices=["stalled", "cut", "lossy"], help="instead: a bad link")
-    parser.add_argument("--seconds", type=float, default=60, help="for which the link is bad")
+    parser.add_argument("--seconds", type=float, default=60, help="how long the link is bad")
     parser.add_argument("--clock", action="store_true", help="instead: a clock that jumps")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

@@ -26,7 +26,7 @@ REFUSED = "Not authorized"
 
 
 class Sample(Mosquitto):
-    """A broker with the files of docs/mosquitto; only their paths and the port are others."""
+    """A broker with the files of docs/mosquitto; only their paths and the port differ."""
 
     def configuration(self) -> str:
         return (
@@ -63,7 +63,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
 
 
 class User:
-    """A client that speaks MQTT 5, where a broker says what it refuses."""
+    """An MQTT 5 client: that version reports refusals."""
 
     def __init__(self, broker: Mosquitto, name: str, password: str | None = None) -> None:
         self.received: list[str] = []
@@ -104,7 +104,7 @@ class User:
             wait_for(lambda: self._subscribed, "the subscription is not answered")
 
     def publish(self, topic: str, payload: str = "{}", *, retain: bool = False) -> str:
-        """The broker's answer."""
+        """Publish and return the broker's answer."""
         mid = self._client.publish(topic, payload, 1, retain).mid
         wait_for(lambda: mid in self._answers, "the message is not answered")
         return str(self._answers[mid])
@@ -119,29 +119,29 @@ Connect = Callable[..., User]
 
 @pytest.fixture
 def connect(broker: Sample) -> Iterator[Connect]:
-    opened: list[User] = []
+    users: list[User] = []
 
     def make(name: str, password: str | None = None) -> User:
-        opened.append(User(broker, name, password))
-        return opened[-1]
+        users.append(User(broker, name, password))
+        return users[-1]
 
     yield make
-    for user in opened:
+    for user in users:
         user.close()
 
 
 def test_a_device_may_do_what_the_daemon_does(connect: Connect) -> None:
-    made, window = messages(), window_message()
+    maker, window = messages(), window_message()
     sent = [
-        made.availability("online"),
+        maker.availability("online"),
         window,
-        made.state(window),
-        made.health(HEALTH),
-        made.info({}),
-        *made.discovery("1"),
+        maker.state(window),
+        maker.health(HEALTH),
+        maker.info({}),
+        *maker.discovery("1"),
         *messages(legacy_ids=True).discovery("1"),
-        *made.forgotten(),
-        *made.forgotten_ids(),
+        *maker.forgotten(),
+        *maker.forgotten_ids(),
     ]
     dashboard, homeassistant, lobby = map(connect, ("dashboard", "homeassistant", "lobby"))
     dashboard.subscribe("tally/v1/#")
@@ -192,7 +192,7 @@ def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
         user = connect(name)
         for topic in topics:
             assert user.publish(topic) == REFUSED, f"{name} writes {topic}"
-    # what comes after them is the first that anybody sees
+    # the first message to arrive is one sent after them
     assert connect("door").publish("tally/v1/store-7/door/state") in GRANTED
     wait_for(lambda: everything.received, "nothing comes at all")
     assert everything.received == ["tally/v1/store-7/door/state"]
@@ -261,8 +261,8 @@ def test_what_was_acknowledged_outlives_the_broker(broker: Sample, connect: Conn
 
 def test_the_daemon_reaches_it_as_the_guide_says(broker: Sample, tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "dashboards.md").read_text()
-    (shown,) = re.findall(r"```yaml\n(device: lobby\n.*?)```", guide, re.DOTALL)
-    keys = yaml.safe_load(shown) | {"source": "demo"}
+    (example,) = re.findall(r"```yaml\n(device: lobby\n.*?)```", guide, re.DOTALL)
+    keys = yaml.safe_load(example) | {"source": "demo"}
     keys["mqtt"] |= {"host": "127.0.0.1", "port": broker.port}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(keys))
     (tmp_path / "models").symlink_to(ROOT / "models")

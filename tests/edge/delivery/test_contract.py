@@ -1,4 +1,4 @@
-"""docs/asyncapi.yaml says what the code does, and would notice if it did not."""
+"""docs/asyncapi.yaml describes what the code publishes, and fails what it must not."""
 
 import json
 from typing import Any
@@ -19,11 +19,11 @@ QUEUE = {"outbox": 0, "unsaved": 0, "dropped": 0}
 LINK = {"version": "5", "connects": 1, "refused": []}
 
 
-def made() -> dict[str, Message]:
-    """One message of each kind, by the last level of its topic."""
+def one_of_each() -> dict[str, Message]:
+    """Return a message of each kind, by the last level of its topic."""
     maker, window = messages(), window_message()
     config = load_config(ROOT / "config.yaml", source="demo")
-    every = [
+    examples = [
         maker.availability("online"),
         window,
         maker.state(window),
@@ -31,22 +31,22 @@ def made() -> dict[str, Message]:
         maker.info(wiring.info(config, wiring.models(config))),
         *maker.check(),
     ]
-    return {message.topic.rsplit("/", 1)[1]: message for message in every}
+    return {message.topic.rsplit("/", 1)[1]: message for message in examples}
 
 
 def test_every_topic_is_in_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert set(contract()["channels"]) == set(made()) == set(NAMES)
-    for name, message in made().items():
+    assert set(contract()["channels"]) == set(one_of_each()) == set(NAMES)
+    for name, message in one_of_each().items():
         validate(message.topic, message.payload)
         address = contract()["channels"][name]["address"]
         assert address.format(site="store-7", device="lobby") == message.topic
-        (sent,) = (
+        (binding,) = (
             operation["bindings"]["mqtt"]
             for operation in contract()["operations"].values()
             if operation["channel"]["$ref"] == f"#/channels/{name}"
         )
-        assert (sent["qos"], sent["retain"]) == (message.qos, message.retain), name
+        assert (binding["qos"], binding["retain"]) == (message.qos, message.retain), name
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_window_that_breaks_the_contract_is_noticed(key: str, value: Any) -> N
 
 def test_secrets_in_info_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    info = json.loads(made()["info"].payload)
+    info = json.loads(one_of_each()["info"].payload)
     info["config"]["mqtt"]["username"] = "till"
     with pytest.raises(AssertionError, match="config"):
         validate("tally/v1/store-7/lobby/info", json.dumps(info))

@@ -1,4 +1,4 @@
-"""Messages on stdout."""
+"""Publishing to stdout."""
 
 import io
 import json
@@ -27,20 +27,20 @@ def test_json_lines_are_delivered_once_written() -> None:
     ]
 
 
-def test_what_nobody_thought_of_does_not_end_the_delivery(
+def test_an_unexpected_error_does_not_end_the_delivery(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wake = threading.Event()
     wake.set()
 
-    class Stumbling(JsonLinesPublisher):
-        stumbled = False
+    class FailingOnce(JsonLinesPublisher):
+        has_failed = False
 
         def poll(self) -> AckResult:
-            if not self.stumbled:
-                self.stumbled = True
+            if not self.has_failed:
+                self.has_failed = True
                 wake.set()
-                raise ZeroDivisionError("nobody thought of this")
+                raise ZeroDivisionError("unexpected")
             return super().poll()
 
     stream = io.StringIO()
@@ -49,9 +49,9 @@ def test_what_nobody_thought_of_does_not_end_the_delivery(
         People(female=1), day="2026-11-21", seconds=60,
         make=lambda epoch, seq, totals: Message("a/window", "{}", 1, False, seq),
     )  # fmt: skip
-    courier = Courier(outbox, Stumbling(stream), wake)
+    courier = Courier(outbox, FailingOnce(stream), wake)
     wait_for(lambda: len(outbox) == 0, "the window is not delivered")
     courier.close(1)
     outbox.close()
-    assert "nobody thought of this" in caplog.text
+    assert "unexpected" in caplog.text
     assert stream.getvalue().count("a/window") == 1

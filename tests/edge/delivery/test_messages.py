@@ -173,38 +173,43 @@ def test_days_are_the_devices_own(monkeypatch: pytest.MonkeyPatch, zone: str, da
 
 
 def test_retained_messages() -> None:
-    made = messages()
-    state = made.state(window_message())
+    maker = messages()
+    state = maker.state(window_message())
     assert state.topic == "tally/v1/store-7/lobby/state"
     assert state.payload == window_message().payload
     assert state.key is None
-    retained = [made.availability("online"), state, made.health({"fps": 6.0}), made.info({"a": 1})]
+    retained = [
+        maker.availability("online"),
+        state,
+        maker.health({"fps": 6.0}),
+        maker.info({"a": 1}),
+    ]
     assert all(message.retain for message in retained)
-    assert json.loads(made.health({"fps": 6.0}).payload) == {"schema": 1, "fps": 6.0}
-    assert json.loads(made.info({"a": 1}).payload)["device"] == "lobby"
+    assert json.loads(maker.health({"fps": 6.0}).payload) == {"schema": 1, "fps": 6.0}
+    assert json.loads(maker.info({"a": 1}).payload)["device"] == "lobby"
 
 
 def test_discovery_describes_what_state_and_health_hold() -> None:
     """The rules of Home Assistant's own code, which tests/system/check_homeassistant.py runs."""
-    made = messages()
-    (message,) = made.discovery("1.2.3")
+    maker = messages()
+    (message,) = maker.discovery("1.2.3")
     assert message.topic == "homeassistant/device/store-7/lobby/config"
     assert message.retain
     payload = json.loads(message.payload)
     assert payload["device"]["identifiers"] == ["edge-tally/store-7/lobby"]
     assert payload["origin"]["name"] == "edge-tally"
-    assert payload["availability_topic"] == made.availability("online").topic
+    assert payload["availability_topic"] == maker.availability("online").topic
     components: dict[str, dict[str, Any]] = payload["components"]
     unique_ids = {c["unique_id"] for c in components.values()}
     assert len(unique_ids) == len(components)
     assert all(name.startswith("edge-tally/store-7/lobby/") for name in unique_ids)
-    shown = {
+    payloads = {
         message.topic: json.loads(message.payload)
-        for message in (made.state(window_message()), made.health(HEALTH))
+        for message in (maker.state(window_message()), maker.health(HEALTH))
     }
     for component in components.values():
         (path,) = set(re.findall(r"value_json\.([\w.]+)", component["value_template"]))
-        value = shown[component["state_topic"]]
+        value = payloads[component["state_topic"]]
         for key in path.split("."):
             value = value[key]
         if component["platform"] == "sensor":
@@ -219,7 +224,7 @@ def test_discovery_describes_what_state_and_health_hold() -> None:
     }  # fmt: skip
 
 
-def test_discovery_has_a_sensor_for_each_age_group_where_ages_are_counted() -> None:
+def test_discovery_has_a_sensor_for_each_age_group_if_ages_are_counted() -> None:
     (plain,), (aged,) = messages().discovery("1"), messages(ages=True).discovery("1")
     before, components = (json.loads(m.payload)["components"] for m in (plain, aged))
     more = {name: components[name] for name in components if name not in before}
@@ -252,7 +257,7 @@ def test_discovery_sums_what_rises_and_measures_what_is_there() -> None:
 
 
 def test_discovery_lets_values_expire_later_than_windows_may_be_withheld() -> None:
-    made = Messages(
+    maker = Messages(
         site="store-7",
         device="lobby",
         model="m@12345678",
@@ -261,7 +266,7 @@ def test_discovery_lets_values_expire_later_than_windows_may_be_withheld() -> No
         max_hold=600,
         health_seconds=20.1,
     )
-    (message,) = made.discovery("1")
+    (message,) = maker.discovery("1")
     for name, component in json.loads(message.payload)["components"].items():
         if name.startswith("total_"):
             assert "expire_after" not in component
@@ -295,22 +300,22 @@ def test_forgotten_takes_home_assistants_device_away_first() -> None:
 
 
 def ids(site: str, device: str, **keys: Any) -> set[str]:
-    """Whatever Home Assistant knows a device by."""
-    made = Messages(
+    """Return all ids by which Home Assistant knows a device."""
+    maker = Messages(
         site=site, device=device, model="m@12345678", discovery_prefix="homeassistant", **keys
     )
-    (message,) = made.discovery("1")
+    (message,) = maker.discovery("1")
     payload = json.loads(message.payload)
     sensors = {each["unique_id"] for each in payload["components"].values()}
     return {message.topic, *payload["device"]["identifiers"], *sensors}
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [(("a", "lobby"), ("b", "lobby")), (("a-b", "c"), ("a", "b-c")), (("a_b", "c"), ("a", "b_c"))],
 )
-def test_two_devices_share_no_id(one: tuple[str, str], other: tuple[str, str]) -> None:
-    assert not ids(*one) & ids(*other)
+def test_two_devices_share_no_id(first: tuple[str, str], second: tuple[str, str]) -> None:
+    assert not ids(*first) & ids(*second)
 
 
 def test_ids_of_an_earlier_installation_stay() -> None:
@@ -332,7 +337,7 @@ def test_the_check_is_as_long_as_a_window_of_many_people() -> None:
     assert len(blank.topic + blank.payload) == size
 
 
-def test_no_discovery_where_it_is_switched_off() -> None:
+def test_no_discovery_if_it_is_switched_off() -> None:
     assert messages(None).discovery("1") == []
 
 

@@ -1,4 +1,4 @@
-"""Why there is no connection to a broker is said in words that name it, and what to do."""
+"""Errors say why there is no connection to a broker, and what to do about it."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ def collect() -> Iterator[None]:
     gc.collect()
 
 
-def told(
+def probe_error(
     port: int,
     *,
     host: str = "127.0.0.1",
@@ -39,7 +39,7 @@ def told(
     version: Version | None = None,
     timeout_s: float = 1,
 ) -> str:
-    """What a look at the broker says."""
+    """Return the error of a probe."""
     there = Broker(
         host, port, "x", "lobby" if password else None, password,
         tls=tls_context(None, None, None) if tls else None, version=version,
@@ -51,7 +51,7 @@ def told(
 
 @contextlib.contextmanager
 def serving(*answers: bytes, hang_up: bool = False) -> Iterator[int]:
-    """A server that says something to whoever comes, and then hangs up or waits."""
+    """A server that answers every client with these bytes, then hangs up or waits."""
     server = socket.create_server(("127.0.0.1", 0))
     links: list[socket.socket] = []
 
@@ -69,44 +69,46 @@ def serving(*answers: bytes, hang_up: bool = False) -> Iterator[int]:
 
     threading.Thread(target=serve, daemon=True).start()
     yield server.getsockname()[1]
-    for each in (server, *links):
+    for connection in (server, *links):
         with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-        each.close()
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
 
-def test_nobody_is_there() -> None:
-    assert "Connection refused: is the broker running, and mqtt.port right?" in told(free_port())
-    words = told(1883, host="broker.invalid")
-    assert "is mqtt.host right, and does this network resolve names?" in words
+def test_no_server() -> None:
+    assert "Connection refused: is the broker running, and mqtt.port right?" in probe_error(
+        free_port()
+    )
+    text = probe_error(1883, host="broker.invalid")
+    assert "is mqtt.host right, and does this network resolve names?" in text
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_somebody_who_is_silent(tls: bool) -> None:
+def test_a_silent_server(tls: bool) -> None:
     with serving() as port:
-        words = told(port, tls=tls, timeout_s=7)  # paho waits 5 s for a handshake
-    assert "does not speak TLS; usual ports" in words if tls else "does not answer" in words
+        text = probe_error(port, tls=tls, timeout_s=7)  # paho waits 5 s for a handshake
+    assert "does not speak TLS; usual ports" in text if tls else "does not answer" in text
 
 
 def test_a_broker_that_hangs_up() -> None:
     with serving(hang_up=True) as port:
-        assert "does not answer; is it a broker? usual ports of a broker are" in told(port)
+        assert "does not answer; is it a broker? usual ports of a broker are" in probe_error(port)
 
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize(
-    ("answer", "who"),
+    ("answer", "kind"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server"),
         (b"SSH-2.0-OpenSSH\r\n", "an SSH server"),
         (b'INFO {"server_id":"x"}\r\n', "NATS, not its MQTT port"),
     ],
 )
-def test_another_server(answer: bytes, who: str, tls: bool) -> None:
+def test_another_server(answer: bytes, kind: str, tls: bool) -> None:
     with serving(answer, hang_up=True) as port:
-        words = told(port, tls=tls)
-    assert f"it is {who}" in words
-    assert ("does not speak TLS" if tls else "does not speak MQTT") in words
+        text = probe_error(port, tls=tls)
+    assert f"it is {kind}" in text
+    assert ("does not speak TLS" if tls else "does not speak MQTT") in text
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -114,7 +116,7 @@ def test_a_web_server_that_waits_for_the_end_of_a_line(tls: bool) -> None:
     handler = http.server.SimpleHTTPRequestHandler
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert "a web server" in told(server.server_port, tls=tls)
+        assert "a web server" in probe_error(server.server_port, tls=tls)
         server.shutdown()
 
 
@@ -128,15 +130,15 @@ def test_a_password_that_is_wrong(mosquitto: Mosquitto, tmp_path: Path, version:
     )
     mosquitto.start()
     password.write_text("wrong")
-    words = told(mosquitto.port, password=password, version=version)
-    assert "refuses the connection: Not authorized; see mqtt.username and mqtt.password" in words
+    text = probe_error(mosquitto.port, password=password, version=version)
+    assert "refuses the connection: Not authorized; see mqtt.username and mqtt.password" in text
     password.write_text("right")
     there = Broker("127.0.0.1", mosquitto.port, "x", "lobby", password, version=version)
     assert probe(there).version == version
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "text"),
     [
         (1, "does not speak MQTT 3.1.1: set mqtt.version to auto"),
         (2, "refuses the connection: Client identifier not valid; the broker does not allow 'x"),
@@ -145,18 +147,18 @@ def test_a_password_that_is_wrong(mosquitto: Mosquitto, tmp_path: Path, version:
         (5, "refuses the connection: Not authorized; see mqtt.username"),
     ],
 )
-def test_each_refusal_of_311(code: int, words: str) -> None:
+def test_each_refusal_of_311(code: int, text: str) -> None:
     with serving(b"\x20\x02\x00" + bytes([code]), hang_up=True) as port:
-        assert words in told(port, version="3.1.1")
+        assert text in probe_error(port, version="3.1.1")
 
 
 def test_each_refusal_says_what_to_do() -> None:
-    assert refusal("Banned", "x").endswith("has shut this device out")
+    assert refusal("Banned", "x").endswith("has banned this device")
     assert refusal("Something new", "x") == "refuses the connection: Something new"
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "text"),
     [
         (OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH)), "No route to host: is"),
         (OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)), "Network is unreachable: is"),
@@ -165,15 +167,15 @@ def test_each_refusal_says_what_to_do() -> None:
         (KeyError(), "KeyError"),
     ],
 )
-def test_what_the_system_says(error: Exception, words: str) -> None:
-    assert failure(error).startswith(words)
+def test_errors_of_the_system(error: Exception, text: str) -> None:
+    assert failure(error).startswith(text)
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
-    [(9, "is not valid yet; is this"), (18, "is signed by itself"), (99, "cannot")],
+    ("code", "text"),
+    [(9, "is not valid yet; is this"), (18, "is self-signed"), (99, "cannot")],
 )
-def test_what_is_wrong_with_a_certificate(code: int, words: str) -> None:
+def test_what_is_wrong_with_a_certificate(code: int, text: str) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "why"
-    assert failure(error).startswith(f"its certificate {words}")
+    assert failure(error).startswith(f"its certificate {text}")

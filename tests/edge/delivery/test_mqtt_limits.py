@@ -1,4 +1,4 @@
-"""Brokers that take less than the device sends: what they refuse is named, counts arrive."""
+"""Brokers that accept less than the device sends: refusals are reported, counts arrive."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from edge.delivery.courier import Courier
 from edge.delivery.mqtt_broker import Broker, Version
 from edge.delivery.mqtt_limits import Limits, publish_bytes
 from edge.delivery.mqtt_publisher import MqttPublisher
-from edge.delivery.mqtt_suspects import ENOUGH, ENOUGH_FOR_WINDOWS, Suspects
+from edge.delivery.mqtt_suspects import STRIKES, STRIKES_FOR_WINDOWS, Suspects
 from edge.delivery.outbox import Outbox
 from edge.types import Message, People, Totals
 from tests.support.broker import Mosquitto, Subscriber
@@ -32,14 +32,14 @@ RETAINED = {
     "state": 700,
     "health": 400,
 }
-"""Bytes of what is not a window, in the order in which the daemon first publishes it."""
+"""Bytes of the retained messages, in the order in which the daemon first publishes them."""
 Subscribe = Callable[..., Subscriber]
 Delivery = Callable[..., tuple[Outbox, Courier, MqttPublisher]]
 
 
 @pytest.fixture
 def deliver(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Delivery]:
-    """All that a daemon publishes, with windows as long as asked for."""
+    """Publish all that a daemon publishes, with windows of a given size in bytes."""
     with contextlib.ExitStack() as stack:
 
         def start(version: Version, windows: int = 30, size: int = 600) -> Any:
@@ -71,7 +71,7 @@ def append(outbox: Outbox, courier: Courier, windows: int, size: int) -> None:
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 @pytest.mark.parametrize("rules", ["max_packet_size 2000\n", "message_size_limit 2000\n"])
-def test_what_is_too_large_is_left_out_and_named_and_windows_arrive(
+def test_a_message_too_large_is_left_out_and_named_and_windows_arrive(
     mosquitto: Mosquitto,
     subscribe: Subscribe,
     deliver: Delivery,
@@ -96,7 +96,7 @@ def test_what_is_too_large_is_left_out_and_named_and_windows_arrive(
     assert publisher.status()["connects"] == connects
     if (version, rules) == ("5", "max_packet_size 2000\n"):
         assert connects == 1
-        assert "are more than the 2000 that the broker takes" in caplog.text
+        assert "are more than the 2000 that the broker accepts" in caplog.text
     elif not (version == "3.1.1" and rules.startswith("message")):
         assert connects <= 4
         assert "is another device" not in caplog.text
@@ -124,7 +124,7 @@ def test_windows_that_are_too_large_are_named_and_kept(
     mosquitto.stop()
     mosquitto.rules = ""
     mosquitto.start()
-    monkeypatch.setattr("edge.delivery.mqtt_suspects._Suspect.left_out", False)  # its time has come
+    monkeypatch.setattr("edge.delivery.mqtt_suspects._Suspect.left_out", False)  # its wait is over
     dashboard = subscribe(mosquitto.port, "t/window")
     wait_for(lambda: len(outbox) == 0, "they are not tried again")
     wait_for(lambda: len(dashboard.messages) == 5, "windows are missing")
@@ -134,7 +134,7 @@ def test_windows_that_are_too_large_are_named_and_kept(
 def test_a_window_longer_than_those_before_it_is_not_lost_silently(
     mosquitto: Mosquitto, subscribe: Subscribe, deliver: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By 3.1.1 mosquitto acknowledges what it then drops."""
+    """In MQTT 3.1.1 mosquitto acknowledges messages that it drops."""
     monkeypatch.setattr("edge.delivery.mqtt_connection.ECHO_S", 0.5)
     mosquitto.rules = "message_size_limit 700\n"
     mosquitto.start()
@@ -194,18 +194,18 @@ def test_the_size_of_a_packet_is_exact(topic: str, length: int, qos: int) -> Non
     assert Limits(packet=len(packets[0]) - 1).excess(message) is not None
 
 
-def test_one_message_alone_on_its_way_is_left_out_in_the_end() -> None:
+def test_a_message_alone_in_flight_is_left_out_in_the_end() -> None:
     suspects, large = Suspects(), Message("t/config", "", 1)
     assert suspects.blame([WILL, large], stalled=False) is None
-    assert suspects.alone("t/state")  # from now on one by one
-    for _ in range(ENOUGH - 1):
+    assert suspects.is_alone("t/state")  # one by one from now on
+    for _ in range(STRIKES - 1):
         assert suspects.blame([large], stalled=False) is None
     assert suspects.blame([large], stalled=False) == large
     assert suspects.left_out("t/config")
     assert not suspects.left_out(WILL.topic)
     suspects.blame([], stalled=False)
-    assert suspects.alone("t/config")
-    assert not suspects.alone("t/state")
+    assert suspects.is_alone("t/config")
+    assert not suspects.is_alone("t/state")
     suspects.acquit("t/config")
     assert not suspects.refused
 
@@ -214,12 +214,12 @@ def test_a_window_is_blamed_later_and_never_for_a_link_that_stalls() -> None:
     suspects, window = Suspects(), Message("t/window", "{}", 1, key=1)
     for _ in range(50):
         assert suspects.blame([window], stalled=True) is None
-    for _ in range(ENOUGH_FOR_WINDOWS - 1):
+    for _ in range(STRIKES_FOR_WINDOWS - 1):
         assert suspects.blame([window], stalled=False) is None
     assert suspects.blame([window], stalled=False) == window
-    assert suspects.held == {"t/window"}
+    assert suspects.paused_topics == {"t/window"}
     suspects.forgive()
-    assert not suspects.held
+    assert not suspects.paused_topics
     assert "t/window" in suspects.refused
     suspects.blame([window], stalled=False)
-    assert suspects.held
+    assert suspects.paused_topics

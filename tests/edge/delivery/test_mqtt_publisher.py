@@ -17,12 +17,19 @@ from typing import Any
 
 import pytest
 
+from edge.backoff import Backoff
 from edge.delivery.courier import Courier
 from edge.delivery.mqtt_broker import Broker, Version, tls_context
 from edge.delivery.mqtt_connection import Connection
 from edge.delivery.mqtt_limits import IN_FLIGHT
 from edge.delivery.mqtt_probe import probe
-from edge.delivery.mqtt_publisher import LAST_REST_S, MqttPublisher, retry_s
+from edge.delivery.mqtt_publisher import (
+    FIRST_RETRY_S,
+    LONGEST_REST_S,
+    LONGEST_RETRY_S,
+    RETRY_JITTER,
+    MqttPublisher,
+)
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError, EdgeError
 from edge.types import Message, People, Totals
@@ -43,7 +50,7 @@ def broker(port: int, username: str | None = None, password_file: Path | None = 
 
 
 def greeted(publisher: MqttPublisher) -> bool:
-    """As the courier does, greet the broker where it is there."""
+    """Greet the broker if it is there, as the courier does."""
     publisher.poll()
     return publisher.connected
 
@@ -58,14 +65,14 @@ def window(_epoch: str, seq: int, totals: Totals, topic: str = "t/window") -> Me
 
 @pytest.fixture(params=BOTH)
 def version(request: pytest.FixtureRequest) -> Version:
-    """Of MQTT."""
+    """A version of MQTT."""
     spoken: Version = request.param
     return spoken
 
 
 @pytest.fixture
 def start_delivery(tmp_path: Path, mosquitto: Mosquitto, version: Version) -> Iterator[Delivery]:
-    """An outbox on disk whose windows a courier brings to the broker, or to another port."""
+    """Start an outbox on disk and a courier that sends its windows to the broker, or a `port`."""
     with contextlib.ExitStack() as stack:
 
         def start(port: int = mosquitto.port, keepalive: int = 30) -> Any:
@@ -87,7 +94,9 @@ def append(outbox: Outbox, courier: Courier, number: int, topic: str = "t/window
         courier.announce(outbox.append(People(female=1), day=DAY, seconds=60, make=make))
 
 
-def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: Subscribe) -> None:
+def test_retained_messages_reach_early_and_late_subscribers(
+    mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
     mosquitto.start()
     early = subscribe(mosquitto.port, "t/#")
     publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
@@ -105,7 +114,9 @@ def test_retained_now_and_for_who_comes_later(mosquitto: Mosquitto, subscribe: S
     assert "offline" not in early.payloads("availability")
 
 
-def test_the_will_speaks_when_the_device_cannot(mosquitto: Mosquitto, subscribe: Subscribe) -> None:
+def test_the_will_is_published_when_the_link_breaks(
+    mosquitto: Mosquitto, subscribe: Subscribe
+) -> None:
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/#")
     publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
@@ -114,7 +125,9 @@ def test_the_will_speaks_when_the_device_cannot(mosquitto: Mosquitto, subscribe:
     wait_for(lambda: dashboard.payloads("availability") == ["online"], "no birth")
     connection = publisher._link._client.socket()
     assert isinstance(connection, socket.socket)
-    connection.shutdown(socket.SHUT_RDWR)  # the cable is cut; the client notices and comes back
+    connection.shutdown(
+        socket.SHUT_RDWR
+    )  # as if the cable were cut; the client notices and reconnects
     wait_for(
         lambda: (
             publisher.poll() and dashboard.payloads("availability")[1:] == ["offline", "online"]
@@ -124,23 +137,23 @@ def test_the_will_speaks_when_the_device_cannot(mosquitto: Mosquitto, subscribe:
     publisher.close(ONLINE)
 
 
-def test_a_broker_that_goes_at_the_very_end(
+def test_a_broker_that_stops_while_the_publisher_closes(
     mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The socket is closed, but the connection's thread has not come to say so."""
+    """The socket is closed, but the connection's thread has not yet reported it."""
     mosquitto.start()
     publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
     wait_for(lambda: greeted(publisher), "no connection")
-    gone, told = threading.Event(), threading.Event()
+    gone, reported = threading.Event(), threading.Event()
 
-    def tell(*_: object) -> None:
+    def report(*_: object) -> None:
         gone.set()
-        told.wait(20)
+        reported.wait(20)
 
-    publisher._link._client.on_disconnect = tell
+    publisher._link._client.on_disconnect = report
     mosquitto.kill()
     assert gone.wait(20)
-    threading.Timer(0.5, told.set).start()
+    threading.Timer(0.5, reported.set).start()
     publisher.close(ONLINE)
     assert "the last message was not delivered" in caplog.text
 
@@ -163,9 +176,9 @@ def test_windows_wait_for_the_broker_and_arrive_in_order(
         wait_for(lambda: len(outbox) == 0, "windows are not delivered")
     append(outbox, courier, 5)
     wait_for(lambda: len(dashboard.messages) == 55, "windows are missing")
-    seen = [json.loads(payload) for payload in dashboard.payloads("window")]
-    assert [window["seq"] for window in seen] == list(range(1, 56))
-    assert [window["replayed"] for window in seen] == [True] * 50 + [False] * 5
+    windows = [json.loads(payload) for payload in dashboard.payloads("window")]
+    assert [window["seq"] for window in windows] == list(range(1, 56))
+    assert [window["replayed"] for window in windows] == [True] * 50 + [False] * 5
     assert caplog.text.count("Connection refused") == 1
 
 
@@ -203,7 +216,7 @@ def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
     other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
     other.execute("CREATE TRIGGER no BEFORE DELETE ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
     append(outbox, courier, 30)
-    # what can be read goes out all the same
+    # windows that can be read are sent all the same
     wait_for(lambda: set(seqs(dashboard)) == set(range(1, 32)), "windows are missing")
     assert caplog.text.count("delivery waits") == 1
     assert len(outbox) == 30
@@ -230,7 +243,7 @@ def test_nothing_is_lost_on_a_bad_link(
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.HELD_S", 0)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 0)
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
     link = Proxy(mosquitto.port, lost=0.3 if how == "lossy" else 0)
@@ -251,35 +264,35 @@ def test_nothing_is_lost_on_a_bad_link(
     everything = set(range(1, outbox.newest + 1))
     wait_for(lambda: set(seqs(dashboard)) == everything, "windows are missing")
     assert publisher.status()["connects"] > 1
-    # within a connection TCP keeps order; what loses single packets of it is worse than any link
+    # TCP keeps order within a connection; a proxy that loses single packets is worse than any link
     assert how == "lossy" or in_order(seqs(dashboard))
     assert (how == "lossy") == (link.dropped > 0)
 
 
 def test_a_broker_that_acknowledges_nothing_is_left_after_one_and_a_half_keep_alives() -> None:
     answers = {0x10: b"\x20\x06\x00\x00\x03\x21\x00\x02", 0xC0: b"\xd0\x00"}
-    """To a greeting, two messages at once being allowed, and to a ping, by MQTT 5."""
+    """Answers to a greeting, allowing two messages at once, and to a ping, in MQTT 5."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = replace(broker(server.getsockname()[1]), keepalive=5)
         publisher = MqttPublisher(there, will=WILL)
         for number in range(5):
             publisher.publish(Message(f"t/{number}", "", 1, retain=True))
         with server.accept()[0] as link:
-            begin, told, sent = time.monotonic(), b"", 0
+            start, received, sent = time.monotonic(), b"", 0
             for packet in packets(link):
-                told += packet
+                received += packet
                 sent += packet[0] & 0xF0 == 0x30
                 link.sendall(answers.get(packet[0] & 0xF0, b""))
                 publisher.poll()
-            assert 7.5 < time.monotonic() - begin < 11
+            assert 7.5 < time.monotonic() - start < 11
             assert sent == 2
         publisher.close(ONLINE)
-    # and mosquitto, which looks every 5 s, is asked for 4 s less
-    assert told[told.index(b"MQTT") :][6:8] == b"\x00\x01"
+    # mosquitto checks only every 5 s, so a keep-alive 4 s shorter is requested
+    assert received[received.index(b"MQTT") :][6:8] == b"\x00\x01"
 
 
 def in_order(numbers: list[int]) -> bool:
-    """Whether nothing that is new comes before something that is missing."""
+    """Whether no new number comes before a missing one."""
     newest = 0
     for number in numbers:
         if number > newest + 1:
@@ -288,27 +301,27 @@ def in_order(numbers: list[int]) -> bool:
     return True
 
 
-def test_one_thread_may_ask_for_room_while_another_publishes(mosquitto: Mosquitto) -> None:
+def test_capacity_may_be_read_while_another_thread_publishes(mosquitto: Mosquitto) -> None:
     mosquitto.start()
     publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
     wait_for(lambda: greeted(publisher), "no connection")
     interval, arrived, over = sys.getswitchinterval(), 0, threading.Event()
 
-    def ask() -> None:
+    def read_capacity() -> None:
         while not over.is_set():
-            assert publisher.room <= IN_FLIGHT
+            assert publisher.capacity <= IN_FLIGHT
 
     sys.setswitchinterval(1e-6)
     with ThreadPoolExecutor() as pool:
-        asked = pool.submit(ask)
-        while arrived < 2000 and not asked.done():
-            if publisher.room:
+        reader = pool.submit(read_capacity)
+        while arrived < 2000 and not reader.done():
+            if publisher.capacity:
                 publisher.publish(Message("t/window", "{}", 1, key=1))
             arrived += len(publisher.poll().delivered)
         over.set()
     sys.setswitchinterval(interval)
     publisher.close(ONLINE)
-    asked.result()
+    reader.result()
 
 
 def test_a_refused_window_is_reported_and_kept(
@@ -356,7 +369,7 @@ def test_windows_refused_under_an_old_name_hold_up_no_others(
     def refused() -> int:
         return (mosquitto.folder / "mosquitto.log").read_text().count("Denied PUBLISH")
 
-    for _ in range(3):  # one by one, and those of the new name in between
+    for _ in range(3):  # one at a time, with those of the new name in between
         before = refused()
         append(outbox, courier, 10, "new/window")
         wait_for(lambda: refused() > before, "not tried again", 30)  # noqa: B023  # asked at once
@@ -411,9 +424,9 @@ def test_each_topic_is_proven_once_per_connection_and_for_longer_messages(
         append(outbox, courier, 30)
         wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
     log = (mosquitto.folder / "mosquitto.log").read_text()
-    # windows get longer with the tenth
-    for topic, asked in (("t/window", 2), ("t/state", 1)):
-        assert log.count(f"\t{topic} (QoS 1)") == (0 if version == "5" else asked)
+    # window payloads get longer with the tenth
+    for topic, subscriptions in (("t/window", 2), ("t/state", 1)):
+        assert log.count(f"\t{topic} (QoS 1)") == (0 if version == "5" else subscriptions)
 
 
 def test_a_broker_that_knows_only_311(tmp_path: Path, subscribe: Subscribe) -> None:
@@ -435,15 +448,15 @@ def test_a_broker_that_knows_only_311(tmp_path: Path, subscribe: Subscribe) -> N
 def test_the_version_that_worked_is_tried_first_and_the_newer_again_one_day(
     mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A broker of 3.1.1 that is restarted, and replaced by one of 5 in the end."""
+    """A broker of MQTT 3.1.1 is restarted, and at last replaced by one of MQTT 5."""
     tried: list[Version] = []
 
-    class Noted(Connection):
+    class RecordedConnection(Connection):
         def __init__(self, there: Broker, version: Version, **keys: Any) -> None:
             tried.append(version)
             super().__init__(there, version, **keys)
 
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.Connection", Noted)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.Connection", RecordedConnection)
     with nats(tmp_path) as port:
         publisher = MqttPublisher(broker(port), will=WILL)
         wait_for(lambda: greeted(publisher), "no connection")
@@ -461,26 +474,30 @@ def test_the_version_that_worked_is_tried_first_and_the_newer_again_one_day(
     publisher.close(ONLINE)
 
 
-def test_the_other_version_needs_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_other_version_is_tried_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("edge.delivery.mqtt_publisher.FIRST_RETRY_S", 60.0)
     with nats(tmp_path) as port:
         publisher = MqttPublisher(broker(port), will=WILL)
-        wait_for(lambda: greeted(publisher), "it rests in between", 5)
+        wait_for(lambda: greeted(publisher), "it waits in between", 5)
         publisher.close(ONLINE)
 
 
 def test_retries_are_spread_and_never_end() -> None:
-    waits = [[retry_s(failures) for _ in range(100)] for failures in range(2000)]
+    devices = [Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, RETRY_JITTER) for _ in range(100)]
+    waits = [[device.next() for device in devices] for _ in range(2000)]
     assert all(0.5 <= wait <= 12 for tries in waits for wait in tries)
     assert all(len(set(tries)) > 50 for tries in waits)
     assert min(waits[-1]) >= 6
-    assert 30 <= retry_s(100, LAST_REST_S) <= 60
+    rests = Backoff(FIRST_RETRY_S, LONGEST_REST_S, RETRY_JITTER)
+    assert 30 <= [rests.next() for _ in range(100)][-1] <= 60
 
 
 def test_two_devices_of_one_name_wait_longer_and_longer(
     mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each throws the other one out."""
+    """The broker disconnects one when the other connects."""
     caplog.set_level("INFO")
     monkeypatch.setattr("edge.delivery.mqtt_publisher.FIRST_RETRY_S", 0.05)
     mosquitto.start()
@@ -488,10 +505,10 @@ def test_two_devices_of_one_name_wait_longer_and_longer(
         twins = [MqttPublisher(broker(mosquitto.port), will=WILL) for _ in range(2)]
         for twin in twins:
             stack.callback(twin.close, ONLINE)
-        asks = "; is another device using the same site and device?"
+        hint = "; is another device using the same site and device?"
         wait_for(
-            lambda: [*map(greeted, twins)] and caplog.text.count(asks) == 2,
-            "no word of the other",
+            lambda: [*map(greeted, twins)] and caplog.text.count(hint) == 2,
+            "no hint at the other",
         )
         end = time.monotonic() + 3
         wait_for(lambda: [*map(greeted, twins)] and time.monotonic() > end, "no end")
@@ -501,14 +518,14 @@ def test_two_devices_of_one_name_wait_longer_and_longer(
     assert caplog.text.count("windows stay on disk") == 2
 
 
-def test_a_link_that_held_is_missed_anew(
+def test_the_loss_of_a_stable_link_is_logged_again(
     mosquitto: Mosquitto,
     start_delivery: Delivery,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.HELD_S", 1)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 1)
     mosquitto.start()
     _, _, publisher = start_delivery()
     for number in range(1, 3):
@@ -524,7 +541,7 @@ def test_a_link_that_held_is_missed_anew(
 def test_many_connections_leave_no_sockets_behind(
     mosquitto: Mosquitto, start_delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_publisher.HELD_S", 0)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 0)
     mosquitto.start()
     link = Proxy(mosquitto.port)
     _, _, publisher = start_delivery(link.port)
@@ -545,14 +562,14 @@ def test_a_machine_that_has_no_more_sockets_is_tried_again(
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         publisher = MqttPublisher(broker(mosquitto.port), will=WILL)
-        wait_for(lambda: "Too many open files" in caplog.text, "no word of it")
+        wait_for(lambda: "Too many open files" in caplog.text, "it is not logged")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     wait_for(lambda: greeted(publisher), "not tried again")
     publisher.close(ONLINE)
 
 
-def test_packets_stay_whole_on_a_link_that_takes_no_more(
+def test_packets_stay_whole_on_a_congested_link(
     start_delivery: Delivery, mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
     """Two threads publish more than the sockets' buffers hold."""
@@ -590,7 +607,7 @@ def test_windows_of_an_earlier_run_are_marked_as_replayed(
     assert marks == [True, False]
 
 
-def test_home_assistant_that_comes_up_gets_everything_again(
+def test_home_assistant_gets_everything_again_when_it_starts(
     mosquitto: Mosquitto, subscribe: Subscribe
 ) -> None:
     mosquitto.start()
@@ -612,14 +629,14 @@ def test_home_assistant_that_comes_up_gets_everything_again(
     publisher.close(ONLINE)
 
 
-def test_probe_says_why(mosquitto: Mosquitto) -> None:
+def test_probe_reports_the_reason(mosquitto: Mosquitto) -> None:
     with pytest.raises(EdgeError, match=rf"127\.0\.0\.1:{mosquitto.port}: Connection refused"):
         probe(broker(mosquitto.port))
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        begin = time.monotonic()
-        with pytest.raises(EdgeError, match="takes the connection but does not answer"):
+        start = time.monotonic()
+        with pytest.raises(EdgeError, match="accepts the connection but does not answer"):
             probe(broker(mute.getsockname()[1]), timeout_s=0.5)
-        assert time.monotonic() - begin < 12
+        assert time.monotonic() - start < 12
     mosquitto.start()
     assert probe(broker(mosquitto.port)).version == "5"
 
@@ -634,7 +651,7 @@ def test_password_comes_from_its_file(tmp_path: Path) -> None:
         broker(1, username="u", password_file=file).client("5")
 
 
-def test_certificates_that_are_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_certificate(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     with pytest.raises(ConfigError, match=r"mqtt\.tls"):
         tls_context(tmp_path / "ca.pem", None, None)

@@ -19,16 +19,16 @@ from tests.support.proxy import packets
 WILL = Message("t/availability", "offline", 1, retain=True)
 BIRTH = "homeassistant/status"
 Answer = Callable[[str, int], int | None]
-"""To a subscription, by its topic and how often it was asked for: the code; None: no answer."""
+"""Return code for a subscription, by topic and number of requests; None: no answer."""
 
 
 class Server:
-    """A broker that answers subscriptions as it is told; no real one can be made to."""
+    """A broker that answers subscriptions as given; no real one can be made to."""
 
     def __init__(self, answer: Answer, *, hangs_up: bool = False) -> None:
-        """`hangs_up`: where it would refuse, it ends the connection instead."""
-        self.asked: list[tuple[str, int]] = []
-        """Topics subscribed to, and at which QoS."""
+        """`hangs_up`: instead of refusing, end the connection."""
+        self.subscribed: list[tuple[str, int]] = []
+        """Topics subscribed to, and the QoS."""
         self.published: list[str] = []
         self.connects = 0
         self._answer, self._hangs_up = answer, hangs_up
@@ -44,25 +44,25 @@ class Server:
 
     def _serve(self, link: socket.socket) -> None:
         granted: set[str] = set()
-        five = False
+        is_mqtt5 = False
         with contextlib.suppress(OSError), link:
             for packet in packets(link):
                 kind, body = packet[0] & 0xF0, _body(packet)
                 if kind == 0x10:
-                    five = body[6] == 5
+                    is_mqtt5 = body[6] == 5
                     self.connects += 1
-                    link.sendall(b"\x20\x03\x00\x00\x00" if five else b"\x20\x02\x00\x00")
+                    link.sendall(b"\x20\x03\x00\x00\x00" if is_mqtt5 else b"\x20\x02\x00\x00")
                 elif kind == 0x80:
-                    start = 3 if five else 2
+                    start = 3 if is_mqtt5 else 2
                     topic = _text(body[start:])
-                    self.asked.append((topic, body[-1] & 3))
-                    code = self._answer(topic, sum(each[0] == topic for each in self.asked))
+                    self.subscribed.append((topic, body[-1] & 3))
+                    code = self._answer(topic, sum(name == topic for name, _ in self.subscribed))
                     if code is not None and code < 0x80:
                         granted.add(topic)
                     elif code is not None and self._hangs_up:
                         return
                     if code is not None:
-                        rest = body[:2] + b"\x00" * five + bytes([code])
+                        rest = body[:2] + b"\x00" * is_mqtt5 + bytes([code])
                         link.sendall(bytes([0x90, len(rest)]) + rest)
                 elif kind == 0xA0:
                     link.sendall(b"\xb0\x02" + body[:2])
@@ -97,7 +97,7 @@ Serve = Callable[..., tuple[Server, MqttPublisher, Outbox]]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Five windows, and what is retained, on their way to such a broker."""
+    """Send is_mqtt5 windows and a retained message to such a broker."""
     with contextlib.ExitStack() as stack:
 
         def start(
@@ -132,8 +132,8 @@ def test_a_subscription_that_is_refused_for_a_while(
     server, publisher, outbox = serve(lambda _topic, times: 0x80 if times <= refusals else 0)
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
     wait_for(lambda: publisher.status()["refused"] == [], "it still complains")
-    asked = [qos for topic, qos in server.asked if topic == "t/window"]
-    assert asked == [1] + [0] * refusals
+    qos_levels = [qos for topic, qos in server.subscribed if topic == "t/window"]
+    assert qos_levels == [1] + [0] * refusals
     assert publisher.status()["connects"] == 1
     assert ("refuses topic t/window" in caplog.text) == (refusals > 1)
     wait_for(lambda: server.published.count("t/state") == refusals + 1, "the state is not proven")
@@ -150,8 +150,8 @@ def test_a_subscription_that_is_refused_for_good(serve: Serve) -> None:
 def test_a_subscription_that_is_granted_at_once(serve: Serve, code: int) -> None:
     server, publisher, outbox = serve(lambda _topic, _times: code)
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
-    wait_for(lambda: (BIRTH, 1) in server.asked, "Home Assistant is not listened for")
-    assert sorted(topic for topic, _ in server.asked) == [BIRTH, "t/state", "t/window"]
+    wait_for(lambda: (BIRTH, 1) in server.subscribed, "Home Assistant is not listened for")
+    assert sorted(topic for topic, _ in server.subscribed) == [BIRTH, "t/state", "t/window"]
     assert publisher.status()["refused"] == []
 
 
@@ -175,7 +175,7 @@ def test_home_assistants_birth_that_may_not_be_read(
     wait_for(lambda: publisher.status()["refused"] == ["status"], "it is not named")
     assert "refuses topic homeassistant/status: the broker refuses the subscr" in caplog.text
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
-    wait_for(lambda: publisher.status()["refused"] == [], "it is not asked for again")
+    wait_for(lambda: publisher.status()["refused"] == [], "it is not requested again")
     assert publisher.status()["connects"] == 1
     (warning,) = probe(
         Broker("127.0.0.1", Server(lambda *_: code).port, "x", version=version), birth_topic=BIRTH

@@ -1,4 +1,4 @@
-"""The outbox on a real disk: in order, counted once, there after a kill."""
+"""The outbox on a real disk: ordered, counted once, durable after a kill."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ def append(
     return outbox.append(people, day=day, seconds=seconds, make=make)
 
 
-def told(message: Message) -> dict[str, int]:
+def numbers(message: Message) -> dict[str, int]:
     payload: dict[str, int] = json.loads(message.payload)
     return {key: value for key, value in payload.items() if key != "epoch"}
 
@@ -106,11 +106,11 @@ def test_windows_wait_in_order_until_deleted(tmp_path: Path) -> None:
     outbox.delete([1, 3])
     assert [m.key for m in outbox.pending()] == [2, 4, 5]
     assert len(outbox) == 3
-    assert told(outbox.pending()[-1]) == {"seq": 5, "female": 5, "total": 5}
+    assert numbers(outbox.pending()[-1]) == {"seq": 5, "female": 5, "total": 5}
     outbox.close()
 
 
-def test_windows_of_topics_that_are_held_stay_and_cost_no_time(tmp_path: Path) -> None:
+def test_windows_of_paused_topics_stay_and_cost_no_time(tmp_path: Path) -> None:
     def old(_epoch: str, _seq: int, _totals: Totals) -> Message:
         return Message("old/window", "x" * 1000)
 
@@ -119,18 +119,24 @@ def test_windows_of_topics_that_are_held_stay_and_cost_no_time(tmp_path: Path) -
         append(outbox, make=old)
     for _ in range(5):
         append(outbox)
-    held = frozenset({"old/window"})
-    assert [m.key for m in outbox.pending({50_002}, held, 3)] == [50_001, 50_003, 50_004]
-    assert [m.key for m in outbox.pending(set(), held)] == [50_001, 50_002, 50_003, 50_004, 50_005]
+    paused = frozenset({"old/window"})
+    assert [m.key for m in outbox.pending({50_002}, paused, 3)] == [50_001, 50_003, 50_004]
+    assert [m.key for m in outbox.pending(set(), paused)] == [
+        50_001,
+        50_002,
+        50_003,
+        50_004,
+        50_005,
+    ]
     outbox.delete([50_001])
     begin = time.process_time()
     for _ in range(100):
-        assert [m.key for m in outbox.pending({50_002}, held, 1)] == [50_003]
+        assert [m.key for m in outbox.pending({50_002}, paused, 1)] == [50_003]
         assert [m.key for m in outbox.pending({1, 2}, limit=1)] == [3]
-    assert outbox.pending(held=held | {"t/window"}) == []
+    assert outbox.pending(paused_topics=paused | {"t/window"}) == []
     assert time.process_time() - begin < 0.5
     append(outbox)
-    assert [m.key for m in outbox.pending({50_002}, held)][-1] == outbox.newest
+    assert [m.key for m in outbox.pending({50_002}, paused)][-1] == outbox.newest
     outbox.close()
 
 
@@ -142,7 +148,7 @@ def test_numbers_and_totals_go_on_after_a_restart(tmp_path: Path) -> None:
     second = Outbox(tmp_path / "outbox.db")
     message = append(second, People(male=1))
     assert epoch_of(message) == epoch_of(before)
-    assert told(message) == {"seq": 2, "female": 1, "total": 7}
+    assert numbers(message) == {"seq": 2, "female": 1, "total": 7}
     assert message.key == second.newest == 2
     second.close()
 
@@ -197,7 +203,7 @@ def test_a_damaged_file_is_moved_aside(
 
 
 def filled(path: Path, number: int = 300) -> bytes:
-    """An outbox file with so many windows, all of them in the file itself."""
+    """Return the bytes of an outbox with `number` windows, all in the file itself."""
     outbox = Outbox(path)
     for _ in range(number):
         append(outbox)
@@ -218,11 +224,11 @@ def test_what_can_be_read_in_a_damaged_file_is_kept(
     assert 200 < len(saved) < 300
     assert (keys[0], keys[-1]) == (1, 300)
     assert keys == sorted(keys, key=lambda key: key or 0)
-    assert all(told(message)["seq"] == message.key for message in saved)
+    assert all(numbers(message)["seq"] == message.key for message in saved)
     assert f"windows saved: {len(saved)}" in caplog.text
     # the new epoch starts at 1, behind what was saved; the totals go on
     newest = append(outbox)
-    assert told(newest) == {"seq": 1, "female": 301, "total": 301}
+    assert numbers(newest) == {"seq": 1, "female": 301, "total": 301}
     assert epoch_of(newest) != epoch_of(saved[0])
     assert outbox.pending(limit=1000)[-1] == newest
     assert newest.key == 301
@@ -232,7 +238,7 @@ def test_what_can_be_read_in_a_damaged_file_is_kept(
 
 
 def break_a_page(path: Path) -> None:
-    """One in the middle, of windows."""
+    """Overwrite a page of windows, in the middle of the file."""
     data = bytearray(path.read_bytes())
     page = len(data) // 2048
     data[1024 * page : 1024 * (page + 1)] = os.urandom(1024)
@@ -274,8 +280,8 @@ def test_a_replacement_that_a_power_cut_stopped_is_finished(tmp_path: Path) -> N
     path.rename(tmp_path / "outbox.db.new")
     log.write_bytes(stale)  # the damaged file is away, its log is not yet
     outbox = Outbox(path)
-    assert [told(message)["seq"] for message in outbox.pending(limit=100)] == list(range(1, 81))
-    assert told(append(outbox))["total"] == 81
+    assert [numbers(message)["seq"] for message in outbox.pending(limit=100)] == list(range(1, 81))
+    assert numbers(append(outbox))["total"] == 81
     outbox.close()
     assert {file.name for file in tmp_path.iterdir()} == {"outbox.db", "outbox.db.lock"}
 
@@ -299,12 +305,12 @@ def test_a_changed_counter_begins_a_new_epoch(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     filled(path, 30)
     other = sqlite3.connect(path)
-    other.execute("UPDATE counters SET seq = 10")  # numbers would be given out twice
+    other.execute("UPDATE counters SET seq = 10")  # numbers would repeat
     other.commit()
     other.close()
     outbox = Outbox(path)
     message = append(outbox)
-    assert (told(message)["seq"], message.key) == (1, 31)
+    assert (numbers(message)["seq"], message.key) == (1, 31)
     assert len(outbox) == 31
     outbox.close()
 
@@ -322,46 +328,46 @@ def test_whatever_happens_to_the_file_counting_goes_on(tmp_path: Path, seed: int
     path.write_bytes(data)
     outbox = Outbox(path)
     messages = [retried(lambda: append(outbox)) for _ in range(3)]
-    kept = retried(lambda: outbox.pending(limit=1000))
-    assert kept[-3:] == messages
-    numbers = [(epoch_of(message), told(message)["seq"]) for message in kept]
-    assert len(set(numbers)) == len(numbers)
-    outbox.delete([message.key for message in kept if message.key is not None])
+    pending = retried(lambda: outbox.pending(limit=1000))
+    assert pending[-3:] == messages
+    ids = [(epoch_of(message), numbers(message)["seq"]) for message in pending]
+    assert len(set(ids)) == len(ids)
+    outbox.delete([message.key for message in pending if message.key is not None])
     assert len(outbox) == 0
     outbox.close()
 
 
 def retried(use: Callable[[], Any]) -> Any:
-    """As the daemon does: what the outbox refuses is tried again."""
+    """Try again what the outbox refuses, as the daemon does."""
     for _ in range(3):
         with contextlib.suppress(OutboxError):
             return use()
     return use()
 
 
-@pytest.mark.parametrize("taken_away", [False, True])
-def test_damage_while_it_is_open_is_mended(tmp_path: Path, taken_away: bool) -> None:
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_damage_while_it_is_open_is_recovered_from(tmp_path: Path, is_removed: bool) -> None:
     def long(_epoch: str, _seq: int, _totals: Totals) -> Message:
         return Message("t", "x" * 3000)
 
     path = tmp_path / "outbox.db"
     outbox = Outbox(path)
-    for _ in range(1000):  # more than SQLite keeps in memory
+    for _ in range(1000):  # more than SQLite caches
         append(outbox, make=long)
     data = bytearray(path.read_bytes())
     data[1024:-500_000] = os.urandom(len(data) - 501_024)
     path.write_bytes(data)
     with pytest.raises(OutboxError, match="malformed"):
         outbox.pending(limit=2000)
-    if taken_away:
+    if is_removed:
         path.unlink()
     message = append(outbox)
-    # a key is never given twice: the courier knows windows by it
-    assert (told(message)["seq"], message.key) == (1, 1001)
+    # keys never repeat: the courier identifies windows by them
+    assert (numbers(message)["seq"], message.key) == (1, 1001)
     outbox.close()
 
 
-def test_windows_of_more_than_so_many_days_are_dropped(tmp_path: Path) -> None:
+def test_windows_of_more_than_max_days_are_dropped(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db", max_days=2)
     for _ in range(5):
         append(outbox, seconds=86_400)
@@ -383,60 +389,60 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Leave no room on a disk."""
-    rest = disk / "rest"
-    with contextlib.suppress(OSError), rest.open("wb", buffering=0) as file:
+    """Fill a disk; return the file to delete."""
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1024))
-    return rest
+    return filler
 
 
 def test_a_full_disk_delays_and_loses_nothing(small_disk: Path) -> None:
     outbox = Outbox(small_disk / "outbox.db")
     append(outbox)
-    rest = fill(small_disk)
+    filler = fill(small_disk)
     refused = 0
-    for _ in range(2000):  # the log still has room for some
+    for _ in range(2000):  # the log still has space for some
         try:
             append(outbox)
         except OutboxError as error:
             assert "full" in str(error)
             refused += 1
     assert refused
-    kept = [message.key for message in outbox.pending(limit=5000)]
-    assert kept == list(range(1, outbox.newest + 1))
-    rest.unlink()
-    assert append(outbox).key == len(kept) + 1
+    keys = [message.key for message in outbox.pending(limit=5000)]
+    assert keys == list(range(1, outbox.newest + 1))
+    filler.unlink()
+    assert append(outbox).key == len(keys) + 1
     outbox.close()
 
 
 def test_a_disk_that_is_full_at_the_start(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rest = fill(small_disk)
+    filler = fill(small_disk)
     outbox = Outbox(small_disk / "outbox.db")
     assert "the disk is full; windows wait in memory" in caplog.text
     with pytest.raises(OutboxError):
         append(outbox)
-    rest.unlink()
+    filler.unlink()
     assert append(outbox).key == 1
     outbox.close()
 
 
-def test_a_damaged_file_on_a_full_disk_waits_for_room(
+def test_a_damaged_file_on_a_full_disk_waits_for_space(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, rest = small_disk / "outbox.db", small_disk / "rest"
+    path, filler = small_disk / "outbox.db", small_disk / "filler"
     assert len(filled(path, 15_000)) > 1_400_000
     break_a_page(path)
-    # there is some room, but not for a second outbox
-    rest.write_bytes(bytes(shutil.disk_usage(small_disk).free - 1_200_000))
+    # some space, but not enough for a second outbox
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 1_200_000))
     outbox = Outbox(path)
     assert "the disk is full; windows wait in memory" in caplog.text
     with pytest.raises(OutboxError, match="full"):
         append(outbox)
     assert not [*small_disk.glob("*.damaged-*"), *small_disk.glob("*.new*")]
-    rest.unlink()
+    filler.unlink()
     assert append(outbox).key == 15_001
     assert len(outbox) > 14_900
     outbox.close()
@@ -459,7 +465,7 @@ def test_less_than_40_mb_are_written_in_a_day(tmp_path: Path) -> None:
 
 
 def bytes_written() -> float:
-    """Megabytes that this process has handed to the system, be it in whole pages or not."""
+    """Return the megabytes that this process has written, in whole pages or not."""
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return max(int(lines["write_bytes"]), int(lines["wchar"])) / 1e6
 
@@ -498,22 +504,22 @@ while True:
 
 
 def test_what_was_appended_survives_a_kill(tmp_path: Path) -> None:
-    path, told = tmp_path / "outbox.db", tmp_path / "told"
+    path, printed = tmp_path / "outbox.db", tmp_path / "printed"
     newest = 0
     for _ in range(3):
-        with told.open("wb") as output:
+        with printed.open("wb") as output:
             command = [sys.executable, "-c", WRITER, str(path)]
             writer = subprocess.Popen(command, stdout=output)
-        wait_for(lambda: told.read_text().count("\n") > 20, "the writer writes nothing")
+        wait_for(lambda: printed.read_text().count("\n") > 20, "the writer writes nothing")
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-        said = [int(line) for line in told.read_text().splitlines() if line]
+        keys = [int(line) for line in printed.read_text().splitlines() if line]
         outbox = Outbox(path)
         rows = outbox.pending(limit=1_000_000)
         outbox.close()
-        assert said[0] == newest + 1
-        # every window it spoke of is there, once, with totals that agree
+        assert keys[0] == newest + 1
+        # every printed window is there, once, with matching totals
         assert [row.key for row in rows] == list(range(1, len(rows) + 1))
-        assert len(rows) >= said[-1]
+        assert len(rows) >= keys[-1]
         assert all(int(row.payload) == row.key for row in rows)
         newest = len(rows)

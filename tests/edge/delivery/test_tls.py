@@ -47,7 +47,7 @@ class Authority:
         )  # fmt: skip
 
     def lock(self, name: str) -> None:
-        """Make `locked.key`, which is the other with a pass phrase."""
+        """Write `locked.key`: the key of `name` with a passphrase."""
         self._openssl(
             "pkey", "-in", f"{name}.key", "-aes128", "-passout", "pass:phrase", "-out", "locked.key"
         )
@@ -58,16 +58,16 @@ class Authority:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp("certificates"))
-    made.sign("server", "localhost")
-    made.sign("elsewhere", "elsewhere.example")
-    made.sign("device", "lobby")
-    made.sign("expired", "localhost", days=-1)
+    authority = Authority(tmp_path_factory.mktemp("certificates"))
+    authority.sign("server", "localhost")
+    authority.sign("elsewhere", "elsewhere.example")
+    authority.sign("device", "lobby")
+    authority.sign("expired", "localhost", days=-1)
     other = Authority(tmp_path_factory.mktemp("other"))
     other.sign("stranger", "lobby")
     for file in other.folder.glob("stranger.*"):
-        file.rename(made.folder / file.name)
-    return made
+        file.rename(authority.folder / file.name)
+    return authority
 
 
 def serve(mosquitto: Mosquitto, authority: Authority, name: str, *rules: str) -> None:
@@ -78,8 +78,8 @@ def serve(mosquitto: Mosquitto, authority: Authority, name: str, *rules: str) ->
     mosquitto.start()
 
 
-def answer(mosquitto: Mosquitto, authority: Authority | None, device: str | None = None) -> str:
-    """What probing the broker by TLS says."""
+def probe_tls(mosquitto: Mosquitto, authority: Authority | None, device: str | None = None) -> str:
+    """Return the MQTT version, or the error, of a probe by TLS."""
     ca = authority.folder / "ca.pem" if authority else None
     own = authority.folder / device if authority and device else None
     context = tls_context(ca, own and own.with_suffix(".pem"), own and own.with_suffix(".key"))
@@ -89,26 +89,24 @@ def answer(mosquitto: Mosquitto, authority: Authority | None, device: str | None
         return str(error)
 
 
-def test_a_certificate_that_is_trusted_and_names_the_host(
-    mosquitto: Mosquitto, authority: Authority
-) -> None:
+def test_a_trusted_certificate_for_the_host(mosquitto: Mosquitto, authority: Authority) -> None:
     serve(mosquitto, authority, "server")
-    assert answer(mosquitto, authority) == "5"
-    assert "by an authority that mqtt.tls.ca_file does not hold" in answer(mosquitto, None)
+    assert probe_tls(mosquitto, authority) == "5"
+    assert "by an authority that mqtt.tls.ca_file does not hold" in probe_tls(mosquitto, None)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "error"),
     [
         ("elsewhere", "is for another name: mqtt.host must be"),
         ("expired", "has expired; renew it at the broker"),
     ],
 )
 def test_a_certificate_that_cannot_be_trusted(
-    mosquitto: Mosquitto, authority: Authority, name: str, told: str
+    mosquitto: Mosquitto, authority: Authority, name: str, error: str
 ) -> None:
     serve(mosquitto, authority, name)
-    assert f"its certificate {told}" in answer(mosquitto, authority)
+    assert f"its certificate {error}" in probe_tls(mosquitto, authority)
 
 
 @pytest.mark.parametrize("tls", ["tlsv1.3", "tlsv1.2"])
@@ -117,18 +115,18 @@ def test_a_broker_that_asks_for_our_certificate(
 ) -> None:
     rules = [f"cafile {authority.folder}/ca.pem", "require_certificate true", f"tls_version {tls}"]
     serve(mosquitto, authority, "server", *rules)
-    assert answer(mosquitto, authority, device="device") == "5"
-    assert "wants a client certificate: give mqtt.tls" in answer(mosquitto, authority)
-    told = answer(mosquitto, authority, device="stranger")
-    assert "does not know the authority that signed mqtt.tls.cert_file" in told
-    told = answer(mosquitto, authority, device="expired")
-    assert "says that mqtt.tls.cert_file has expired" in told
+    assert probe_tls(mosquitto, authority, device="device") == "5"
+    assert "wants a client certificate: set mqtt.tls" in probe_tls(mosquitto, authority)
+    error = probe_tls(mosquitto, authority, device="stranger")
+    assert "does not know the authority that signed mqtt.tls.cert_file" in error
+    error = probe_tls(mosquitto, authority, device="expired")
+    assert "says that mqtt.tls.cert_file has expired" in error
 
 
 def test_a_broker_without_tls(mosquitto: Mosquitto, authority: Authority) -> None:
     mosquitto.start()
-    told = answer(mosquitto, authority)
-    assert "does not speak TLS, but MQTT without: set mqtt.tls.enabled: false" in told
+    error = probe_tls(mosquitto, authority)
+    assert "does not speak TLS, but MQTT without: set mqtt.tls.enabled: false" in error
 
 
 def test_a_broker_with_tls_that_is_asked_without(
@@ -140,7 +138,7 @@ def test_a_broker_with_tls_that_is_asked_without(
 
 
 @pytest.mark.parametrize(
-    ("ca", "cert", "key", "told"),
+    ("ca", "cert", "key", "error"),
     [
         ("server.csr", "device.pem", "device.key", r"tls\.ca_file: .*/server\.csr: cannot be used"),
         ("ca.pem", "device.csr", "device.key", r"tls\.cert_file: .*/device\.csr with key_file"),
@@ -153,10 +151,10 @@ def test_a_broker_with_tls_that_is_asked_without(
         ),
     ],
 )
-def test_the_file_that_is_no_good_is_named(
-    authority: Authority, ca: str, cert: str, key: str, told: str
+def test_a_bad_file_is_named(
+    authority: Authority, ca: str, cert: str, key: str, error: str
 ) -> None:
     authority.lock("device")
     files = [authority.folder / name for name in (ca, cert, key)]
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=error):
         tls_context(*files)
