@@ -64,9 +64,9 @@ def never() -> bool:
     return False
 
 
-def seen(view: CaptureSettings, number: int = 1) -> list[Frame]:
+def seen(settings: CaptureSettings, number: int = 1) -> list[Frame]:
     """The first frames of the camera."""
-    frames = open_frames("picamera2:0", view)
+    frames = open_frames("picamera2:0", settings)
     taken = [frame for frame, _ in zip(frames, range(number), strict=False)]
     frames.close()
     assert all(isinstance(frame, Frame) for frame in taken)
@@ -95,7 +95,7 @@ def test_colour_and_gray_of_one_moment_without_the_padding(pi: Pi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "place", "portrait"),
+    ("settings", "place", "portrait"),
     [
         (CaptureSettings(flip_horizontal=True), (False, True), False),
         (CaptureSettings(flip_vertical=True), (True, False), False),
@@ -108,19 +108,19 @@ def test_colour_and_gray_of_one_moment_without_the_padding(pi: Pi) -> None:
 )
 @pytest.mark.usefixtures("pi")
 def test_a_camera_turned_by_its_sensor_gives_what_a_turned_file_gives(
-    view: CaptureSettings, place: tuple[bool, bool], portrait: bool
+    settings: CaptureSettings, place: tuple[bool, bool], portrait: bool
 ) -> None:
-    (frame,) = seen(view)
+    (frame,) = seen(settings)
     shape = (640, 480) if portrait else (480, 640)
     assert frame.image.shape[:2] == frame.gray.shape == shape
     assert corner(frame.image) == corner(frame.gray) == place
     straight = np.zeros((480, 640, 3), np.uint8)
     straight[:120, :160] = 200
-    assert corner(upright(straight, view)) == place
+    assert corner(upright(straight, settings)) == place
 
 
 @pytest.mark.parametrize(
-    ("view", "size"),
+    ("settings", "size"),
     [
         (CaptureSettings(640, 480, gray_width=640), (640, 480)),
         (CaptureSettings(640, 480, gray_width=1000), (640, 480)),
@@ -131,9 +131,9 @@ def test_a_camera_turned_by_its_sensor_gives_what_a_turned_file_gives(
     ],
 )
 def test_the_gray_stream_is_even_and_as_wide_as_the_search_wants(
-    view: CaptureSettings, size: tuple[int, int]
+    settings: CaptureSettings, size: tuple[int, int]
 ) -> None:
-    assert lores_size(view) == size
+    assert lores_size(settings) == size
 
 
 def test_controls_in_the_units_of_libcamera() -> None:

@@ -17,7 +17,7 @@ import PIL.Image
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.name import is_live, is_recorded, shown_source
+from edge.sources.name import is_live, is_recorded, redacted_source
 from edge.sources.open import open_frames
 from edge.sources.recordings import open_file
 from edge.types import CaptureSettings, Frame
@@ -229,8 +229,8 @@ def test_an_animation_that_was_cut_off(
     first.save(tmp_path / name, save_all=True, append_images=others, duration=100)
     os.truncate(tmp_path / name, (tmp_path / name).stat().st_size * 7 // 10)
     assert [round(frame.mono, 3) for frame in open_file(tmp_path / name)] == [0, 0.1, 0.2]
-    assert [message.split(": ")[1] for message in caplog.messages] == [
-        "ends after frame 2, for it is a broken picture"
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "ends after frame 2: it is a broken picture"
     ]
 
 
@@ -340,8 +340,8 @@ def test_stream_that_is_not_there() -> None:
         ("clips/door.mp4", "clips/door.mp4"),
     ],
 )
-def test_shown_source_has_no_secrets(source: str, shown: str) -> None:
-    assert shown_source(source) == shown
+def test_a_redacted_source_has_no_secrets(source: str, shown: str) -> None:
+    assert redacted_source(source) == shown
 
 
 @pytest.fixture

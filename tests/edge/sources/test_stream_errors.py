@@ -12,7 +12,7 @@ import pytest
 
 from edge.errors import SourceError
 from edge.sources.opencv_camera import stream, usb
-from edge.sources.stream_errors import trouble
+from edge.sources.stream_errors import diagnose
 from edge.types import CaptureSettings
 from tests.support.broker import free_port
 
@@ -121,13 +121,13 @@ def test_an_rtsp_camera_says_what_is_wrong(answer: bytes, told: str) -> None:
 
 
 def test_nobody_is_there(server: str) -> None:
-    assert trouble(f"rtsp://127.0.0.1:{free_port()}/x").startswith("Connection refused")
-    assert "is the host's name right?" in trouble("http://camera.invalid/x")
-    assert trouble(f"https://{server}/x") == "it does not speak TLS on this port"
+    assert diagnose(f"rtsp://127.0.0.1:{free_port()}/x").startswith("Connection refused")
+    assert "is the host's name right?" in diagnose("http://camera.invalid/x")
+    assert diagnose(f"https://{server}/x") == "it does not speak TLS on this port"
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        assert trouble(f"http://127.0.0.1:{mute.getsockname()[1]}/x").startswith("no answer")
+        assert diagnose(f"http://127.0.0.1:{mute.getsockname()[1]}/x").startswith("no answer")
     for odd in ("udp://127.0.0.1:1", "http://[bad", "http://h:99999/", "rtsp:///x"):
-        assert trouble(odd) == "is the address right, and is it a stream?"
+        assert diagnose(odd) == "is the address right, and is it a stream?"
 
 
 def test_a_device_that_is_no_camera() -> None:

@@ -169,7 +169,7 @@ def test_frames_of_more_pixels_than_any_video_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_video(tmp_path / "clip.mp4", plain(3))
-    monkeypatch.setattr("edge.sources.video.MOST_PIXELS", 160 * 90 - 1)
+    monkeypatch.setattr("edge.sources.video.MAX_PIXELS", 160 * 90 - 1)
     assert frames_of(tmp_path / "clip.mp4") == (
         [], [], ["160 x 90 pixels are more than a frame may have"]
     )  # fmt: skip
