@@ -100,7 +100,7 @@ class Zones(Section):
 
 
 class Tracker(Section):
-    """When faces in consecutive frames are one person."""
+    """When faces in several frames belong to one person."""
 
     patience: float = Field(2, ge=0.2, le=60)
     min_sightings: int = Field(3, ge=1, le=100)

@@ -212,7 +212,7 @@ def test_without_gender_no_model_is_needed(
         load(tmp_path, text.replace(f"gender: {word}", "gender: on"))
 
 
-def test_a_model_that_is_asked_for_nothing_need_not_be_there(
+def test_a_model_that_is_not_used_need_not_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -285,12 +285,10 @@ def test_systemds_credentials_stand_in_for_what_is_not_given(
     assert (mqtt.username, mqtt.password_file) == ("till", Path("config.yaml"))
 
 
-def test_values_shown_in_comments_are_valid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_in_comments_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    shown = (ROOT / "config.yaml").read_text()
-    quiet, region, excluded = re.findall(r"^ *(\w+: ).*# .*: (\[.+\])$", shown, re.MULTILINE)
+    text = (ROOT / "config.yaml").read_text()
+    quiet, region, excluded = re.findall(r"^ *(\w+: ).*# .*: (\[.+\])$", text, re.MULTILINE)
     config = load(tmp_path, f"zones: {{{''.join(region)}, {''.join(excluded)}}}\n{''.join(quiet)}")
     assert config.zones.region is not None
     assert [len(config.zones.region), len(config.zones.excluded)] == [4, 1]

@@ -1,4 +1,4 @@
-"""Videos: upright, in time, past what is damaged, whatever the file is called."""
+"""Videos: upright, in time, past damaged frames, whatever the file is called."""
 
 import os
 import random
@@ -96,7 +96,7 @@ def test_two_recordings_put_one_after_the_other(tmp_path: Path) -> None:
     parts = [(tmp_path / f"{name}.ts").read_bytes() for name in ("morning", "evening")]
     joined.write_bytes(b"".join(parts))
     images, seconds, warnings = frames_of(joined)
-    assert len(images) > 90  # FFmpeg drops some where they meet
+    assert len(images) > 90  # FFmpeg drops some at the seams
     assert seconds[-1] < 10 + 10 + 1
     assert any("the time stamp jumps by -" in warning for warning in warnings)
 
