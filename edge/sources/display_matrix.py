@@ -1,4 +1,4 @@
-"""Finds out whether an MP4 or MOV file asks to be shown mirrored, which OpenCV takes for a rotation.
+"""Finds out whether an MP4 or MOV file asks to be mirrored, which OpenCV takes for a rotation.
 
 A track's header holds a matrix that says how to show its picture (ISO 14496-12, 8.3.2). OpenCV
 reads only an angle from it. If the matrix mirrors, as that of some front cameras does, the picture
