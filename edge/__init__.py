@@ -1,3 +1,3 @@
 """Edge Tally: an anonymous audience counter for the Raspberry Pi."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -1,4 +1,4 @@
-"""Command line of the daemon: builds the parts, runs them, ends with the right exit code."""
+"""Command line of the daemon: runs a command and ends with its exit code."""
 
 import argparse
 import contextlib
@@ -34,8 +34,10 @@ from edge.types import CaptureSettings, Frame, Window
 
 log = logging.getLogger("edge")
 
+SCRIPT = "edge-tally"
+"""Name of the console script in pyproject.toml, and of the program in `--version`."""
 DELIVERY_WAIT_S = 5.0
-"""How long the end of the program waits for the broker; what is left stays in the outbox."""
+"""Seconds to wait for the broker when the program ends; undelivered windows stay in the outbox."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,15 +61,13 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
-    except KeyboardInterrupt:  # `run` had nothing to end yet; the others did not do their work
+    except KeyboardInterrupt:  # `run` had not started yet; the other commands were cut short
         return 0 if args.command == "run" else EdgeError.exit_code
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m edge", description="Anonymous audience counter."
-    )
-    parser.add_argument("--version", action="version", version=f"edge-tally {edge.__version__}")
+    parser = argparse.ArgumentParser(prog=_program(), description="Anonymous audience counter.")
+    parser.add_argument("--version", action="version", version=f"{SCRIPT} {edge.__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--config",
@@ -76,7 +76,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="default: config.yaml in this folder",
     )
-    common.add_argument("--source", help="replaces the configuration's source")
+    common.add_argument("--source", help="use this source, not the configuration's")
     common.add_argument("--verbose", action="store_true", help="log each visit")
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser(
@@ -88,23 +88,30 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="print messages as JSON lines instead of using a broker; keeps nothing on disk",
     )
     commands.add_parser(
-        "check", parents=[common], help="prove configuration, model, camera and broker"
+        "check",
+        parents=[common],
+        help="try configuration, models, camera and broker, a line for each",
     )
     commands.add_parser(
         "forget",
         parents=[common],
-        help="take the device away from the broker and from Home Assistant; counts stay on disk",
+        help="remove the device from the broker and from Home Assistant; counts stay on disk",
     )
     return parser.parse_args(argv)
 
 
+def _program() -> str:
+    """The command as the user wrote it: the console script, or the package run by Python."""
+    return SCRIPT if Path(sys.argv[0]).name == SCRIPT else "python -m edge"
+
+
 def run(load: Callable[[], Config], to_stdout: bool, line: ProgressLine) -> int:
-    """Count until the source ends or a signal comes; SIGHUP has the configuration read again."""
+    """Count until the source ends or a signal comes; SIGHUP rereads the configuration."""
 
     def reread() -> Config:
-        fresh = load()
-        wiring.validate(fresh)
-        return fresh
+        config = load()
+        wiring.validate(config)
+        return config
 
     config: Config | None = load()
     signals = SignalHandler(reread)
@@ -115,14 +122,14 @@ def run(load: Callable[[], Config], to_stdout: bool, line: ProgressLine) -> int:
 
 
 def count(config: Config, signals: SignalHandler, to_stdout: bool, line: ProgressLine) -> None:
-    """Count with one configuration, until the source ends or `signals` say so.
+    """Count with one configuration until the source ends or a signal comes.
 
-    How far a recording has been read shows on `line`, and what was counted in it at the end.
+    For a recording, `line` shows the progress, and a summary of the counts is printed at the end.
     """
     recorded = is_recorded(config.source)
 
     def stopped() -> bool:
-        # a recording is counted to its end, and not from its beginning again
+        # rereading the configuration must not start a recording from its beginning again
         return signals.is_ending if recorded else signals.should_stop()
 
     cv2.setNumThreads(config.detector.threads)
@@ -141,7 +148,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
     )
     with contextlib.ExitStack() as stack:
         if recorded:
-            stack.callback(_show, summary)
+            stack.callback(_print_summary, summary)
         stack.enter_context(contextlib.closing(frames))
         outbox = wiring.outbox(None if to_stdout else config.state_dir, config.outbox)
         stack.callback(outbox.close)
@@ -152,8 +159,8 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
-        otherwise = "lost" if to_stdout else "kept in the outbox"
-        stack.callback(_deliver_rest, courier, otherwise, summary)
+        fate = "lost" if to_stdout else "kept in the outbox"
+        stack.callback(_deliver_rest, courier, fate, summary)
         reporter = Reporter(
             messages=messages,
             outbox=outbox,
@@ -193,27 +200,27 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
         pipeline.run(itertools.takewhile(lambda _: not stopped(), frames))
 
 
-def _deliver_rest(courier: Courier, otherwise: str, summary: Summary) -> None:
-    summary.undelivered = left = courier.close(DELIVERY_WAIT_S)
-    if left:
-        windows = "1 window" if left == 1 else f"{left} windows"
-        log.warning("%s not delivered; %s", windows, otherwise)
+def _deliver_rest(courier: Courier, fate: str, summary: Summary) -> None:
+    summary.undelivered = number = courier.close(DELIVERY_WAIT_S)
+    if number:
+        windows = "1 window" if number == 1 else f"{number} windows"
+        log.warning("%s not delivered; %s", windows, fate)
 
 
-def _show(summary: Summary) -> None:
-    with contextlib.suppress(OSError):  # nobody reads stderr any more
+def _print_summary(summary: Summary) -> None:
+    with contextlib.suppress(OSError):  # stderr was closed by its reader
         for line in summary.lines():
             print(line, file=sys.stderr)
 
 
 def forget(config: Config) -> int:
-    """Remove the device's retained messages, after the daemon was stopped for good."""
+    """Remove the device's retained messages, once the daemon has been stopped for good."""
     legacy_ids = wiring.has_legacy_ids(config)
     messages = wiring.messages(config, legacy_ids=legacy_ids)
     probe(
         wiring.broker(config),
         messages.forgotten(),
-        # a broker's rules may grant the one in use alone
+        # the broker's access rules may allow only the topic in use
         optional=[(message, message) for message in messages.forgotten_ids()],
     )
     wiring.drop_legacy_ids(config)
@@ -222,7 +229,7 @@ def forget(config: Config) -> int:
 
 
 def check(config: Config, path: Path) -> int:
-    """Probe each part and print a line about it; 0 if all work, else 2."""
+    """Probe each part and print a line about it. Returns 0 if all work, otherwise 2."""
     cv2.setNumThreads(config.detector.threads)
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")
@@ -241,7 +248,7 @@ def check(config: Config, path: Path) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, even where a camera's driver hangs: Python would wait, or abort."""
+    """End the process, even if a camera's driver hangs: Python would wait, or abort."""
     if any(thread.name == THREAD_NAME for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()
@@ -249,5 +256,10 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-if __name__ == "__main__":
+def run_command() -> NoReturn:
+    """Run the command line and end the process: the console script `edge-tally`."""
     leave(main())
+
+
+if __name__ == "__main__":
+    run_command()

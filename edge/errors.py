@@ -1,14 +1,14 @@
-"""What can go wrong, and the exit code with which the daemon then ends."""
+"""The errors that end the daemon, with their exit codes."""
 
 
 class EdgeError(Exception):
-    """A failure that the daemon cannot recover from; its text is the line the user sees."""
+    """A failure from which the daemon cannot recover; the user sees its text."""
 
     exit_code = 1
 
 
 class ConfigError(EdgeError):
-    """A mistake in what the user wrote or named: a key, a value, a file, a model."""
+    """A mistake in the configuration or on the command line: a key, a value, a file, a model."""
 
     exit_code = 2
 
@@ -18,8 +18,8 @@ class ModelError(ConfigError):
 
 
 class OutboxError(EdgeError):
-    """The disk refused a write; it was not counted and may be tried again."""
+    """A write to disk failed; nothing was counted, and it may be tried again."""
 
 
 class SourceError(EdgeError):
-    """A camera or stream is missing or has stopped giving frames."""
+    """A camera or stream is missing, or gives no more frames."""

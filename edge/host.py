@@ -1,5 +1,6 @@
-"""What the machine reports of itself: memory, clock, boot, temperature, throttling."""
+"""What the machine reports of itself: memory, clock, boot, temperature, throttling, addresses."""
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def throttled(file: Path = THROTTLED) -> int | None:
     """
     text = _read(file)
     return int(text, 16) if text else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address stands for this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _read(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the C++ libraries write on standard error by themselves.
+"""Captures and filters what C++ libraries write to standard error.
 
 TensorFlow, TFLite and XNNPACK write to the file descriptor, past Python's `logging` and
 `sys.stderr`.
@@ -14,51 +14,52 @@ from collections.abc import Iterator
 from typing import Any
 
 VERBOSE = "--verbose" in sys.argv
-"""The libraries write while they are imported, before any command line is parsed."""
+"""Read from `sys.argv`: the libraries write on import, before the command line is parsed."""
 
 CHATTER = re.compile(
     rb"INFO: |fully_quantize: |To enable the following instructions"
     rb"|WARNING: All log messages before absl::InitializeLog"
-    # the logs of absl and of older TensorFlow: I for information, W for a warning
+    # absl's format and that of older TensorFlow: I is information, W a warning
     rb"|[IW]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d [\d:.]+: [IW] "
 )
-"""How lines begin that report no failure."""
+"""Beginnings of lines that do not report a failure."""
 
 STDERR = 2
-_taken = threading.Lock()
+"""The file descriptor."""
+_capturing = threading.Lock()
 
 
 @contextlib.contextmanager
 def captured() -> Iterator[list[bytes]]:
-    """Keep what is written to the descriptor off it; its lines are in the list afterwards.
+    """Collect what is written to the descriptor; afterwards the list holds its lines.
 
-    With `--verbose`, without a standard error, and inside another `captured` nothing is kept.
+    Nothing is collected with `--verbose`, without a standard error, or inside another `captured`.
     """
     lines: list[bytes] = []
-    if VERBOSE or not _taken.acquire(blocking=False):
+    if VERBOSE or not _capturing.acquire(blocking=False):
         yield lines
         return
     with contextlib.ExitStack() as stack:
-        stack.callback(_taken.release)
+        stack.callback(_capturing.release)
         try:
-            before = os.dup(STDERR)
-        except OSError:  # a daemon may run without it
+            original = os.dup(STDERR)
+        except OSError:  # a daemon may have no standard error
             yield lines
             return
-        stack.callback(os.close, before)
-        kept = stack.enter_context(tempfile.TemporaryFile())
-        os.dup2(kept.fileno(), STDERR)
+        stack.callback(os.close, original)
+        file = stack.enter_context(tempfile.TemporaryFile())
+        os.dup2(file.fileno(), STDERR)
         try:
             yield lines
         finally:
-            os.dup2(before, STDERR)
-            kept.seek(0)
-            lines += kept.read().splitlines(keepends=True)
+            os.dup2(original, STDERR)
+            file.seek(0)
+            lines += file.read().splitlines(keepends=True)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Like `captured`, but all that is not `CHATTER` is written to the descriptor afterwards."""
+    """Drop `CHATTER` from what is written to the descriptor; the rest appears afterwards."""
     lines: list[bytes] = []
     try:
         with captured() as lines:
@@ -70,7 +71,7 @@ def quiet() -> Iterator[None]:
 
 
 def silence_opencv() -> None:
-    """Keep OpenCV's own lines about what it cannot open from standing before our clear one."""
+    """Keep OpenCV's own lines about a source it cannot open from preceding the clear error."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 

@@ -1,4 +1,4 @@
-"""What `check` proves: a probe for each part, which raises EdgeError if the part does not work."""
+"""The probes of `check`, one for each part; a probe raises EdgeError if its part does not work."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from edge import wiring
 from edge.config import Config
 from edge.delivery.mqtt_probe import probe
 from edge.errors import EdgeError
-from edge.sources.name import shown_source
+from edge.sources.name import redacted_source
 from edge.types import Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe of a working part reports."""
+    """A probe's report about a part that works."""
 
     text: str | None = None
     """None if there is nothing worth a line."""
     warnings: tuple[str, ...] = ()
-    """What does not work but holds up no counts."""
+    """What does not work but does not delay any counts."""
 
 
 def model(config: Config) -> Finding:
@@ -45,38 +45,41 @@ def ages(config: Config) -> Finding:
 
 
 def faces(config: Config) -> Finding:
+    """The face detector."""
     wiring.detector(config)
     return Finding(f"{config.detector.judge}: BlazeFace")
 
 
 def state(config: Config) -> Finding:
+    """The state folder; there is nothing to report if it can be written."""
     wiring.validate_state_dir(config.state_dir)
     return Finding()
 
 
 def camera(config: Config) -> Finding:
+    """The first frame of the source, unless the daemon is paused now."""
     if wiring.is_paused(config):
-        return Finding(f"{'paused' if config.paused else 'quiet hours'}: it is not opened")
+        return Finding(f"{'paused' if config.paused else 'quiet hours'}: not opened")
     with contextlib.closing(wiring.frames(config, recover=False)) as frames:
         first = next(frame for frame in frames if isinstance(frame, Frame))
         width, height = first.image.shape[1::-1]
-    return Finding(f"{shown_source(config.source)}: {width} x {height}")
+    return Finding(f"{redacted_source(config.source)}: {width} x {height}")
 
 
 def broker(config: Config) -> Finding:
-    """Whether windows arrive; what concerns only optional messages is a warning."""
+    """Whether the broker takes windows; trouble with optional messages is a warning."""
     models = wiring.Models()
     with contextlib.suppress(EdgeError):  # reported by `model` and `ages`
         models = wiring.models(config)
     messages = wiring.messages(config, models, legacy_ids=wiring.has_legacy_ids(config))
-    needed = messages.check()
+    required = messages.check()
     optional = [messages.info(wiring.info(config, models)), *messages.discovery(edge.__version__)]
     address = wiring.broker(config)
     result = probe(
         address,
-        needed,
+        required,
         optional=[(messages.blank(message), message) for message in optional],
-        will=needed[0],
+        will=required[0],
         birth_topic=wiring.birth_topic(config),
     )
     return Finding(
@@ -93,4 +96,4 @@ PROBES: dict[str, Callable[[Config], Finding]] = {
     "camera": camera,
     "broker": broker,
 }
-"""In the order in which they are reported."""
+"""The probes by the name of their part, in the order of the report."""

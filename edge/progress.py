@@ -1,4 +1,4 @@
-"""A line on the terminal that says how far a recording has been read."""
+"""Shows on the terminal how far a recording has been read."""
 
 import contextlib
 import logging
@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-AFTER_S = 0.5
-"""Work that is over sooner shows no line."""
-EVERY_S = 0.2
-"""Time between two updates of the line, seconds."""
-BAR = 20
-"""Characters of the bar."""
-COLUMNS = 80
-"""Width of a terminal that does not report its own."""
+DELAY_S = 0.5
+"""Seconds until the line appears: shorter work shows none."""
+UPDATE_EVERY_S = 0.2
+"""Least time between two updates of the line, seconds."""
+BAR_CHARS = 20
+"""Length of the bar, characters."""
+DEFAULT_COLUMNS = 80
+"""Width of a terminal that does not report its own, characters."""
 
 
 class ProgressLine:
-    """Rewritten in place on `stream`, which must be a terminal: elsewhere nothing is written.
+    """A line rewritten in place on `stream`; nothing is written if that is not a terminal.
 
-    Other threads that write to the same terminal do so while the line is `hidden`.
+    Other threads write to the same terminal only while the line is `hidden`.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,30 +36,30 @@ class ProgressLine:
         """Start counting `length` frames, or an unknown number of them."""
         self._length = length
         self._started = self._clock()
-        self._due = self._started + AFTER_S
+        self._due = self._started + DELAY_S
 
     def update(self, done: int) -> None:
-        """`done` frames have been read."""
+        """Show that `done` frames have been read."""
         now = self._clock()
         if not self.enabled or now < self._due:
             return
         with self._lock:
-            self._due = now + EVERY_S
+            self._due = now + UPDATE_EVERY_S
             self._write(self._text(done, now - self._started))
             self._visible = True
 
     def _text(self, done: int, elapsed_s: float) -> str:
         if self._length is None:
             return f"counting  {done} frames in {_clock(elapsed_s)}"
-        # a file may hold more frames than it says
-        share = min(done / self._length, 0.99)
-        bar = "#" * int(BAR * share)
-        left_s = elapsed_s * (1 / share - 1) if share else 0.0
-        return f"counting  [{bar:-<{BAR}}]  {share:3.0%}  {_clock(left_s)} left"
+        # a file may hold more frames than it announces
+        fraction = min(done / self._length, 0.99)
+        bar = "#" * int(BAR_CHARS * fraction)
+        left_s = elapsed_s * (1 / fraction - 1) if fraction else 0.0
+        return f"counting  [{bar:-<{BAR_CHARS}}]  {fraction:3.0%}  {_clock(left_s)} left"
 
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:
-        """The line is cleared, and stays so until something else has been written."""
+        """Clear the line while something else is written."""
         with self._lock:
             if self._visible:
                 self._write("")
@@ -72,17 +72,19 @@ class ProgressLine:
             self._due = float("inf")
 
     def _write(self, text: str) -> None:
-        """Fill the terminal's line. The cursor goes back to its start: what another program
-        prints there covers the line instead of following it."""
-        with contextlib.suppress(OSError):  # the terminal is gone
-            width = self._columns() - 1  # in the last column some terminals begin a new line
+        """Fill the terminal's line and return the cursor to its start.
+
+        Whatever another program prints then covers the line instead of following it.
+        """
+        with contextlib.suppress(OSError):  # the terminal was closed
+            width = self._columns() - 1  # some terminals begin a new line after the last column
             self._stream.write(f"\r{text[:width]:<{width}}\r")
             self._stream.flush()
 
     def _columns(self) -> int:
         with contextlib.suppress(OSError):
-            return os.get_terminal_size(self._stream.fileno()).columns or COLUMNS
-        return COLUMNS
+            return os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_COLUMNS
+        return DEFAULT_COLUMNS
 
 
 class LogHandler(logging.StreamHandler[TextIO]):

@@ -1,4 +1,4 @@
-"""Reads a YAML file strictly and says what is wrong with it."""
+"""Reads a YAML file strictly and reports what is wrong with it."""
 
 from pathlib import Path
 from typing import Any
@@ -7,22 +7,24 @@ import yaml
 
 from edge.errors import ConfigError
 
-HINT = "indent with spaces, the keys of a section alike; put odd characters in quotes"
+HINT = (
+    "indent with spaces, all keys of a section alike; put values with special characters in quotes"
+)
 """How to avoid most mistakes in YAML."""
 
 
 def read_keys(path: Path) -> dict[str, Any]:
-    """The keys and values in `path`; none if it is empty.
+    """The keys and values in `path`; empty if the file is.
 
     Raises ConfigError that names the line but does not quote it: it may hold a secret.
     """
     try:
-        text = path.read_bytes()
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+        content = path.read_bytes()
+        data = yaml.load(content, Loader=_UniqueKeyLoader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.reader.ReaderError as error:
-        raise ConfigError(f"{path}: {_unreadable(text, error)}") from error
+        raise ConfigError(f"{path}: {_unreadable(content, error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # str(error) would quote the line
         mark = getattr(error, "problem_mark", None)
@@ -38,19 +40,19 @@ def read_keys(path: Path) -> dict[str, Any]:
     return data
 
 
-def _unreadable(text: bytes, error: yaml.reader.ReaderError) -> str:
-    """Where and why bytes are not text for YAML, such as what Windows or a power cut left."""
+def _unreadable(content: bytes, error: yaml.reader.ReaderError) -> str:
+    """Where and why bytes are not YAML's text: another encoding, or zeros after a power cut."""
     if error.encoding == "unicode":  # they could be decoded: the position counts characters
-        before = text.decode(errors="replace")[: error.position]
-        why = f"the character U+{error.character:04X} is not text"
+        before = content.decode(errors="replace")[: error.position]
+        reason = f"the character U+{error.character:04X} is not text"
     else:
-        before = text[: error.position].decode(errors="replace")
-        why = "is not UTF-8; save it in that encoding"
-    return f"line {before.count(chr(10)) + 1}: {why}"
+        before = content[: error.position].decode(errors="replace")
+        reason = "is not UTF-8; save it in that encoding"
+    return f"line {before.count(chr(10)) + 1}: {reason}"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that comes twice; YAML would keep the last value."""
+    """Refuses duplicate keys; PyYAML would keep the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = set()

@@ -1,4 +1,4 @@
-"""What was counted in a recording, in a few lines for whoever watches."""
+"""Summarizes in a few lines what was counted in a recording."""
 
 import math
 from datetime import datetime
@@ -7,26 +7,26 @@ from edge.types import People, Window
 
 
 class Summary:
-    """Adds up windows as they are published: what they withhold stays withheld here."""
+    """Adds up published windows: what they withhold is withheld here too."""
 
     def __init__(
         self, *, window_seconds: float, min_people: int, gender: bool = True, ages: bool = False
     ) -> None:
-        """As configured; `gender` and `ages` say what is estimated."""
+        """Take the configured values; `gender` and `ages` say whether each is estimated."""
         self._window_seconds, self._min_people = window_seconds, min_people
         self._gender = gender
         kinds = [name for name, on in (("gender", gender), ("age", ages)) if on]
         self._estimated = " and ".join(kinds)
         self._windows: list[Window] = []
         self.undelivered = 0
-        """Windows that nobody has received yet."""
+        """Number of windows that the broker has not received yet."""
 
     def add(self, window: Window) -> None:
-        """One more window."""
+        """Add a window."""
         self._windows.append(window)
 
     def lines(self) -> list[str]:
-        """One line for each fact; none if no frame was analysed."""
+        """A line for each fact; none if no frame was analyzed."""
         if not self._windows:
             return []
         lines = [
@@ -45,22 +45,22 @@ class Summary:
         return lines
 
     def _people(self) -> str:
-        shown = sum((window.people for window in self._windows if window.broken_down), People())
+        published = sum((window.people for window in self._windows if window.broken_down), People())
         withheld = sum(window.people.total for window in self._windows if not window.broken_down)
-        total = shown.total + withheld
+        total = published.total + withheld
         if not total:
             return "nobody"
         if not self._gender:
             return f"{total}; classifier.gender is off"
         parts = [
-            _number(shown.female, "woman", "women"),
-            _number(shown.male, "man", "men"),
+            _number(published.female, "woman", "women"),
+            _number(published.male, "man", "men"),
         ]
-        if shown.unknown:
-            parts.append(f"{shown.unknown} of unknown gender")
+        if published.unknown:
+            parts.append(f"{published.unknown} of unknown gender")
         if withheld:
             parts.append(f"{withheld} withheld")
-        return f"{total}: {', '.join(parts if shown.total else parts[-1:])}"
+        return f"{total}: {', '.join(parts if published.total else parts[-1:])}"
 
     def _published(self) -> str:
         number = len(self._windows)
@@ -76,16 +76,16 @@ class Summary:
         return text
 
     def _joined(self, window: Window) -> int:
-        """How many windows before it were held back and are part of it."""
+        """The number of earlier windows that were withheld and are part of this one."""
         return max(0, math.ceil(round(window.seconds / self._window_seconds, 6)) - 1)
 
 
-def _number(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _number(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
 def _span(start: float, end: float) -> str:
-    """Two moments, seconds since 1970, in local time."""
-    first, last = (datetime.fromtimestamp(moment).astimezone() for moment in (start, end))
+    """Two times, seconds since 1970, in local time."""
+    first, last = (datetime.fromtimestamp(seconds).astimezone() for seconds in (start, end))
     form = "%H:%M:%S" if first.date() == last.date() else "%Y-%m-%d %H:%M:%S"
     return f"{first:%Y-%m-%d %H:%M:%S} to {last.strftime(form)}"

@@ -1,4 +1,4 @@
-"""Makes the parts of the daemon from the configuration, for the tools too."""
+"""Builds the parts of the daemon from the configuration, also for the tools."""
 
 import contextlib
 import dataclasses
@@ -22,7 +22,7 @@ from edge.errors import ConfigError, ModelError
 from edge.health import Health
 from edge.hours import is_within
 from edge.pipeline import Pipeline
-from edge.sources.name import is_live, is_recorded, shown_source
+from edge.sources.name import is_live, is_recorded, redacted_source
 from edge.sources.open import open_frames
 from edge.sources.pi_camera import import_picamera2
 from edge.sources.reboot import RebootGuard
@@ -37,6 +37,7 @@ from edge.vision.detector import HaarDetector
 from edge.vision.motion_gate import Detect, MotionGate
 
 OUTBOX = "outbox.db"
+"""Name of the outbox's file in the state folder."""
 HOME_ASSISTANT_BIRTH = "status"
 """Topic below the discovery prefix on which Home Assistant announces that it is up."""
 
@@ -44,7 +45,7 @@ HOME_ASSISTANT_BIRTH = "status"
 def frames(
     config: Config, stopped: Callable[[], bool] = lambda: False, *, recover: bool = True
 ) -> Frames:
-    """The frames of the configured source; without `recover` they end with its first failure."""
+    """The frames of the configured source; without `recover`, its first failure is raised."""
     settings = config.camera.model_dump(exclude={"allow_reboot", "max_temperature"})
     capture = CaptureSettings(**settings | {"gray_width": config.detector.width})
     if not recover:
@@ -63,7 +64,7 @@ def frames(
 
 
 def is_paused(config: Config) -> bool:
-    """Whether the source is to be closed now: the daemon is paused, or it is a quiet hour.
+    """Whether the source should be closed now: the daemon is paused, or it is a quiet hour.
 
     A recording has no quiet hours: its time is not the local time.
     """
@@ -72,7 +73,7 @@ def is_paused(config: Config) -> bool:
 
 
 def validate(config: Config) -> None:
-    """Validate all that can be while another configuration has the camera. Raises EdgeError."""
+    """Validate what can be while another configuration uses the camera. Raises EdgeError."""
     models(config)
     detector(config)
     broker(config)
@@ -94,13 +95,14 @@ def validate_state_dir(state_dir: Path) -> None:
         with tempfile.TemporaryDirectory(dir=existing):
             pass
     except OSError as error:
-        if error.errno != errno.ENOSPC:  # a full disk is not a mistake of the user's
+        if error.errno != errno.ENOSPC:  # a full disk is not a mistake in the configuration
             raise ConfigError(
                 f"state_dir {state_dir}: cannot be written ({error.strerror})"
             ) from error
 
 
 def detector(config: Config) -> Detect:
+    """Haar's search with BlazeFace, behind a motion gate if configured. Raises ModelError."""
     settings = config.detector
     verifier = BlazeFace(
         settings.judge,
@@ -152,7 +154,7 @@ class Callbacks(TypedDict, total=False):
 
 
 def models(config: Config) -> Models:
-    """Raises ModelError."""
+    """The models that the configuration needs. Raises ModelError."""
     return Models(classifier(config), age_classifier(config))
 
 
@@ -182,7 +184,7 @@ def _classifier(config: Config, model: Path, *, gender: bool, age: bool) -> Clas
     if gender and not classifier.card.labels:
         raise ModelError(
             f"model {model}: estimates age alone, but classifier.gender is on: set "
-            "classifier.model to a model of gender, or classifier.gender: off"
+            "classifier.model to a model for gender, or classifier.gender: off"
         )
     if age and not classifier.card.ages:
         raise ModelError(
@@ -242,7 +244,7 @@ def has_legacy_ids(config: Config) -> bool:
 
 
 def drop_legacy_ids(config: Config) -> None:
-    """A device that was forgotten comes back by its site and name. Raises OutboxError."""
+    """Forget the ids, so that the device returns under its site and name. Raises OutboxError."""
     if has_legacy_ids(config):
         outbox_db.drop_legacy_ids(config.state_dir / OUTBOX)
 
@@ -256,13 +258,16 @@ def outbox(state_dir: Path | None, limits: OutboxLimits) -> Outbox:
         if state_dir is not None:
             state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"state_dir {state_dir}: cannot be made ({error.strerror})") from error
+        raise ConfigError(f"state_dir {state_dir}: cannot be created ({error.strerror})") from error
     path = None if state_dir is None else state_dir / OUTBOX
     return Outbox(path, max_windows=limits.max_windows, max_days=limits.max_days)
 
 
 def broker(config: Config) -> Broker:
-    """Raises ConfigError if a certificate or the password file cannot be used."""
+    """The configured broker.
+
+    Raises ConfigError if a certificate or the password file cannot be used.
+    """
     settings = config.mqtt
     tls = settings.tls
     context = tls_context(tls.ca_file, tls.cert_file, tls.key_file) if tls.enabled else None
@@ -279,7 +284,7 @@ def broker(config: Config) -> Broker:
 
 
 def birth_topic(config: Config) -> str | None:
-    """Where Home Assistant says that it has come up; None where it is not to find the device."""
+    """The topic on which Home Assistant announces its start; None if discovery is off."""
     prefix = config.mqtt.discovery_prefix
     return f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None
 
@@ -294,9 +299,9 @@ def mqtt_publisher(config: Config, messages: Messages, wake: Callable[[], None])
 
 
 def info(config: Config, models: Models) -> dict[str, Any]:
-    """The payload of `info`: versions, models, configuration without secrets."""
+    """The payload of `info`: versions, models, and the configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
-    settings["source"] = shown_source(config.source)
+    settings["source"] = redacted_source(config.source)
     running = models.main or models.age
     payload = {
         "version": edge.__version__,

@@ -29,7 +29,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.errors import EdgeError, SourceError
 from edge.sources.demo import CYCLE_S, Scene
 from edge.sources.devices import find_camera
-from edge.sources.name import shown_source
+from edge.sources.name import redacted_source
 from edge.types import People
 from tools.cli.exit import leave
 from tools.cli.options import add_sources, named_source
@@ -152,7 +152,7 @@ def show(source: str, windows: int | None) -> None:
     """Run until Ctrl-C, or until this many windows were shown, or the source ends."""
     scene = Scene() if source == "demo" else None
     about = ": people who do not exist walk past, so the true number is known" if scene else ""
-    print(f"source    {shown_source(source)}{about}")
+    print(f"source    {redacted_source(source)}{about}")
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: done.set())

@@ -19,7 +19,7 @@ from edge import wiring
 from edge.config import Config
 from edge.errors import EdgeError
 from edge.health import Health
-from edge.sources.name import shown_source
+from edge.sources.name import redacted_source
 from edge.types import Frame, People, Track, Visit
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, leave
@@ -101,7 +101,7 @@ def main() -> int:
         endless = is_endless(config.source)
         fps = config.camera.fps if endless else None
         if endless:
-            print(f"{shown_source(config.source)}: Ctrl-C ends it", file=sys.stderr)
+            print(f"{redacted_source(config.source)}: Ctrl-C ends it", file=sys.stderr)
         view = Film(args.save, fps) if args.save else Screen("live")
         live = Live(view)
         with closing(view):

@@ -19,7 +19,7 @@ from edge import wiring
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError
 from edge.health import STAGES, Health
-from edge.sources.name import is_live, shown_source
+from edge.sources.name import is_live, redacted_source
 from edge.sources.recordings import length
 from edge.types import (
     AGES,
@@ -95,7 +95,7 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
     Raises EdgeError, also for a source that has no end.
     """
     if is_endless(config.source):
-        shown = shown_source(config.source)
+        shown = redacted_source(config.source)
         raise ConfigError(f"source {shown}: has no end; name a file, or watch it by tools/live.py")
     ended: list[Visit] = []
     windows: list[Window] = []

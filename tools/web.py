@@ -4,7 +4,6 @@ python tools/web.py
 """
 
 import argparse
-import ipaddress
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from PIL import ImageDraw, ImageFont
 
 from edge.config import Config, load_config
 from edge.errors import ConfigError, EdgeError, ModelError
+from edge.host import is_loopback
 from edge.sources import pictures
 from edge.sources.demo import PEOPLE, Scene
 from edge.sources.pictures import PictureError
@@ -224,13 +224,6 @@ def serve(eye: Eye, host: str, port: int) -> None:
         while not done.wait(0.5):
             pass
         blocks.close(verbose=False)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def main() -> int:

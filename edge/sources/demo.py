@@ -1,4 +1,4 @@
-"""Draws the demo's view: people who do not exist walk past, in groups whose size is known.
+"""Draws the demo's view: people who do not exist walk past, in groups of known size.
 
 Every `CYCLE_S` seconds a group of up to three crosses the view and is gone before the next, so that
 the counts can be compared with the truth. The same seed shows the same people.
@@ -19,7 +19,7 @@ CYCLE_S = 10.0
 CROSSING_S = (4.5, 5.5)
 """Shortest and longest time a person takes from one edge of the view to the other, seconds."""
 LANES = ((80, 56), (165, 72), (265, 92))
-"""Height of the face's center and its width, pixels, from far to near."""
+"""y of a face's center and the face's width, pixels, from far to near."""
 
 PEOPLE = Path(__file__).with_name("people")
 """Composite faces, each the average of 40 people; made by tools/composites.py."""
@@ -52,7 +52,7 @@ class Scene:
         self._background = _background()
 
     def group(self, cycle: int) -> list[Walker]:
-        """The people who walk past in the cycle of this number, counted from 0."""
+        """The people who walk past in this cycle; the first is 0."""
         rng = np.random.default_rng((self._seed, cycle))
         number = int(rng.integers(1, len(LANES) + 1))
         lanes = rng.choice(len(LANES), number, replace=False)
@@ -79,7 +79,7 @@ class Scene:
         return self._labels[walker.face]
 
     def draw(self, seconds: float) -> Image:
-        """The view at this moment since the scene began, HEIGHT x WIDTH x 3."""
+        """The view, `seconds` after the scene began: HEIGHT x WIDTH x 3, B G R, uint8."""
         cycle, moment = divmod(seconds, CYCLE_S)
         view = self._background.copy()
         for walker in self.group(int(cycle)):

@@ -16,27 +16,30 @@ def frame_of(
     mono: float,
     utc: float,
     image: Image,
-    view: CaptureSettings,
+    settings: CaptureSettings,
     gray: Image | None = None,
 ) -> Frame:
-    """A picture with its gray copy: at most `view.gray_width` wide, `MAX_RATIO` times as high."""
+    """A picture with its gray copy.
+
+    The copy is at most `settings.gray_width` wide and `MAX_RATIO` times that high.
+    """
     if gray is None:
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         height, width = gray.shape
-        across = min(view.gray_width, MAX_RATIO * view.gray_width * width / height)
+        across = min(settings.gray_width, MAX_RATIO * settings.gray_width * width / height)
         if width > across:
             size = (max(1, round(across)), max(1, round(height * across / width)))
             gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Frame(seq, mono, utc, image, gray)
 
 
-def upright(image: Image, view: CaptureSettings) -> Image:
-    """The picture flipped and then turned as `view` asks for."""
-    if view.flip_horizontal:
+def upright(image: Image, settings: CaptureSettings) -> Image:
+    """The picture flipped, then turned, as `settings` ask."""
+    if settings.flip_horizontal:
         image = np.asarray(cv2.flip(image, 1), np.uint8)
-    if view.flip_vertical:
+    if settings.flip_vertical:
         image = np.asarray(cv2.flip(image, 0), np.uint8)
-    return turned(image, view.rotate)
+    return turned(image, settings.rotate)
 
 
 def turned(image: Image, degrees: int) -> Image:

@@ -1,4 +1,4 @@
-"""What a source is written as: which kind it names, and how it may be shown."""
+"""What a source's name means, and the name without what may be secret."""
 
 import re
 
@@ -13,20 +13,20 @@ def is_live(source: str) -> bool:
 
 
 def is_recorded(source: str) -> bool:
-    """Whether `source` is a file, a pipe or a folder, which ends and has a clock of its own."""
+    """Whether `source` is a file, a pipe or a folder: it ends, and has its own clock."""
     return source != DEMO and not is_live(source)
 
 
-def shown_source(source: str) -> str:
-    """`source` as it may be shown: of a URL the scheme and the host, never what may be a secret.
+def redacted_source(source: str) -> str:
+    """`source` as it may be shown: only the scheme and the host of a URL.
 
-    Cameras are known to want their password before the host, in the path and in the query.
+    The rest may be secret: some cameras take the password in the path or in the query.
     """
     scheme, separator, rest = source.partition("://")
     if not separator:
         return source
     authority, slash, path = rest.partition("/")
     host = authority.rsplit("@", 1)[-1]
-    # an @ further on means that the password holds a slash
-    plain = "@" not in path and re.fullmatch(r"[A-Za-z0-9.:\[\]_-]+", host)
-    return f"{scheme}://{host if plain else '***'}{slash and '/...'}"
+    # an @ in the path means that the password contains a slash
+    is_plain = "@" not in path and re.fullmatch(r"[A-Za-z0-9.:\[\]_-]+", host)
+    return f"{scheme}://{host if is_plain else '***'}{slash and '/...'}"

@@ -1,4 +1,4 @@
-"""Open any source by its name: camera, stream, recording or demo scene."""
+"""Opens any source by its name: camera, stream, recording or demo scene."""
 
 import contextlib
 import itertools
@@ -18,35 +18,35 @@ from edge.types import CaptureSettings, Frame, Frames, NoFrame
 
 def open_frames(
     source: str,
-    view: CaptureSettings = CaptureSettings(),
+    settings: CaptureSettings = CaptureSettings(),
     *,
     fps: Callable[[], float] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Frames:
-    """The frames of `source`, which is one that `config` let through.
+    """The frames of `source`, a name that `config` accepts.
 
-    A live source ends soon after `stopped()` is true; from a camera the newest frame wins, and at
-    most `fps()` are taken per second, which may change; `view.fps` where it is not given.
+    A live source ends soon after `stopped()` is true. It gives the newest frame at most `fps()`
+    times per second, which may change; `settings.fps` times by default.
 
-    Raises ConfigError where a file is not what it should be, SourceError where a camera is missing
-    or lost for `view.give_up` seconds.
+    Raises ConfigError if a file cannot be read as a recording, SourceError if a camera is missing
+    or lost for `settings.give_up` seconds.
     """
     silence_opencv()
     if source == DEMO:
-        return _demo(view, stopped)
+        return _demo(settings, stopped)
     if is_live(source):
-        return _live(source, view, fps or (lambda: view.fps), stopped)
-    return open_file(Path(source), view)
+        return _live(source, settings, fps or (lambda: settings.fps), stopped)
+    return open_file(Path(source), settings)
 
 
 def _live(
-    source: str, view: CaptureSettings, fps: Callable[[], float], stopped: Callable[[], bool]
+    source: str, settings: CaptureSettings, fps: Callable[[], float], stopped: Callable[[], bool]
 ) -> Frames:
     shots = newest_shots(
-        lambda: open_camera(source, view),
+        lambda: open_camera(source, settings),
         fps=fps,
-        timeout=view.timeout,
-        give_up=view.give_up,
+        timeout=settings.timeout,
+        give_up=settings.give_up,
         stopped=stopped,
     )
     with contextlib.closing(shots):
@@ -54,15 +54,15 @@ def _live(
             if isinstance(shot, NoFrame):
                 yield shot
             else:
-                yield frame_of(seq, shot.mono, shot.utc, shot.image, view, shot.gray)
+                yield frame_of(seq, shot.mono, shot.utc, shot.image, settings, shot.gray)
 
 
-def _demo(view: CaptureSettings, stopped: Callable[[], bool]) -> Generator[Frame, None, None]:
+def _demo(settings: CaptureSettings, stopped: Callable[[], bool]) -> Generator[Frame, None, None]:
     scene = Scene()
-    begin = time.monotonic()
+    started = time.monotonic()
     for seq in itertools.count():
-        time.sleep(max(0.0, begin + seq / view.fps - time.monotonic()))
+        time.sleep(max(0.0, started + seq / settings.fps - time.monotonic()))
         if stopped():
             return
         mono = time.monotonic()
-        yield frame_of(seq, mono, time.time(), scene.draw(mono - begin), view)
+        yield frame_of(seq, mono, time.time(), scene.draw(mono - started), settings)

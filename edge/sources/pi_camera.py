@@ -1,4 +1,4 @@
-"""A Raspberry Pi's own camera, through picamera2."""
+"""Reads a Raspberry Pi's own camera with picamera2."""
 
 import atexit
 import logging
@@ -15,15 +15,15 @@ from edge.types import CaptureSettings, Image
 log = logging.getLogger(__name__)
 
 SLICE_S = 0.2
-"""A picture is waited for in slices so long, so that the end of the program is noticed."""
+"""Longest single wait for a picture, seconds: between two, the end of the program is noticed."""
 PICAMERA2_FAILS = (ImportError, IndexError, OSError, RuntimeError, ValueError)
-"""What picamera2 raises where it is missing, built for another numpy, or the camera is busy."""
+"""What picamera2 raises if it is missing or built for another numpy, or the camera is busy."""
 
 
 def import_picamera2() -> None:
-    """Raises ConfigError where it is not installed, or built for another numpy."""
+    """Raises ConfigError if picamera2 is not installed, or built for another numpy."""
     try:
-        import libcamera  # noqa: F401  # whether it can be imported is all that is asked
+        import libcamera  # noqa: F401  # only to see if it can be imported
         import picamera2  # noqa: F401  # likewise
     except PICAMERA2_FAILS as error:
         raise ConfigError(
@@ -33,22 +33,22 @@ def import_picamera2() -> None:
 
 
 class PiCamera:
-    """A Raspberry Pi's camera: each picture in colour, and smaller in grey for the search."""
+    """A Raspberry Pi's camera: each picture in color, with a smaller gray copy for the search."""
 
-    def __init__(self, number: int, view: CaptureSettings) -> None:
-        """Open, configure and start it once.
+    def __init__(self, number: int, settings: CaptureSettings) -> None:
+        """Open, configure and start camera `number`; the first is 0.
 
-        Raises SourceError where it is missing or in use, ConfigError without a fitting picamera2.
+        Raises SourceError if it is missing or in use, ConfigError without a working picamera2.
         """
-        self._name, self._timeout = f"camera picamera2:{number}", view.timeout
-        self._turn = view.rotate % 180
+        self._name, self._timeout = f"camera picamera2:{number}", settings.timeout
+        self._turn = settings.rotate % 180
         import_picamera2()
         from libcamera import Transform
         from picamera2 import Picamera2
 
-        half_turn = view.rotate >= 180
+        half_turn = settings.rotate >= 180
         transform = Transform(
-            hflip=view.flip_horizontal != half_turn, vflip=view.flip_vertical != half_turn
+            hflip=settings.flip_horizontal != half_turn, vflip=settings.flip_vertical != half_turn
         )
         try:
             connected = len(Picamera2.global_camera_info())
@@ -57,19 +57,19 @@ class PiCamera:
             self._camera = Picamera2(number)
         except PICAMERA2_FAILS as error:
             raise SourceError(f"{self._name}: cannot be opened ({error})") from error
-        # it would close itself once more at the very end, for which nothing could set a limit
+        # at exit it would close itself again, and might hang there for ever
         atexit.unregister(self._camera.close)
         try:
             across, down = self._camera.sensor_resolution
             self._config = self._camera.create_video_configuration(
                 # picamera2 names channels from the last byte on: RGB888 is B, G, R in memory
-                main={"size": (view.width, view.height), "format": "RGB888"},
-                # YUV is all that a Pi 4 and older can do there
-                lores={"size": lores_size(view), "format": "YUV420"},
-                # binned two by two it is quick and sees all; smaller modes cut off the sides
+                main={"size": (settings.width, settings.height), "format": "RGB888"},
+                # a Pi 4 and older can do only YUV here
+                lores={"size": lores_size(settings), "format": "YUV420"},
+                # two by two binning is fast and keeps the whole view; smaller modes crop it
                 sensor={"output_size": (across // 2, down // 2)},
                 transform=transform,
-                controls=controls(view),
+                controls=controls(settings),
                 buffer_count=4,
                 queue=False,
             )
@@ -81,10 +81,10 @@ class PiCamera:
             raise SourceError(f"{self._name}: cannot be opened ({error})") from error
 
     def read(self, over: Callable[[], bool]) -> tuple[Image, Image]:
-        """The next picture in colour and grey, of one moment.
+        """The next picture, B G R, and its gray copy, both of one moment.
 
-        A camera that is silent is stopped and started once. Raises SourceError where that does not
-        help, or where it is `over`.
+        A silent camera is stopped and started once. Raises SourceError if that does not help, or
+        once it is `over`.
         """
         try:
             try:
@@ -92,11 +92,11 @@ class PiCamera:
             except TimeoutError:
                 if over():
                     raise
-                log.warning("%s: silent for %g s; started again", self._name, self._timeout)
-                # a request still asked for would make stop() wait for ever
+                log.warning("%s: silent for %g s; starting it again", self._name, self._timeout)
+                # with a pending request, stop() would wait for ever
                 self._camera.cancel_all_and_flush()
                 self._camera.stop()
-                # a start uses up what was set: without this, frame rate and exposure are lost
+                # a start consumes the controls: without this, frame rate and exposure are lost
                 self._camera.configure(self._config)
                 self._camera.start()
                 request = self._request(over)
@@ -113,10 +113,10 @@ class PiCamera:
         return turned(image, self._turn), turned(gray, self._turn)
 
     def _request(self, over: Callable[[], bool]) -> Any:
-        """The next completed request, to be released. Raises TimeoutError where none comes.
+        """The next completed request; the caller releases it. Raises TimeoutError if none comes.
 
-        Asked for once and waited for in slices: `captured_request(wait=...)` that times out leaves
-        its job in picamera2's queue, where it takes the next picture for itself, and its buffer.
+        Requested once and awaited in slices: a `captured_request(wait=...)` that times out leaves
+        its job in picamera2's queue, where it would take the next picture and its buffer.
         """
         job = self._camera.capture_request(wait=False)
         end = time.monotonic() + self._timeout
@@ -128,7 +128,7 @@ class PiCamera:
                     raise
 
     def close(self) -> None:
-        """Let go of the camera. May hang where its driver does."""
+        """Release the camera. Hangs if its driver does."""
         try:
             self._camera.cancel_all_and_flush()
             self._camera.close()
@@ -136,20 +136,20 @@ class PiCamera:
             log.debug("%s: cannot be closed: %s", self._name, error)
 
 
-def lores_size(view: CaptureSettings) -> tuple[int, int]:
-    """Size of the grey stream: even, no larger than the main one, `gray_width` once turned."""
-    width, height = view.width, view.height
-    across = height if view.rotate % 180 else width
-    share = min(1.0, view.gray_width / across)
-    return int(width * share) & ~1, int(height * share) & ~1
+def lores_size(settings: CaptureSettings) -> tuple[int, int]:
+    """Width and height of the gray stream, even: `gray_width` once turned, or the main size."""
+    width, height = settings.width, settings.height
+    across = height if settings.rotate % 180 else width
+    scale = min(1.0, settings.gray_width / across)
+    return int(width * scale) & ~1, int(height * scale) & ~1
 
 
-def controls(view: CaptureSettings) -> dict[str, Any]:
-    """libcamera's controls, in its units: microseconds and times."""
-    frame_us = round(1e6 / view.fps)
-    chosen: dict[str, Any] = {"FrameDurationLimits": (frame_us, frame_us)}
-    if view.exposure_ms is not None:
-        chosen["ExposureTime"] = round(1000 * view.exposure_ms)
-    if view.gain is not None:
-        chosen["AnalogueGain"] = view.gain
-    return chosen
+def controls(settings: CaptureSettings) -> dict[str, Any]:
+    """libcamera's controls, in its units: microseconds, and gain as a factor."""
+    frame_us = round(1e6 / settings.fps)
+    values: dict[str, Any] = {"FrameDurationLimits": (frame_us, frame_us)}
+    if settings.exposure_ms is not None:
+        values["ExposureTime"] = round(1000 * settings.exposure_ms)
+    if settings.gain is not None:
+        values["AnalogueGain"] = settings.gain
+    return values

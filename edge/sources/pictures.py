@@ -1,7 +1,7 @@
-"""Still pictures, decoded in one way for the daemon and for every tool.
+"""Decodes still pictures and animations, in one way for the daemon and for every tool.
 
-The same file gives the same pixels whichever OpenCV is installed: Pillow reads it, which is
-imported when the first picture comes, so that a daemon with a camera does not pay for it.
+Pillow reads them, so a file gives the same pixels with every version of OpenCV. It is imported with
+the first picture: a daemon with a camera does not pay for it.
 """
 
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
-"""Pillow's names. It knows others, for some of which it starts programs."""
+"""Formats that are read, by Pillow's names. It knows others; for some it starts programs."""
 SUFFIXES = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".mpo"),
@@ -29,27 +29,27 @@ SUFFIXES = frozenset(
         *(".pbm", ".pgm", ".ppm", ".pnm"),
     }
 )
-"""Lower-case suffixes of these formats. Only the content of a file decides which one it is."""
+"""Lower-case suffixes of these formats. A file's content alone decides which one it is."""
 ANIMATIONS = ("PNG", "WEBP", "AVIF", "GIF")
-"""Formats of which a file may be an animation. Further pictures in others are other pictures."""
-SHORTEST_MS, USUAL_MS = 20.0, 100.0
-"""Browsers show a picture of an animation for 100 ms if its file asks for less than 20."""
+"""Formats in which further pictures are an animation; in others they are separate pictures."""
+SHORTEST_MS, DEFAULT_MS = 20.0, 100.0
+"""Browsers show an animation's picture for 100 ms if its file asks for less than 20 ms."""
 
 MAX_PIXELS = 80_000_000
-"""Of a picture, by its header; more is refused before memory is taken for it."""
+"""Most pixels of a picture, by its header; more are refused before memory is taken for them."""
 MAX_BYTES = 250_000_000
-"""Of a file: `MAX_PIXELS` of 24 bits, not compressed."""
+"""Most bytes of a file: `MAX_PIXELS` of 24 bits, not compressed."""
 MAX_SCANS = 100
-"""Of a JPEG. Programs write about 10; each costs another pass over all pixels."""
+"""Most scans of a JPEG. Programs write about 10; each costs another pass over all pixels."""
 
 ORIENTATION = 0x0112
-"""The tag of EXIF and TIFF."""
+"""The orientation tag of EXIF and TIFF."""
 MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd8-\xfe])")
-"""Of a JPEG's segments and scans; the others stand within a scan."""
+"""A marker of a JPEG's segments and scans; all others occur within a scan."""
 SOS, EOI = b"\xda", b"\xd9"
-"""Start of a scan, end of the picture (ITU-T T.81, table B.1)."""
+"""JPEG markers: start of scan, end of image (ITU-T T.81, table B.1)."""
 BROKEN = "a broken picture"
-KINDS = (
+SIGNATURES = (
     (0, b"\xff\xd8", BROKEN),
     (0, b"\x89png", BROKEN),
     (0, b"gif8", BROKEN),
@@ -70,13 +70,13 @@ KINDS = (
     (0, b"<html", "a web page"),
     (0, b"%pdf", "a PDF"),
     (0, b"pk\x03\x04", "a zip file"),
-    (0, b"version https://git-lfs", "a Git LFS pointer, the picture itself was not fetched"),
+    (0, b"version https://git-lfs", "a Git LFS pointer: the picture itself was not fetched"),
 )
-"""What a file is that begins so, in lower case, after this many bytes."""
+"""Offset in bytes, the lower-case bytes there, and the kind of file that they reveal."""
 
 
 class PictureError(Exception):
-    """A picture that cannot be had. The text says why; whoever catches it knows its name."""
+    """A picture cannot be read. The text says why, without the name of the file."""
 
 
 def read(path: Path) -> Image:
@@ -85,46 +85,47 @@ def read(path: Path) -> Image:
 
 
 def contents(path: Path) -> bytes:
-    """What `decode` needs of a file, however large that is. Raises PictureError."""
+    """A file's bytes, cut off above `MAX_BYTES`, which `decode` refuses. Raises PictureError."""
     try:
         # not imread, which crashes on a name that is not UTF-8
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise PictureError(f"cannot be read ({getattr(error, 'strerror', error)})") from error
 
 
 def decode(data: bytes) -> Image:
-    """B G R uint8, H x W x 3, contiguous, upright as its EXIF data says; what is clear is white.
+    """The picture in a file's bytes: B G R uint8, H x W x 3, contiguous.
 
-    Of several pictures, as in a GIF, the first. Raises PictureError if `data` is not a picture, is
-    broken or cut short, or is too large.
+    It is upright as its EXIF data says; transparent pixels become white. If there are several, as
+    in a GIF, it is the first. Raises PictureError if `data` is not a picture, is broken or cut
+    short, or is too large.
     """
     with _opened(data) as picture:
         return _pixels(picture)
 
 
 def animation(path: Path) -> Generator[tuple[Image, float], None, None]:
-    """The pictures of an animation, or the only one of a file, as `decode` returns them.
+    """The pictures of an animation, or a file's only one, as `decode` returns them.
 
-    Each comes with its time stamp, milliseconds, of which the first is 0. Raises PictureError if
-    there are none; also later, if the others are broken.
+    Each comes with its time stamp, milliseconds since the first. Raises PictureError if there are
+    none, or once a later one is broken.
     """
     with _opened(contents(path)) as picture:
-        # of an APNG the first picture is for programs that show no animation
+        # an APNG may begin with a picture for programs that show no animation
         number = 1 if picture.info.get("default_image") else 0
         stamp_ms = 0.0
         while _seek(picture, number):
             yield _pixels(picture), stamp_ms
             if picture.format not in ANIMATIONS:
                 return
-            shown_ms = float(picture.info.get("duration") or 0)
-            stamp_ms += shown_ms if shown_ms >= SHORTEST_MS else USUAL_MS
+            duration_ms = float(picture.info.get("duration") or 0)
+            stamp_ms += duration_ms if duration_ms >= SHORTEST_MS else DEFAULT_MS
             number += 1
 
 
 def _seek(picture: "PIL.Image.Image", number: int) -> bool:
-    """Whether there is a picture of this number, counted from 0; it is the one to load now."""
+    """Select a picture; the first is 0. Returns False if there are fewer."""
     try:
         picture.seek(number)
     except EOFError:
@@ -135,10 +136,10 @@ def _seek(picture: "PIL.Image.Image", number: int) -> bool:
 
 
 def _opened(data: bytes) -> "PIL.Image.Image":
-    """A picture of which no more than the header was read."""
+    """A picture of which only the header has been read."""
     import PIL.Image
 
-    # of broken EXIF data; catch_warnings would not do, for pictures are read by several threads
+    # about broken EXIF data; several threads read pictures, and catch_warnings is not thread-safe
     warnings.filterwarnings("ignore", module=r"PIL\.")
     _limit("bytes", len(data), MAX_BYTES)
     _limit("scans", _scans(data), MAX_SCANS)
@@ -146,41 +147,42 @@ def _opened(data: bytes) -> "PIL.Image.Image":
         picture = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
     except PIL.Image.DecompressionBombError as error:
         raise PictureError(_too_many("pixels", MAX_PIXELS)) from error
-    except Exception as error:  # of a broken file Pillow may raise anything
-        raise PictureError(_kind(data)) from error
+    except Exception as error:  # Pillow may raise anything for a broken file
+        raise PictureError(_describe(data)) from error
     _limit("pixels", picture.width * picture.height, MAX_PIXELS)
     return picture
 
 
 def _pixels(picture: "PIL.Image.Image") -> Image:
+    """Decoded, as `decode` returns it."""
     try:
         picture.load()
         rgb = np.asarray(_rgb(_upright(picture)), np.uint8)
         return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
     except MemoryError as error:
         raise PictureError("needs more memory than there is") from error
-    except Exception as error:  # likewise
+    except Exception as error:  # Pillow may raise anything here too
         raise PictureError(f"is {BROKEN}") from error
 
 
-def _limit(what: str, number: int, most: int) -> None:
-    if number > most:
-        raise PictureError(_too_many(what, most))
+def _limit(unit: str, number: int, limit: int) -> None:
+    if number > limit:
+        raise PictureError(_too_many(unit, limit))
 
 
-def _too_many(what: str, most: int) -> str:
-    return f"has more than {f'{most // 10**6} million' if most >= 10**6 else most} {what}"
+def _too_many(unit: str, limit: int) -> str:
+    return f"has more than {f'{limit // 10**6} million' if limit >= 10**6 else limit} {unit}"
 
 
 def _scans(data: bytes) -> int:
-    """Of a JPEG, whose number no header gives; counted no further than is allowed."""
-    scans, at = 0, 2
-    while data.startswith(b"\xff\xd8") and (marker := MARKER.search(data, at)):
+    """The number of scans in a JPEG, which no header gives; counted to just above `MAX_SCANS`."""
+    scans, position = 0, 2
+    while data.startswith(b"\xff\xd8") and (marker := MARKER.search(data, position)):
         if marker[1] == EOI or scans > MAX_SCANS:
             break
         scans += marker[1] == SOS
         length = data[marker.end() : marker.end() + 2]
-        at = marker.end() + int.from_bytes(length)
+        position = marker.end() + int.from_bytes(length)
     return scans
 
 
@@ -199,17 +201,17 @@ def _upright(picture: "PIL.Image.Image") -> "PIL.Image.Image":
     }
     try:
         turn = turns.get(picture.getexif().get(ORIENTATION, 1))
-    except Exception:  # EXIF data that is garbage does not spoil the picture
+    except Exception:  # garbage in the EXIF data does not spoil the picture
         turn = None
     return picture if turn is None else picture.transpose(turn)
 
 
 def _rgb(picture: "PIL.Image.Image") -> "PIL.Image.Image":
-    """In the three colours, as a viewer would show it on white paper."""
+    """In three colors, as a viewer would show it on white paper."""
     import PIL.Image
 
     if picture.mode.startswith(("I", "F")):  # Pillow would cut these off at 255
-        picture = PIL.Image.fromarray(_shown(np.asarray(picture)))
+        picture = PIL.Image.fromarray(_eight_bits(np.asarray(picture)))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         paper = PIL.Image.new("RGB", picture.size, "white")
@@ -218,21 +220,21 @@ def _rgb(picture: "PIL.Image.Image") -> "PIL.Image.Image":
     return picture.convert("RGB")
 
 
-def _shown(gray: npt.NDArray[Any]) -> Image:
+def _eight_bits(gray: npt.NDArray[Any]) -> Image:
     """16-bit, 32-bit or float gray in 8 bits.
 
-    Black is 0. White is 65535 or, of floats, 1; if there are larger values, the largest.
+    Black is 0. White is 65535, or 1 for floats; if there are larger values, the largest.
     """
     values = np.nan_to_num(gray.astype(np.float32), posinf=0, neginf=0)
     white = max(1.0 if gray.dtype.kind == "f" else 65535.0, float(values.max()))
     return np.asarray(np.clip(values, 0, white) * (255 / white), np.uint8)
 
 
-def _kind(data: bytes) -> str:
-    """What it is that somebody took for a picture."""
+def _describe(data: bytes) -> str:
+    """What a file is that cannot be read as a picture."""
     if not data:
         return "is empty"
     begin = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    kinds = (kind for at, magic, kind in KINDS if begin.startswith(magic, at))
+    kinds = (kind for offset, magic, kind in SIGNATURES if begin.startswith(magic, offset))
     kind = next(kinds, "not a picture")
     return f"is {kind}" + ("" if kind == BROKEN else f"; {', '.join(FORMATS)} can be read")

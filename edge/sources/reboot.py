@@ -1,4 +1,4 @@
-"""Restarts the machine, as the last resort for a camera that no restart of the daemon revives."""
+"""Restarts the machine: the last resort for a camera that no restart of the daemon revives."""
 
 import contextlib
 import json
@@ -14,18 +14,18 @@ from edge.types import Frame, Frames
 log = logging.getLogger(__name__)
 
 MAX_FAILED_STARTS = 3
-"""After this many starts in a row without a single frame the machine is restarted."""
-REBOOT_EVERY_S = 6 * 3600.0
-"""Least seconds between two restarts of the machine: a camera that is broken stays broken."""
+"""After this many starts in a row without a frame, the machine is restarted."""
+MIN_REBOOT_INTERVAL_S = 6 * 3600.0
+"""Least time between two restarts of the machine, seconds: some cameras stay broken."""
 COMMAND = ("systemctl", "reboot")
 COMMAND_TIMEOUT_S = 10.0
-"""Seconds after which the command is given up."""
+"""Longest wait for the command, seconds."""
 
 
 class RebootGuard:
-    """Remembers on disk how many starts in a row had no frame, and when the machine was restarted.
+    """Remembers on disk how many starts in a row had no frame, and when it restarted the machine.
 
-    If that cannot be saved, it never restarts the machine: it could do so for ever.
+    If it cannot save that, it never restarts the machine: it could do so for ever.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -55,8 +55,8 @@ class RebootGuard:
     def _record_failure(self) -> None:
         starts, rebooted = self._read()
         now = time.time()
-        # abs: the clock may have been set back since; a Raspberry Pi has none of its own
-        due = starts + 1 >= MAX_FAILED_STARTS and abs(now - rebooted) > REBOOT_EVERY_S
+        # abs: a Raspberry Pi has no clock of its own, so its time may have gone back
+        due = starts + 1 >= MAX_FAILED_STARTS and abs(now - rebooted) > MIN_REBOOT_INTERVAL_S
         saved = self._write(0, now) if due else self._write(starts + 1, rebooted)
         if due and saved:
             log.error("camera: %d starts without a frame; restarting the machine", starts + 1)
@@ -78,7 +78,7 @@ class RebootGuard:
         return 0, 0.0
 
     def _write(self, starts: int, rebooted: float) -> bool:
-        """Whether it was saved."""
+        """Save the record. Returns whether that worked."""
         record = {"starts_without_frame": starts, "rebooted": round(rebooted)}
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

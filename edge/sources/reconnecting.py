@@ -1,7 +1,7 @@
 """Takes a live camera's newest pictures, and opens the camera again if it is lost.
 
-A thread of its own opens and reads the camera: a driver may hang for ever, and the main loop must
-not wait for it.
+A separate thread opens and reads the camera: a driver may hang for ever, and the main loop must not
+wait for it.
 """
 
 import contextlib
@@ -22,23 +22,23 @@ log = logging.getLogger(__name__)
 
 THREAD_NAME = "camera"
 JOIN_S = 1.0
-"""Seconds to wait at the end for the camera's last picture."""
+"""Longest wait for the camera's last picture when the program ends, seconds."""
 FIRST_RETRY_S = 1.0
 """Seconds before a lost camera is opened again; doubles with each failure."""
 LONGEST_RETRY_S = 60.0
-"""Longest wait before it is opened again; a camera that lasted longer has worked, seconds."""
+"""Longest wait before it is opened again, seconds. A camera that lasted longer has worked."""
 RETRY_JITTER = (0.9, 1.1)
 """Range of the random factor on each wait."""
 LATE_S = 1.5
-"""Seconds without a picture before time passes without it: as long as a frame vouches for."""
+"""Seconds without a picture until `NoFrame` moments begin: each frame covers this long."""
 TICK_S = 1.0
 """Seconds between two `NoFrame` moments."""
 HANG_TIMEOUTS = 3.0
-"""A camera that reports no failure within this many timeouts hangs."""
+"""A camera that reports neither a picture nor a failure for this many timeouts hangs."""
 FROZEN_TIMEOUTS = 6.0
-"""A picture that repeats unchanged for this many timeouts is frozen: a sensor's noise varies."""
+"""A picture that repeats unchanged for this many timeouts is frozen: sensor noise varies."""
 FLAT_GRAY_LEVELS = 2.0
-"""A picture that varies by less than this is dark or covered, and may repeat unchanged."""
+"""Standard deviation, gray levels: a picture with less is dark or covered, and may repeat."""
 
 
 class Camera(Protocol):
@@ -71,11 +71,11 @@ def newest_shots(
     give_up: float,
     stopped: Callable[[], bool],
 ) -> Generator[Shot | NoFrame, None, None]:
-    """The newest picture at most `fps()` times per second, until `stopped()`.
+    """The newest picture, at most `fps()` times per second, until `stopped()`.
 
-    While none comes there is a `NoFrame` each second, and the camera is opened again and again.
-    Raises the camera's SourceError after `give_up` seconds without a picture, or with its first
-    failure if that is 0; raises any other error at once, for waiting would not help.
+    While none comes, there is a `NoFrame` each second, and a lost camera is opened again. Raises
+    the camera's SourceError after `give_up` seconds without a picture, or at its first failure if
+    `give_up` is 0. Raises any other error at once: waiting would not help.
     """
     with contextlib.closing(_Reader(open_camera, timeout, retry=give_up > 0)) as reader:
         last_shot = last_tick = due = time.monotonic()
@@ -104,23 +104,23 @@ def newest_shots(
 
 
 class _Reader:
-    """Opens a camera and reads it on a thread, so that an old picture never waits in a buffer."""
+    """Opens and reads a camera on a thread, so that no old picture waits in a buffer."""
 
     def __init__(self, open_camera: Callable[[], Camera], timeout: float, *, retry: bool) -> None:
         self._open, self._timeout, self._retry = open_camera, timeout, retry
         self._fresh = threading.Condition()
         self._shot: Shot | None = None
         self.failure: Exception | None = None
-        """Why there are no pictures at the moment; None while they come or still may."""
+        """Why there are no pictures now; None while they come or may still come."""
         self._last: Image | None = None
         self._changed = 0.0
         self._over = threading.Event()
-        # a daemon thread: one that hangs must not keep the process alive
+        # a daemon thread: if it hangs, it must not keep the process alive
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     def take(self, due: float) -> Shot | None:
-        """The newest picture not yet taken, not before `due`; None if none comes soon."""
+        """The newest picture not yet taken, not before `due`; None if none comes within 0.2 s."""
         time.sleep(max(0.0, due - time.monotonic()))
         with self._fresh:
             if self._shot is None and (self.failure is None or self._retry):
@@ -164,7 +164,7 @@ class _Reader:
                     self._fresh.notify()
 
     def _refuse_frozen(self, shot: Shot) -> None:
-        rows = shot.image[::8]  # noise is everywhere, so a part of the picture will do
+        rows = shot.image[::8]  # noise is everywhere, so a part of the picture is enough
         if self._last is None or not np.array_equal(rows, self._last):
             self._last, self._changed = rows.copy(), shot.mono
         elif (

@@ -1,4 +1,4 @@
-"""Recordings: videos, animations, pictures and folders of pictures, each on its own clock."""
+"""Reads recordings: videos, animations, pictures and folders of pictures, each on its own clock."""
 
 import contextlib
 import itertools
@@ -22,36 +22,38 @@ Moment = tuple[Image, float]
 Moments = Generator[Moment, None, None]
 
 STILL_S = 2.0
-"""A single picture is shown for this long: a face must be seen more than once to count."""
-LATEST = 2**32
-"""Seconds since 1970, the year 2106: files of later than that have a broken time."""
+"""Seconds for which a single picture is repeated: a face counts only if seen more than once."""
+LATEST_S = 2**32
+"""Seconds from 1970 to 2106: a later time of a file is broken."""
 
 
-def open_file(path: Path, view: CaptureSettings = CaptureSettings()) -> Recorded:
-    """The frames of a video or picture file or of a folder of pictures, on its own clock.
+def open_file(path: Path, settings: CaptureSettings = CaptureSettings()) -> Recorded:
+    """The frames of a video or picture file, or of a folder of pictures, on its own clock.
 
-    What holds a single picture is shown for `STILL_S`. `mono` begins with 0. A video and an
-    animated picture go by their time stamps (`timeline`), a folder by `view.fps`. `utc` begins when
-    the file was last modified, so the same file always gives the same frames. What is broken in
-    part is read as far as it can be, and logged.
+    `mono` begins with 0 and follows the time stamps of a video or animation (`timeline`), or
+    `settings.fps` in a folder. `utc` begins when the file was last modified, so the same file
+    always gives the same frames. A single picture lasts for `STILL_S`. Damaged parts are skipped
+    and logged.
 
-    Raises ConfigError if there is nothing to see in it.
+    Raises ConfigError if not one picture can be read.
     """
     silence_opencv()
     files = _listed(path) if path.is_dir() else [path]
     started = _modified(files[0])
-    moments = _moments(path, files, view)
+    moments = _moments(path, files, settings)
     first, second = next(moments, None), next(moments, None)
     if first is None:
         raise ConfigError(f"source {path}: is not a video or picture that can be read")
-    shown = _still(first[0], view) if second is None else itertools.chain([first, second], moments)
-    return _frames(shown, moments, started, view)
+    sequence = (
+        _still(first[0], settings) if second is None else itertools.chain([first, second], moments)
+    )
+    return _frames(sequence, moments, started, settings)
 
 
-def length(source: str, view: CaptureSettings = CaptureSettings()) -> int | None:
-    """The number of frames in a recording, by what its file says; None if it does not say.
+def length(source: str, settings: CaptureSettings = CaptureSettings()) -> int | None:
+    """The number of frames that a recording claims to have; None if it does not say.
 
-    A file may be wrong about itself: this is for progress, not for reading.
+    A file may be wrong about itself: use this for progress only.
     """
     path = Path(source)
     if path.is_dir():
@@ -62,46 +64,46 @@ def length(source: str, view: CaptureSettings = CaptureSettings()) -> int | None
     silence_opencv()
     frames = announced_frames(path)
     if frames is None and path.suffix.lower() in SUFFIXES:
-        return round(STILL_S * view.fps) + 1
+        return round(STILL_S * settings.fps) + 1
     return frames
 
 
 def _frames(
-    shown: Iterable[Moment], moments: Moments, started: float, view: CaptureSettings
+    sequence: Iterable[Moment], moments: Moments, started: float, settings: CaptureSettings
 ) -> Recorded:
     with contextlib.closing(moments):
-        for seq, (image, mono) in enumerate(shown):
-            yield frame_of(seq, mono, started + mono, upright(image, view), view)
+        for seq, (image, mono) in enumerate(sequence):
+            yield frame_of(seq, mono, started + mono, upright(image, settings), settings)
 
 
-def _still(image: Image, view: CaptureSettings) -> Iterator[Moment]:
-    return ((image, number / view.fps) for number in range(round(STILL_S * view.fps) + 1))
+def _still(image: Image, settings: CaptureSettings) -> Iterator[Moment]:
+    return ((image, number / settings.fps) for number in range(round(STILL_S * settings.fps) + 1))
 
 
-def _moments(path: Path, files: list[Path], view: CaptureSettings) -> Moments:
+def _moments(path: Path, files: list[Path], settings: CaptureSettings) -> Moments:
     """Pictures, each with its seconds since the first."""
     notices = Notices(f"source {path}")
     if path.is_dir():
-        return _folder(path, files, view, notices)
+        return _folder(path, files, settings, notices)
     if path.suffix.lower() in SUFFIXES:
-        return _picture(path, view, notices)
-    return _video(path, view, notices)
+        return _picture(path, settings, notices)
+    return _video(path, settings, notices)
 
 
-def _video(path: Path, view: CaptureSettings, notices: Notices) -> Moments:
-    """A video; or a picture whose name does not say so, which may ask to be turned."""
-    with contextlib.closing(read_video(path, view.fps, notices.warn)) as moments:
+def _video(path: Path, settings: CaptureSettings, notices: Notices) -> Moments:
+    """A video; or a picture without a picture's suffix, read so that it is turned upright."""
+    with contextlib.closing(read_video(path, settings.fps, notices.warn)) as moments:
         first, second = next(moments, None), next(moments, None)
-        if second is None and path.is_file():  # a pipe is read but once
+        if second is None and path.is_file():  # a pipe can be read only once
             with contextlib.suppress(PictureError):
                 first = (pictures.read(path), 0.0)
         yield from (moment for moment in (first, second) if moment is not None)
         yield from moments
 
 
-def _picture(path: Path, view: CaptureSettings, notices: Notices) -> Moments:
+def _picture(path: Path, settings: CaptureSettings, notices: Notices) -> Moments:
     """One picture, or an animation up to where it is broken."""
-    timeline = Timeline(view.fps, view.fps, notices.warn)
+    timeline = Timeline(settings.fps, settings.fps, notices.warn)
     number = 0
     try:
         for image, stamp_ms in pictures.animation(path):
@@ -110,26 +112,26 @@ def _picture(path: Path, view: CaptureSettings, notices: Notices) -> Moments:
     except PictureError as error:
         if not number:
             raise ConfigError(f"source {path}: {error}") from error
-        notices.warn(f"ends after frame {number - 1}, for it {error}")
+        notices.warn(f"ends after frame {number - 1}: it {error}")
 
 
-def _folder(path: Path, files: list[Path], view: CaptureSettings, notices: Notices) -> Moments:
-    """A picture that cannot be read is named, and its moment passes without a frame."""
-    begin: int | None = None
+def _folder(path: Path, files: list[Path], settings: CaptureSettings, notices: Notices) -> Moments:
+    """The pictures of a folder; one that cannot be read is logged and leaves a gap in time."""
+    first: int | None = None
     for number, file in enumerate(files):
         try:
             image = pictures.read(file)
         except PictureError as error:
             notices.warn(f"{file.name} {error}; left out")
             continue
-        begin = number if begin is None else begin
-        yield image, (number - begin) / view.fps
-    if begin is None:
+        first = number if first is None else first
+        yield image, (number - first) / settings.fps
+    if first is None:
         raise ConfigError(f"source {path}: none of its {len(files)} pictures can be read")
 
 
 def _listed(folder: Path) -> list[Path]:
-    """Its pictures as people count: 2 before 10. Hidden files, as macOS adds them, are none."""
+    """A folder's pictures in natural order, 2 before 10, without hidden files (macOS adds some)."""
     try:
         files = [file for file in folder.iterdir() if _is_picture(file)]
     except OSError as error:
@@ -140,20 +142,20 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _is_picture(file: Path) -> bool:
-    named = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    return named and (file.is_file() or not file.exists())  # a link to nothing is worth a word
+    has_name = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    return has_name and (file.is_file() or not file.exists())  # a broken link is worth a warning
 
 
 def _natural(name: str) -> list[int | str]:
-    """A key to sort by, in which numbers count as such: text and number by turns."""
+    """A sort key of alternating text and numbers, so that numbers sort by their value."""
     parts = re.split(r"([0-9]+)", name.lower())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def _modified(path: Path) -> float:
-    """Whole seconds since 1970; 0 if the file claims a time that no clock shows."""
+    """When a file was last modified, whole seconds since 1970; 0 if its time is impossible."""
     try:
         modified = int(path.stat().st_mtime)
     except OSError as error:
         raise ConfigError(f"source {path}: cannot be read ({error.strerror})") from error
-    return float(modified) if 0 <= modified < LATEST else 0.0
+    return float(modified) if 0 <= modified < LATEST_S else 0.0

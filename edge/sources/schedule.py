@@ -1,4 +1,4 @@
-"""Closes a source while the configuration or the hour of the day says so."""
+"""Keeps a source closed while the daemon is paused and in quiet hours."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 """Seconds between two `NoFrame` moments while the source is closed."""
 POLL_S = 0.2
-"""Seconds between two checks whether the pause or the program ends."""
+"""Seconds between two checks if the pause or the program has ended."""
 
 
 def scheduled(
@@ -20,7 +20,7 @@ def scheduled(
 ) -> Frames:
     """The frames of a source that is open unless `is_paused()`; else a `NoFrame` each second.
 
-    Ends with the source, or soon after `stopped()`. Raises what opening the source raises.
+    Ends with the source, or soon after `stopped()`. Raises what `open_source` raises.
     """
     while not stopped():
         if is_paused():

@@ -1,4 +1,4 @@
-"""Lowers the frame rate before the machine gets too hot, for a throttled Pi stutters."""
+"""Lowers the frame rate before the machine gets too hot: a throttled Pi stutters."""
 
 import logging
 import time
@@ -9,19 +9,19 @@ from edge import host
 log = logging.getLogger(__name__)
 
 READ_EVERY_S = 10.0
-"""Seconds between two readings: a processor warms within seconds, its case within minutes."""
+"""Seconds between two readings: a processor warms up in seconds, its case in minutes."""
 SLOW_DOWN, SPEED_UP = 0.8, 1.1
-"""Factors on the frame rate; down more quickly than up, so that it settles."""
+"""Factors on the frame rate: it falls faster than it rises, so that it settles."""
 HYSTERESIS_C = 5.0
-"""Degrees below the limit at which the rate may rise again."""
+"""Degrees Celsius below the limit at which the rate may rise again."""
 MIN_FPS = 2.0
-"""Lowest frame rate: at fewer, people walk past unseen."""
+"""Lowest frame rate, frames per second: below it people walk past unseen."""
 THROTTLED_NOW = 0b1110
 """Bits of `host.throttled` that heat sets."""
 
 
 class ThermalThrottle:
-    """The frame rate that the machine can bear, as a callable."""
+    """A callable that returns the frame rate that the machine can bear."""
 
     def __init__(
         self,
@@ -32,18 +32,18 @@ class ThermalThrottle:
         throttled: Callable[[], int | None] = host.throttled,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """At most `fps` frames per second; fewer from `limit_c` degrees Celsius on.
+        """Return at most `fps` frames per second, fewer from `limit_c` degrees Celsius on.
 
-        Always `fps` without a limit, or if the machine reports no temperature.
+        Without a limit, or if the machine reports no temperature, it is always `fps`.
         """
         self._max_fps, self._limit_c = fps, limit_c
         self._temperature, self._throttled, self._clock = temperature_c, throttled, clock
         self._read_at = float("-inf")
         self.fps = fps
-        """As of the latest reading."""
+        """Frames per second since the latest reading."""
 
     def __call__(self) -> float:
-        """Frames per second for now."""
+        """Frames per second to take now."""
         if self._limit_c is None or self._clock() < self._read_at:
             return self.fps
         self._read_at = self._clock() + READ_EVERY_S

@@ -1,4 +1,4 @@
-"""Videos on disk, the one way in which they are read: upright, in time, past damaged frames."""
+"""Reads videos on disk: upright, in time, past damaged frames."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -11,15 +11,15 @@ from edge.sources.timeline import Timeline
 from edge.types import Image
 
 MAX_DAMAGED = 100
-"""Reads in a row that may fail. Only after more is it the end: OpenCV reports both alike."""
+"""Failed reads in a row that mean the end: OpenCV reports damage and the end alike."""
 COMPLETE = 0.9
-"""Share of the announced frames, whose number may be an estimate, below which some are lost."""
-MOST_FRAMES = 1e9
-"""A larger number of frames was made up by OpenCV."""
-MOST_PIXELS = 80_000_000
-"""Of a frame, by the file's header; 8K video has 33 million."""
+"""Fraction of the announced frames, an estimate, below which the file is not complete."""
+MAX_FRAMES = 1e9
+"""Most frames in a file: OpenCV makes up larger numbers."""
+MAX_PIXELS = 80_000_000
+"""Most pixels of a frame, by the file's header; 8K video has 33 million."""
 FLIPS = {"vertical": 0, "horizontal": 1}
-"""OpenCV's codes."""
+"""OpenCV's codes for flips."""
 
 
 def read_video(
@@ -27,10 +27,10 @@ def read_video(
 ) -> Generator[tuple[Image, float], None, None]:
     """The frames, H x W x 3 in B, G, R, each with the seconds since the first (`timeline`).
 
-    They are upright as the file asks. Nothing comes from a file that FFmpeg cannot read.
-    `warn` gets a line for each thing that is wrong with the file.
+    They are upright as the file asks. A file that FFmpeg cannot read gives none. `warn` gets a
+    line for each fault in the file.
     """
-    # an absolute path: FFmpeg would take what is before a colon for a protocol
+    # an absolute path: in a relative one FFmpeg takes what is before a colon for a protocol
     capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     try:
         # on by default, but not in OpenCV 4.11
@@ -40,28 +40,28 @@ def read_video(
         width, height = (
             capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
-        if width * height > MOST_PIXELS:
+        if width * height > MAX_PIXELS:
             warn(f"{width:.0f} x {height:.0f} pixels are more than a frame may have")
             return
-        flip = missing_flip(path) if path.is_file() else None  # a pipe is read but once
+        flip = missing_flip(path) if path.is_file() else None  # a pipe can be read only once
         number = 0
         while (image := _next(capture, number, warn)) is not None:
             if flip is not None:
                 image = np.asarray(cv2.flip(image, FLIPS[flip]), np.uint8)
             yield image, timeline.place(capture.get(cv2.CAP_PROP_POS_MSEC))
             number += 1
-        if number < COMPLETE * announced < MOST_FRAMES:
+        if number < COMPLETE * announced < MAX_FRAMES:
             warn(f"ends after {number} of {announced:.0f} frames; is it complete?")
     finally:
         capture.release()
 
 
 def announced_frames(path: Path) -> int | None:
-    """The number of frames that a file says it has; None for a single one or a number made up."""
+    """The number of frames that a file claims to have; None if it is 1 or impossible."""
     capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
-    return int(frames) if 1 < frames < MOST_FRAMES else None
+    return int(frames) if 1 < frames < MAX_FRAMES else None
 
 
 def _next(capture: cv2.VideoCapture, number: int, warn: Callable[[str], None]) -> Image | None:
@@ -73,6 +73,6 @@ def _next(capture: cv2.VideoCapture, number: int, warn: Callable[[str], None]) -
             readable, image = False, None
         if readable:
             if damaged:
-                warn(f"damaged before frame {number}; continued behind that place")
+                warn(f"damaged before frame {number}; continued after that place")
             return np.asarray(image, np.uint8)
     return None

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.config import Config, host_name, load_config
+from edge.config import Config, load_config
+from edge.config_values import default_device
 from edge.errors import ConfigError
 from edge.sources.name import is_recorded
 from tests.support.paths import ROOT
@@ -42,7 +43,7 @@ def test_device_is_the_host_name_without_what_a_topic_may_not_hold(
     monkeypatch.setattr("socket.gethostname", lambda: "shop door.example/1")
     assert load(tmp_path, "").device == "shop-door-example-1"
     monkeypatch.setattr("socket.gethostname", lambda: "++")
-    assert host_name() == "edge"
+    assert default_device() == "edge"
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,22 +66,22 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         )
     lines = str(caught.value).splitlines()
     assert lines[0].endswith("config.yaml: 13 mistakes")
-    told = {line.split(":")[0].strip(): line for line in lines[1:]}
-    assert "letters, digits" in told["site"]
-    assert "'shop/1'" in told["site"]
-    assert "'nowhere.mp4': no such file" in told["source"]
-    assert "unknown key" in told["windw"]
-    assert "camera, classifier" in told["windw"]
-    assert "greater than or equal to 1" in told["window.seconds"]
-    assert "'24': must be a whole number, without quotes" in told["detector.min_face_px"]
-    assert "models/none.tflite" in told["classifier.model"]
-    assert "'tflite-runtime'" in told["classifier.runtime"]
-    assert "greater than or equal to 1" in told["privacy.min_people"]
-    assert "70000" in told["mqtt.port"]
-    assert "unknown key; allowed here: allow_insecure, " in told["mqtt.password"]
-    assert "nowhere.pem" in told["mqtt.tls.ca_file"]
-    assert "health" in told
-    assert "camera.fps" in told
+    reports = {line.split(":")[0].strip(): line for line in lines[1:]}
+    assert "letters, digits" in reports["site"]
+    assert "'shop/1'" in reports["site"]
+    assert "'nowhere.mp4': no such file" in reports["source"]
+    assert "unknown key" in reports["windw"]
+    assert "camera, classifier" in reports["windw"]
+    assert "greater than or equal to 1" in reports["window.seconds"]
+    assert "'24': must be a whole number, without quotes" in reports["detector.min_face_px"]
+    assert "models/none.tflite" in reports["classifier.model"]
+    assert "'tflite-runtime'" in reports["classifier.runtime"]
+    assert "greater than or equal to 1" in reports["privacy.min_people"]
+    assert "70000" in reports["mqtt.port"]
+    assert "unknown key; allowed here: allow_insecure, " in reports["mqtt.password"]
+    assert "nowhere.pem" in reports["mqtt.tls.ca_file"]
+    assert "health" in reports
+    assert "camera.fps" in reports
     assert "hunter2" not in str(caught.value)
 
 
@@ -113,8 +114,8 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("mqtt:\nhost: broker", "mqtt: None: must hold keys, each indented below it"),
         ("mqtt:\n\thost: broker", "line 2: found character '\\t' that cannot start any token\n"),
         ("mqtt:\n  host: a\n   port: 1", "line 3: mapping values are not allowed here\n  indent"),
-        ("site: 7", "site: 7: must be text; in quotes, where it looks like a number"),
-        ("site: yes", "site: True: must be text; in quotes"),
+        ("site: 7", "site: 7: must be text; put it in quotes if it looks like a number"),
+        ("site: yes", "site: True: must be text; put it in quotes"),
         ("camera: {fps: '7,5'}", "camera.fps: '7,5': must be a number, without quotes"),
         ("quiet_hours: 22:00-07:00", "quiet_hours: '22:00-07:00': must be a list, in [ ]"),
         ("state_dir:", "state_dir: None: must be the path of a file or folder"),
@@ -168,8 +169,8 @@ def test_a_file_that_cannot_be_looked_at(
     text = f"{'a' * 300}"
     for part in reversed(key.split(".")):
         text = f"{{{part}: {text}}}"
-    told = rf"{key}: 'a+\.\.\.: cannot be read \(File name too long"
-    with pytest.raises(ConfigError, match=told):
+    expected = rf"{key}: 'a+\.\.\.: cannot be read \(File name too long"
+    with pytest.raises(ConfigError, match=expected):
         load(tmp_path, text)
 
 
@@ -211,7 +212,7 @@ def test_without_gender_no_model_is_needed(
         load(tmp_path, text.replace(f"gender: {word}", "gender: on"))
 
 
-def test_a_model_that_is_asked_for_nothing_need_not_be_there(
+def test_a_model_that_is_not_used_need_not_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -284,12 +285,10 @@ def test_systemds_credentials_stand_in_for_what_is_not_given(
     assert (mqtt.username, mqtt.password_file) == ("till", Path("config.yaml"))
 
 
-def test_values_shown_in_comments_are_valid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_in_comments_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    shown = (ROOT / "config.yaml").read_text()
-    quiet, region, excluded = re.findall(r"^ *(\w+: ).*# .*: (\[.+\])$", shown, re.MULTILINE)
+    text = (ROOT / "config.yaml").read_text()
+    quiet, region, excluded = re.findall(r"^ *(\w+: ).*# .*: (\[.+\])$", text, re.MULTILINE)
     config = load(tmp_path, f"zones: {{{''.join(region)}, {''.join(excluded)}}}\n{''.join(quiet)}")
     assert config.zones.region is not None
     assert [len(config.zones.region), len(config.zones.excluded)] == [4, 1]

@@ -224,9 +224,9 @@ def test_totals_equal_visits_however_time_is_cut(
             assert window.people == People(unknown=window.people.total)
             assert window.ages is None
             assert 0 < window.people.total < min_people
-    shown = sum((w.people for w in windows if w.broken_down), People())
+    published = sum((w.people for w in windows if w.broken_down), People())
     for label in ("female", "male"):
-        assert getattr(shown, label) <= sum(said == label for said, _ in everybody)
+        assert getattr(published, label) <= sum(gender == label for gender, _ in everybody)
     for group, age in enumerate(AGES):
-        shown_there = sum(w.ages[group] for w in windows if w.ages is not None)
-        assert shown_there <= sum(said == age for _, said in everybody)
+        number = sum(w.ages[group] for w in windows if w.ages is not None)
+        assert number <= sum(other == age for _, other in everybody)

@@ -1,4 +1,4 @@
-"""Health is about now, and honest about what a machine does not tell."""
+"""Health describes the present, and omits what a machine does not report."""
 
 import time
 from pathlib import Path

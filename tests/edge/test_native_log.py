@@ -1,4 +1,4 @@
-"""What C++ libraries write on standard error, and what of it the user sees."""
+"""The lines of C++ libraries on standard error: which reach the user, and which do not."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def test_failures_are_not_hidden(capfd: pytest.CaptureFixture[str]) -> None:
         os.write(2, lines)
         raise RuntimeError
     assert capfd.readouterr().err == "ERROR: no memory\nINFO up\n"
-    with captured() as kept, quiet():
+    with captured() as lines_inside, quiet():
         os.write(2, b"ERROR: inside\n")
-    assert kept == [b"ERROR: inside\n"]
+    assert lines_inside == [b"ERROR: inside\n"]
     assert capfd.readouterr().err == ""

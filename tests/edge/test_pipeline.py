@@ -92,8 +92,8 @@ def test_people_in_view_when_the_camera_dies_are_counted_and_windows_go_on() -> 
     frames += [NoFrame(3 + n, UTC + 3 + n, 1.0, "lost") for n in range(1, 28)]
     pipeline.run(frames)
     # waited for as long as if the person had left, and stayed until last seen
-    ((visit, told_after),) = visits
-    assert (visit.start, visit.end, visit.label, told_after) == (0, 3, "female", 5)
+    ((visit, reported_s),) = visits
+    assert (visit.start, visit.end, visit.label, reported_s) == (0, 3, "female", 5)
     assert [window.people.total for window in windows] == [1, 0, 0]
     assert [round(window.coverage, 2) for window in windows] == [0.45, 0, 0]
     assert (health.frames_total, health.camera) == (31, "lost")

@@ -44,7 +44,7 @@ def test_a_camera_reports_the_size_of_its_frames(configure: Configure) -> None:
 
 def test_a_paused_camera_is_not_opened(configure: Configure) -> None:
     config = load_config(configure(source="v4l2:/dev/video99", paused=True))
-    assert probes.camera(config).text == "paused: it is not opened"
+    assert probes.camera(config).text == "paused: not opened"
 
 
 def test_a_state_folder_that_cannot_be_made_fails(configure: Configure, tmp_path: Path) -> None:

@@ -123,8 +123,8 @@ def test_other_lines_never_share_one_with_it() -> None:
     for thread in threads:
         thread.join()
     line.end()
-    seen = [text for text in text_on_screen(stream.getvalue()) if text]
-    assert Counter(seen) == {"log": 200, '{"topic":"t/window","payload":{}}': 200}
+    texts = [text for text in text_on_screen(stream.getvalue()) if text]
+    assert Counter(texts) == {"log": 200, '{"topic":"t/window","payload":{}}': 200}
 
 
 def test_how_long_recordings_are(example: Path, tmp_path: Path) -> None:

@@ -62,10 +62,10 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path / "outbox.db")
-    yield made
-    made.courier.close(0)
-    made.outbox.close()
+    desk = Desk(tmp_path / "outbox.db")
+    yield desk
+    desk.courier.close(0)
+    desk.outbox.close()
 
 
 def test_health_comes_with_the_first_frame_and_then_at_its_interval(desk: Desk) -> None:
@@ -159,7 +159,7 @@ def test_a_window_whose_news_reaches_nobody_is_counted_once(tmp_path: Path) -> N
 
 
 def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Path) -> None:
-    def made(desk: Desk) -> list[tuple[str, bool]]:
+    def ends(desk: Desk) -> list[tuple[str, bool]]:
         windows = [json.loads(message.payload) for message in desk.outbox.pending()]
         return [(window["window"]["end"], window["time_synced"]) for window in windows]
 
@@ -169,7 +169,7 @@ def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Pa
     desk.reporter.on_window(WINDOW)
     desk.frame(0)
     wrong = json.loads(desk.outbox.pending()[0].payload)["window"]["end"]
-    assert made(desk) == [(wrong, False)]
+    assert ends(desk) == [(wrong, False)]
     desk.outbox.close()
 
     desk = Desk(tmp_path / "outbox.db")  # the daemon starts again, the machine does not
@@ -183,7 +183,7 @@ def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Pa
     desk.frame(100)
     later = datetime.fromisoformat(wrong) + timedelta(days=5 * 365, seconds=90)
     right = later.isoformat().replace("+00:00", "Z")
-    assert made(desk) == [(right, True), (right, True), (wrong, True)]
+    assert ends(desk) == [(right, True), (right, True), (wrong, True)]
     desk.outbox.close()
 
 

@@ -1,4 +1,4 @@
-"""What is said at the end of a recording."""
+"""The summary at the end of a recording."""
 
 import subprocess
 import sys
@@ -34,15 +34,15 @@ def window(
 
 
 def summary(*windows: Window, gender: bool = True, ages: bool = False) -> Summary:
-    made = Summary(window_seconds=60, min_people=3, gender=gender, ages=ages)
+    result = Summary(window_seconds=60, min_people=3, gender=gender, ages=ages)
     for each in windows:
-        made.add(each)
-    return made
+        result.add(each)
+    return result
 
 
 def test_everybody_is_shown() -> None:
-    made = summary(window(People(2, 1, 1)), window(People(1, 2), 1, seconds=30.5))
-    assert made.lines() == [
+    counts = summary(window(People(2, 1, 1)), window(People(1, 2), 1, seconds=30.5))
+    assert counts.lines() == [
         "people    7: 3 women, 3 men, 1 of unknown gender",
         "time      2026-11-21 12:00:00 to 12:01:30",
         "windows   2 published",
@@ -50,12 +50,12 @@ def test_everybody_is_shown() -> None:
 
 
 def test_what_is_withheld_is_not_told_and_the_key_is_named() -> None:
-    made = summary(
+    counts = summary(
         window(People(3, 1), seconds=180),
         window(People(unknown=1), 3, broken_down=False),
         ages=True,
     )
-    assert made.lines() == [
+    assert counts.lines() == [
         "people    5: 3 women, 1 man, 1 withheld",
         "time      2026-11-21 12:00:00 to 12:04:00",
         "windows   2 published, 1 of them without gender and age; "
@@ -68,14 +68,14 @@ def test_what_is_withheld_is_not_told_and_the_key_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "people"),
+    ("counts", "people"),
     [
         (summary(window(People())), "nobody"),
         (summary(window(People(unknown=4)), gender=False), "4; classifier.gender is off"),
     ],
 )
-def test_nobody_or_no_gender(made: Summary, people: str) -> None:
-    first, _, *rest = made.lines()
+def test_nobody_or_no_gender(counts: Summary, people: str) -> None:
+    first, _, *rest = counts.lines()
     assert first == f"people    {people}"
     assert rest == ["windows   1 published"]
 
@@ -85,14 +85,14 @@ def test_a_view_without_a_frame_has_no_summary() -> None:
 
 
 def test_what_was_not_delivered_is_not_called_published() -> None:
-    made = summary(window(People(3)))
-    made.undelivered = 1
-    assert made.lines()[-1] == "windows   1 counted; 1 not delivered"
+    counts = summary(window(People(3)))
+    counts.undelivered = 1
+    assert counts.lines()[-1] == "windows   1 counted; 1 not delivered"
 
 
 def test_midnight_shows_both_days() -> None:
-    made = summary(window(People(3), 11 * 60 + 59, seconds=120))
-    assert made.lines()[1] == "time      2026-11-21 23:59:00 to 2026-11-22 00:01:00"
+    counts = summary(window(People(3), 11 * 60 + 59, seconds=120))
+    assert counts.lines()[1] == "time      2026-11-21 23:59:00 to 2026-11-22 00:01:00"
 
 
 def run(*options: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Run the tools as their users do, wait for what they do, and skip what cannot run here."""
+"""Runs the tools as users do, waits for conditions, and skips tests that cannot run here."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 def tool(
     name: str, *args: str | Path, timeout_s: float = 900, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of the workstation's tools as its user does."""
+    """Run one of the workstation's tools as a user does."""
     return subprocess.run(
         [sys.executable, f"tools/{name}.py", *map(str, args)],
         capture_output=True,
@@ -28,7 +28,7 @@ def tool(
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
-    """Return once `condition()` is true; fail with `what` where it never is."""
+    """Return once `condition()` is true; fail with `what` if it never is."""
     end = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > end:

@@ -22,17 +22,18 @@ SEED = 1
 SIZE = (480, 270)
 """Width and height of the clip, pixels."""
 FPS = 12.5
+"""Frames per second of the clip."""
 CLIP_CYCLE = 3
 """A woman and a man walk past in this cycle of the scene, and are in view together."""
 CLIP_S = 6.4
-"""Seconds; in the end the view is empty."""
+"""Length of the clip, seconds; at its end the view is empty."""
 PICTURE_S = 1502.6
-"""A moment of the scene with a woman in view, and two men to her right."""
+"""Seconds into the scene: a woman is in view, and two men to her right."""
 HEADER = "# people in the clip, in order of appearance; seconds of full visibility\n"
 
 
 def frames() -> Iterator[Image]:
-    """The clip's frames, SIZE, B G R."""
+    """The clip's frames, of `SIZE`, B G R."""
     scene = Scene(SEED)
     for number in range(round(CLIP_S * FPS)):
         view = scene.draw(CLIP_CYCLE * CYCLE_S + number / FPS)
@@ -54,10 +55,10 @@ def truth() -> dict[str, Any]:
 
 
 def _visit(walker: Walker) -> dict[str, Any]:
-    """From when to when the whole face is in view, and its width in the clip."""
+    """When the whole face is in view, and how wide it is in the clip."""
     name = sorted(PEOPLE.glob("*.jpg"))[walker.face].name
     width = LANES[walker.lane][1]
-    # the centre of the face goes from -width to WIDTH + width at an even pace
+    # the center of the face moves from -width to WIDTH + width at constant speed
     hidden = 1.5 * width / (WIDTH + 2 * width) * walker.seconds
     return {
         "gender": name.split("-")[0],

@@ -1,4 +1,4 @@
-"""Recordings made for tests: with any time stamps, with any display matrix, without a container."""
+"""Writes recordings for tests: with chosen time stamps or display matrix, or with no container."""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,8 @@ MIRRORS = {
     "falling diagonal": (0, 1, 1, 0),
     "rising diagonal": (0, -1, -1, 0),
 }
-"""a, b, c, d of a track header by what a player does to the picture (ISO 14496-12): it turns it
-clockwise by as many degrees, or mirrors it."""
+"""a, b, c, d of a track header (ISO 14496-12), by what they make a player do to the picture: turn
+it clockwise by this many degrees, or mirror it in this way."""
 
 
 def write_video(path: Path, pictures: Iterable[Image], code: str = "mp4v", fps: float = 10) -> None:
@@ -39,16 +39,16 @@ def write_video(path: Path, pictures: Iterable[Image], code: str = "mp4v", fps: 
 
 
 def plain(number: int) -> list[Image]:
-    """Pictures of 160 x 90, each a little brighter than the one before."""
+    """`number` pictures of 160 x 90, each a little brighter than the one before."""
     return [np.full((90, 160, 3), 5 * n % 250, np.uint8) for n in range(number)]
 
 
 def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
-    """Have an MP4 or MOV file ask for its picture to be turned or mirrored."""
+    """Make an MP4 or MOV file ask for its picture to be turned or mirrored."""
     data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 44  # of a version 0 header
+    start = data.index(b"tkhd") + 44  # of a version 0 header
     a, b, c, d = (number << 16 for number in matrix)
-    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
 
 
@@ -56,18 +56,18 @@ def write_stamped(path: Path, pictures: Sequence[Image], stamps_ms: Sequence[int
     """Write a Flash video, `path`, whose frames have these time stamps in any order."""
     write_video(path, pictures, "FLV1")
     data = bytearray(path.read_bytes())
-    at, left = 13, list(stamps_ms)
-    while at < len(data):
-        size = int.from_bytes(data[at + 1 : at + 4])
-        if data[at] == 9:  # a frame
+    start, left = 13, list(stamps_ms)
+    while start < len(data):
+        size = int.from_bytes(data[start + 1 : start + 4])
+        if data[start] == 9:  # a frame
             stamp = (left.pop(0) if left else stamps_ms[-1]) & 0xFFFFFFFF
-            data[at + 4 : at + 8] = (stamp & 0xFFFFFF).to_bytes(3) + (stamp >> 24).to_bytes(1)
-        at += 11 + size + 4
+            data[start + 4 : start + 8] = (stamp & 0xFFFFFF).to_bytes(3) + (stamp >> 24).to_bytes(1)
+        start += 11 + size + 4
     assert not left
     path.write_bytes(data)
 
 
 def write_mjpeg(path: Path, pictures: Iterable[Image]) -> None:
-    """Write pictures one after another with nothing around them, and so without time stamps."""
+    """Write JPEG pictures one after another, without a container and so without time stamps."""
     data = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in pictures]
     path.write_bytes(b"".join(data))

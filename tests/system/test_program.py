@@ -485,7 +485,7 @@ def test_state_folder_that_cannot_be_made(configure: Configure) -> None:
     config = configure(state_dir="/proc/none")
     run = edge("run", "--config", config, "--source", CLIP)
     assert run.returncode == 2
-    assert "state_dir /proc/none: cannot be made" in run.stderr
+    assert "state_dir /proc/none: cannot be created" in run.stderr
 
 
 @pytest.mark.parametrize("state_dir", ["/proc/none", "/dev/null/x", "README.md"])
@@ -636,7 +636,7 @@ def test_check_opens_no_camera_that_rests(
 ) -> None:
     config = configure(source="v4l2:/dev/video99", **keys)
     run = edge("check", "--config", config)
-    assert f"ok    camera  {told}: it is not opened" in run.stdout.splitlines()
+    assert f"ok    camera  {told}: not opened" in run.stdout.splitlines()
 
 
 def test_a_recording_has_no_quiet_hours(configure: Configure) -> None:

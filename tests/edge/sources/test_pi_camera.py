@@ -1,4 +1,4 @@
-"""A Raspberry Pi's camera through a stand-in for picamera2: what is asked of it, what it gives."""
+"""A Raspberry Pi's camera, with a stand-in for picamera2."""
 
 import importlib
 import json
@@ -50,10 +50,10 @@ class Pi:
 
 @pytest.fixture
 def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pi]:
-    made = Pi(tmp_path / "camera")
+    camera = Pi(tmp_path / "camera")
     monkeypatch.syspath_prepend(str(FAKES))
-    monkeypatch.setenv("FAKE_CAMERA", str(made.folder))
-    yield made
+    monkeypatch.setenv("FAKE_CAMERA", str(camera.folder))
+    yield camera
     opened = importlib.import_module("picamera2").Picamera2.opened
     for name in NAMES:
         sys.modules.pop(name, None)
@@ -64,9 +64,9 @@ def never() -> bool:
     return False
 
 
-def seen(view: CaptureSettings, number: int = 1) -> list[Frame]:
+def first_frames(settings: CaptureSettings, number: int = 1) -> list[Frame]:
     """The first frames of the camera."""
-    frames = open_frames("picamera2:0", view)
+    frames = open_frames("picamera2:0", settings)
     taken = [frame for frame, _ in zip(frames, range(number), strict=False)]
     frames.close()
     assert all(isinstance(frame, Frame) for frame in taken)
@@ -80,8 +80,8 @@ def corner(picture: Any) -> tuple[bool, bool]:
     return bool(ys.mean() > height / 2), bool(xs.mean() > width / 2)
 
 
-def test_colour_and_gray_of_one_moment_without_the_padding(pi: Pi) -> None:
-    frames = seen(CaptureSettings(width=800, height=600, gray_width=330, fps=50), 3)
+def test_color_and_gray_of_one_moment_without_the_padding(pi: Pi) -> None:
+    frames = first_frames(CaptureSettings(width=800, height=600, gray_width=330, fps=50), 3)
     for frame in frames:
         assert frame.image.shape == (600, 800, 3)
         assert frame.gray.shape == (246, 330)
@@ -95,7 +95,7 @@ def test_colour_and_gray_of_one_moment_without_the_padding(pi: Pi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "place", "portrait"),
+    ("settings", "place", "portrait"),
     [
         (CaptureSettings(flip_horizontal=True), (False, True), False),
         (CaptureSettings(flip_vertical=True), (True, False), False),
@@ -108,32 +108,32 @@ def test_colour_and_gray_of_one_moment_without_the_padding(pi: Pi) -> None:
 )
 @pytest.mark.usefixtures("pi")
 def test_a_camera_turned_by_its_sensor_gives_what_a_turned_file_gives(
-    view: CaptureSettings, place: tuple[bool, bool], portrait: bool
+    settings: CaptureSettings, place: tuple[bool, bool], portrait: bool
 ) -> None:
-    (frame,) = seen(view)
+    (frame,) = first_frames(settings)
     shape = (640, 480) if portrait else (480, 640)
     assert frame.image.shape[:2] == frame.gray.shape == shape
     assert corner(frame.image) == corner(frame.gray) == place
     straight = np.zeros((480, 640, 3), np.uint8)
     straight[:120, :160] = 200
-    assert corner(upright(straight, view)) == place
+    assert corner(upright(straight, settings)) == place
 
 
 @pytest.mark.parametrize(
-    ("view", "size"),
+    ("settings", "size"),
     [
         (CaptureSettings(640, 480, gray_width=640), (640, 480)),
         (CaptureSettings(640, 480, gray_width=1000), (640, 480)),
         (CaptureSettings(1280, 720, gray_width=640), (640, 360)),
         (CaptureSettings(800, 600, gray_width=331), (330, 248)),
-        # turned it is 720 wide, and 640 in grey
+        # turned it is 720 wide, and 640 in gray
         (CaptureSettings(1280, 720, gray_width=640, rotate=90), (1136, 640)),
     ],
 )
 def test_the_gray_stream_is_even_and_as_wide_as_the_search_wants(
-    view: CaptureSettings, size: tuple[int, int]
+    settings: CaptureSettings, size: tuple[int, int]
 ) -> None:
-    assert lores_size(view) == size
+    assert lores_size(settings) == size
 
 
 def test_controls_in_the_units_of_libcamera() -> None:
@@ -220,7 +220,7 @@ def test_a_silent_camera_is_an_error_and_can_be_closed(pi: Pi) -> None:
 
 
 def test_a_camera_slower_than_a_slice_loses_no_buffers(pi: Pi) -> None:
-    assert len(seen(CaptureSettings(fps=3), 6)) == 6
+    assert len(first_frames(CaptureSettings(fps=3), 6)) == 6
     assert pi.calls.count("start") == 1
 
 
@@ -259,7 +259,7 @@ def daemon(pi: Pi, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[by
         process.wait()
 
 
-def told(tmp_path: Path, name: str) -> list[Any]:
+def payloads(tmp_path: Path, name: str) -> list[Any]:
     lines = (tmp_path / "out").read_text().splitlines()
     messages = [json.loads(line) for line in lines]
     for message in messages:
@@ -272,11 +272,11 @@ def test_the_daemon_ends_at_once_though_its_camera_does_not(
     pi: Pi, configure: Any, daemon: Callable[..., Any], tmp_path: Path, state: str
 ) -> None:
     process = daemon(configure(source="picamera2:0"))
-    wait_for(lambda: told(tmp_path, "health"), "nothing is analysed")
+    wait_for(lambda: payloads(tmp_path, "health"), "nothing is analyzed")
     pi.becomes(state)
     process.send_signal(signal.SIGTERM)
     assert process.wait(4) == 0  # its timeout is 10 s
-    assert told(tmp_path, "availability") == ["online", "stopped"]
+    assert payloads(tmp_path, "availability") == ["online", "stopped"]
 
 
 def test_windows_go_on_while_the_camera_is_lost(
@@ -287,17 +287,17 @@ def test_windows_go_on_while_the_camera_is_lost(
     process = daemon(
         configure(source="picamera2:0", camera=camera, window={"seconds": 1}, health={"seconds": 1})
     )
-    wait_for(lambda: len(told(tmp_path, "window")) >= 2, "no windows")
-    assert {window["coverage"] for window in told(tmp_path, "window")} == {0}
-    assert {health["camera"] for health in told(tmp_path, "health")} == {"lost"}
-    assert told(tmp_path, "health")[-1]["blind_s"] > 0.5
+    wait_for(lambda: len(payloads(tmp_path, "window")) >= 2, "no windows")
+    assert {window["coverage"] for window in payloads(tmp_path, "window")} == {0}
+    assert {health["camera"] for health in payloads(tmp_path, "health")} == {"lost"}
+    assert payloads(tmp_path, "health")[-1]["blind_s"] > 0.5
     pi.becomes("ok")
-    wait_for(lambda: told(tmp_path, "window")[-1]["coverage"] > 0.9, "it is not opened again")
-    health = told(tmp_path, "health")[-1]
+    wait_for(lambda: payloads(tmp_path, "window")[-1]["coverage"] > 0.9, "it is not opened again")
+    health = payloads(tmp_path, "health")[-1]
     assert (health["camera"], health["blind_s"]) == ("ok", 0)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
-    starts = [window["window"]["start"] for window in told(tmp_path, "window")]
+    starts = [window["window"]["start"] for window in payloads(tmp_path, "window")]
     assert len(starts) == len(set(starts)), "two windows of one time"
     assert "picamera2:0: not found; 0 connected; next try in 1 s" in (tmp_path / "err").read_text()
 
@@ -316,7 +316,7 @@ def test_a_camera_lost_for_too_long_is_a_failure(
 def test_the_machine_is_restarted_only_where_that_is_allowed(
     pi: Pi, configure: Any, daemon: Callable[..., Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\n')
     (tmp_path / "systemctl").chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     state = tmp_path / "state" / "camera.json"
@@ -327,8 +327,8 @@ def test_the_machine_is_restarted_only_where_that_is_allowed(
         camera = {"give_up": 1, "allow_reboot": allowed}
         process = daemon(configure(source="picamera2:0", camera=camera), PATH=path)
         assert process.wait(20) == 1
-        assert (tmp_path / "asked").exists() == allowed
-    assert (tmp_path / "asked").read_text() == "reboot\n"
+        assert (tmp_path / "arguments").exists() == allowed
+    assert (tmp_path / "arguments").read_text() == "reboot\n"
 
 
 def test_check_does_not_wait_for_a_camera(pi: Pi, configure: Any) -> None:

@@ -20,7 +20,7 @@ BLIND = NoFrame(0.0, 0.0, 1.0, "lost")
 
 @pytest.fixture
 def reboots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A `systemctl` that only writes down what it was calls for."""
+    """A `systemctl` that only records its arguments."""
     program, calls = tmp_path / "bin" / "systemctl", tmp_path / "calls"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')

@@ -17,7 +17,7 @@ import PIL.Image
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.name import is_live, is_recorded, shown_source
+from edge.sources.name import is_live, is_recorded, redacted_source
 from edge.sources.open import open_frames
 from edge.sources.recordings import open_file
 from edge.types import CaptureSettings, Frame
@@ -142,7 +142,7 @@ def test_broken_pictures_are_named_and_left_out(
     files[3].symlink_to("nowhere")
     files[5].write_bytes(files[5].read_bytes()[:60])
     frames = list(open_file(tmp_path / "day", CaptureSettings(fps=2)))
-    # the first that can be read is the beginning; what is left out leaves a gap
+    # time begins with the first readable picture; an unreadable one leaves a gap
     assert [(f.seq, f.mono, f.image[0, 0, 0]) for f in frames] == [(0, 0, 10), (1, 1.5, 40)]
     assert [message.split(": ")[1].split(" ")[0] for message in caplog.messages] == [
         "000.png", "002.png", "003.png", "005.png",
@@ -211,7 +211,7 @@ def test_a_video_of_one_frame_is_a_still(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
 def test_an_animation_goes_by_its_own_clock(tmp_path: Path, name: str) -> None:
-    # of a palette of one colour Pillow would make one picture
+    # with a palette of one color Pillow would write a single picture
     pictures = [PIL.Image.effect_noise((160, 90), 50 + n) for n in range(5)]
     first, *others = [picture.convert("RGB") for picture in pictures]
     first.save(tmp_path / name, save_all=True, append_images=others, duration=[100, 200, 0, 50, 90])
@@ -229,8 +229,8 @@ def test_an_animation_that_was_cut_off(
     first.save(tmp_path / name, save_all=True, append_images=others, duration=100)
     os.truncate(tmp_path / name, (tmp_path / name).stat().st_size * 7 // 10)
     assert [round(frame.mono, 3) for frame in open_file(tmp_path / name)] == [0, 0.1, 0.2]
-    assert [message.split(": ")[1] for message in caplog.messages] == [
-        "ends after frame 2, for it is a broken picture"
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "ends after frame 2: it is a broken picture"
     ]
 
 
@@ -329,7 +329,7 @@ def test_stream_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "shown"),
+    ("source", "redacted"),
     [
         ("rtsp://u:p@cam.example:554/a/b?key=1", "rtsp://cam.example:554/..."),
         ("http://10.0.0.9/user=admin_password=secret", "http://10.0.0.9/..."),
@@ -340,8 +340,8 @@ def test_stream_that_is_not_there() -> None:
         ("clips/door.mp4", "clips/door.mp4"),
     ],
 )
-def test_shown_source_has_no_secrets(source: str, shown: str) -> None:
-    assert shown_source(source) == shown
+def test_a_redacted_source_has_no_secrets(source: str, redacted: str) -> None:
+    assert redacted_source(source) == redacted
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from edge.errors import SourceError
 from edge.sources.opencv_camera import stream, usb
-from edge.sources.stream_errors import trouble
+from edge.sources.stream_errors import diagnose
 from edge.types import CaptureSettings
 from tests.support.broker import free_port
 
@@ -20,15 +20,15 @@ VIEW = CaptureSettings(timeout=2)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Wants a login for all but what is missing; its pictures are none."""
+    """Demands a login, except below /open; never sends a picture."""
 
     def do_GET(self) -> None:
         kind = self.path.strip("/").split("/", maxsplit=1)[0]
-        said = self.headers.get("Authorization", "")
-        right = base64.b64encode(b"door:se cret").decode() in said
-        if kind == "digest" and said.startswith("Digest "):
+        login = self.headers.get("Authorization", "")
+        right = base64.b64encode(b"door:se cret").decode() in login
+        if kind == "digest" and login.startswith("Digest "):
             fields = dict(
-                part.strip().split("=", 1) for part in said.partition(" ")[2].split(",") if part
+                part.strip().split("=", 1) for part in login.partition(" ")[2].split(",") if part
             )
             right = fields.get("response") == f'"{self._response(fields.get("nc") is not None)}"'
         if self.path.endswith("missing") and (kind == "open" or right):
@@ -59,14 +59,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{made.server_port}"
-        made.shutdown()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{web.server_port}"
+        web.shutdown()
 
 
 @pytest.mark.parametrize(
-    ("path", "login", "told"),
+    ("path", "login", "reason"),
     [
         ("basic", "", "it asks for a login: scheme://user:password@host"),
         ("basic", "door:wrong@", "it refuses the login: are the user name and the password right"),
@@ -80,11 +80,11 @@ def server() -> Iterator[str]:
         ("open", "", "is the address right, and is it a stream?"),
     ],
 )
-def test_a_web_camera_says_what_is_wrong(server: str, path: str, login: str, told: str) -> None:
+def test_a_web_camera_says_what_is_wrong(server: str, path: str, login: str, reason: str) -> None:
     with pytest.raises(SourceError) as error:
         stream(f"http://{login}{server}/{path}", VIEW)
     assert f"stream http://{server}/...: cannot be opened: " in str(error.value)
-    assert told in str(error.value)
+    assert reason in str(error.value)
     assert "cret" not in str(error.value)
 
 
@@ -106,7 +106,7 @@ def answering(answer: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reason"),
     [
         (b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n", "it asks for a login"),
         (b"RTSP/1.0 404 Not Found\r\nCSeq: 1\r\n\r\n", "there is no such stream (404 Not Found)"),
@@ -114,22 +114,22 @@ def answering(answer: bytes) -> Iterator[int]:
         (b"SSH-2.0-x\r\n", "it does not speak RTSP; is the port right?"),
     ],
 )
-def test_an_rtsp_camera_says_what_is_wrong(answer: bytes, told: str) -> None:
+def test_an_rtsp_camera_says_what_is_wrong(answer: bytes, reason: str) -> None:
     with answering(answer) as port, pytest.raises(SourceError) as error:
         stream(f"rtsp://127.0.0.1:{port}/live", VIEW)
-    assert told in str(error.value)
+    assert reason in str(error.value)
 
 
 def test_nobody_is_there(server: str) -> None:
-    assert trouble(f"rtsp://127.0.0.1:{free_port()}/x").startswith("Connection refused")
-    assert "is the host's name right?" in trouble("http://camera.invalid/x")
-    assert trouble(f"https://{server}/x") == "it does not speak TLS on this port"
+    assert diagnose(f"rtsp://127.0.0.1:{free_port()}/x").startswith("Connection refused")
+    assert "is the host's name right?" in diagnose("http://camera.invalid/x")
+    assert diagnose(f"https://{server}/x") == "it does not speak TLS on this port"
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        assert trouble(f"http://127.0.0.1:{mute.getsockname()[1]}/x").startswith("no answer")
+        assert diagnose(f"http://127.0.0.1:{mute.getsockname()[1]}/x").startswith("no answer")
     for odd in ("udp://127.0.0.1:1", "http://[bad", "http://h:99999/", "rtsp:///x"):
-        assert trouble(odd) == "is the address right, and is it a stream?"
+        assert diagnose(odd) == "is the address right, and is it a stream?"
 
 
-def test_a_device_that_is_no_camera() -> None:
+def test_a_device_that_is_not_a_camera() -> None:
     with pytest.raises(SourceError, match=r"camera /dev/null: is not a camera; name a video dev"):
         usb("/dev/null", VIEW)

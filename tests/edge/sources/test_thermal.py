@@ -41,7 +41,7 @@ def test_a_hot_one_settles_below_what_throttles_it() -> None:
     board = Board(ambient_c=50, per_frame_c=4)  # 90 degrees at full rate
     throttle = board.throttle(10)
     board.run(throttle, 20)
-    assert board.run(throttle, 120) < 80  # where a Raspberry Pi begins to throttle
+    assert board.run(throttle, 120) < 80  # at 80 a Raspberry Pi begins to throttle
     assert 4 < throttle.fps < 8
     board.ambient = 20
     board.run(throttle, 60)

@@ -1,4 +1,4 @@
-"""Time stamps as files have them, and what comes of them."""
+"""Time stamps as they occur in files, and the times computed from them."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Videos: upright, in time, past what is damaged, whatever the file is called."""
+"""Videos: upright, in time, past damaged frames, whatever the file is called."""
 
 import os
 import random
@@ -96,7 +96,7 @@ def test_two_recordings_put_one_after_the_other(tmp_path: Path) -> None:
     parts = [(tmp_path / f"{name}.ts").read_bytes() for name in ("morning", "evening")]
     joined.write_bytes(b"".join(parts))
     images, seconds, warnings = frames_of(joined)
-    assert len(images) > 90  # FFmpeg drops some where they meet
+    assert len(images) > 90  # FFmpeg drops some at the seams
     assert seconds[-1] < 10 + 10 + 1
     assert any("the time stamp jumps by -" in warning for warning in warnings)
 
@@ -169,7 +169,7 @@ def test_frames_of_more_pixels_than_any_video_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_video(tmp_path / "clip.mp4", plain(3))
-    monkeypatch.setattr("edge.sources.video.MOST_PIXELS", 160 * 90 - 1)
+    monkeypatch.setattr("edge.sources.video.MAX_PIXELS", 160 * 90 - 1)
     assert frames_of(tmp_path / "clip.mp4") == (
         [], [], ["160 x 90 pixels are more than a frame may have"]
     )  # fmt: skip

@@ -1,0 +1,125 @@
+"""Types of single values in config.yaml: names, hosts, files, sources, polygons."""
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from edge.config_errors import quoted
+from edge.hours import Hours
+from edge.sources.name import DEMO, is_live
+
+NAME = r"[A-Za-z0-9_-]{1,64}"
+"""A site or device: one level of an MQTT topic, and part of entity ids."""
+DISCOVERY_PREFIX = r"[^\s#+/$][^\s#+]{0,127}"
+"""The beginning of an MQTT topic."""
+
+
+def existing_file(path: Path) -> Path:
+    """`path` if it is a file that can be read; raises ValueError otherwise."""
+    try:
+        if path.is_file():
+            path.open("rb").close()
+            return path
+    except OSError as error:
+        raise ValueError(f"{quoted(path)}: cannot be read ({error.strerror})") from error
+    raise PydanticCustomError(
+        "path_not_file",
+        "no such file; relative paths start at {folder}",
+        {"folder": str(Path.cwd())},
+    )
+
+
+def default_device() -> str:
+    """The host name, with - for what a topic may not hold; `edge` if nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-")[:64] or "edge"
+
+
+def _name(name: str) -> str:
+    if re.fullmatch(NAME, name):
+        return name
+    raise PydanticCustomError(
+        "name", "must be 1 to 64 letters, digits, - or _ (it is part of the MQTT topic)"
+    )
+
+
+def _discovery_prefix(prefix: str) -> str:
+    if re.fullmatch(DISCOVERY_PREFIX, prefix):
+        return prefix
+    raise PydanticCustomError(
+        "discovery_prefix",
+        "must be the beginning of a topic: no / or $ in front, no spaces, # or +; "
+        "null turns discovery off",
+    )
+
+
+def _host(host: str) -> str:
+    try:
+        if ":" in host:
+            ipaddress.IPv6Address(host)
+        host.encode("idna")
+        if re.fullmatch(r"[^\s/@\\]{1,253}", host):
+            return host
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{quoted(host)}: must be a host name or an address, without mqtt://, user, port, brackets"
+    )
+
+
+def _path(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError(f"{quoted(path)}: must not hold a NUL")
+    return path
+
+
+def _source(source: str) -> str:
+    try:
+        source.encode()
+    except UnicodeError:  # OpenCV crashes on such a name
+        raise ValueError(f"{quoted(source)}: its name must be UTF-8; rename it") from None
+    if source.lower().startswith("file://"):
+        raise ValueError(f"{quoted(source)}: write the path alone, without file://")
+    if source == DEMO or is_live(source):
+        return source
+    path = Path(source)
+    try:
+        if source and path.is_file():
+            path.open("rb").close()
+            return source
+        if source and (path.is_dir() or path.is_fifo()):
+            return source
+        is_device = bool(source) and path.exists()
+    except OSError as error:
+        raise ValueError(f"{quoted(source)}: cannot be read ({error.strerror})") from error
+    except ValueError:  # a NUL in the name
+        is_device = False
+    if is_device:
+        raise ValueError(f"{quoted(source)} is a device: write v4l2:{source}")
+    raise ValueError(
+        f"{quoted(source)}: no such file or folder; allowed are auto, demo, picamera2:N, "
+        "v4l2:/dev/videoN, a URL, a video, GIF or picture file, a folder of pictures"
+    )
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Host = Annotated[str, AfterValidator(_host)]
+Source = Annotated[str, AfterValidator(_source)]
+DiscoveryPrefix = Annotated[str, AfterValidator(_discovery_prefix)]
+
+AnyPath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
+"""A path to which nothing need exist yet."""
+ModelPath = Annotated[Path, Field(strict=False)]
+"""A model, which must exist only if something asks for it."""
+ExistingFile = Annotated[Path, Field(strict=False), AfterValidator(existing_file)]
+
+QuietHours = Annotated[Hours, BeforeValidator(lambda text: Hours.parse(str(text)))]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Point = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
+Polygon = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
+"""Corners, x and y in fractions of the picture from its top left corner."""
