@@ -17,7 +17,7 @@ from edge.sources.demo import PEOPLE
 from edge.sources.pictures import PictureError
 from edge.types import LABELS, Image
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
@@ -97,4 +97,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -17,7 +17,7 @@ from edge.errors import EdgeError
 from edge.sources.demo import CYCLE_S, HEIGHT, LANES, PEOPLE, WIDTH, Scene, Walker
 from edge.types import LABELS, Box, Image
 from edge.vision.preprocessing import Preprocessing
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
@@ -157,4 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -26,7 +26,7 @@ from edge.sources import pictures
 from edge.sources.pictures import PictureError
 from edge.types import LABELS, UNKNOWN, Image
 from tools.cli import outputs
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, named_sources
 from tools.cli.progress import bar
 from tools.datasets import dataset, fetch, readers
@@ -300,4 +300,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -31,7 +31,7 @@ from edge.vision.model_card import MODEL_NAME
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.progress import bar
 from tools.conversion import bias_correction, caffe, chance_check, model_files
 from tools.conversion.card import describe, training_of
@@ -394,4 +394,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

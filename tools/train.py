@@ -19,7 +19,7 @@ from edge.errors import EdgeError
 from edge.vision.preprocessing import Preprocessing
 from tools import networks
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.options import at_least, fraction, not_negative, output_file, positive
 from tools.conversion.model_files import load_keras
 from tools.datasets import dataset, readers
@@ -285,4 +285,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -62,7 +62,9 @@ def test_a_folder_is_not_a_file_to_write(tmp_path: Path) -> None:
 def test_a_failure_that_nobody_reads_is_still_a_failure() -> None:
     reader, stdout = os.pipe()
     os.close(reader)
-    program = "from tools.cli.exit import leave; leave(lambda: print('half of it') or 3)"
+    program = (
+        "from tools.cli.exit import run_command; run_command(lambda: print('half of it') or 3)"
+    )
     command = [sys.executable, "-E", "-c", program]  # -E: output is buffered until the end
     run = subprocess.run(command, cwd=ROOT, stdout=stdout, check=False)
     os.close(stdout)

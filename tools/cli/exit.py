@@ -15,7 +15,7 @@ def add_verbose(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def leave(main: Callable[[], int]) -> NoReturn:
+def run_command(main: Callable[[], int]) -> NoReturn:
     """End the program with what `main` returns.
 
     The exit code is 130 after Ctrl-C, and 0 if whatever read stdout has gone.
