@@ -17,7 +17,7 @@ from edge.sources.demo import PEOPLE
 from edge.sources.pictures import PictureError
 from edge.types import LABELS
 from tools.datasets import dataset
-from tools.datasets.archive import DataError, Pictures
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.readers import LAYOUTS, recognize
 
 WOMAN = next(PEOPLE.glob("female-*.jpg")).read_bytes()
@@ -200,7 +200,7 @@ def test_not_a_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "method", "how"), [(1, 0, "with a password"), (0, 9, "in a way not known here")]
+    ("flags", "method", "how"), [(1, 0, "with a password"), (0, 9, "by an unknown method")]
 )
 def test_a_zip_that_must_be_unpacked_first(
     flags: int, method: int, how: str, tmp_path: Path
@@ -225,7 +225,7 @@ def test_a_missing_split_is_named(tmp_path: Path) -> None:
 def test_a_table_names_pictures_by_path_or_by_last_part(tmp_path: Path) -> None:
     table = "file,gender\ndeep/1.jpg,male\n2.jpg,female\n"
     path = lay(tmp_path / "f", {"deep/1.jpg": MAN, "deep/2.jpg": WOMAN, "../f.csv": table})
-    assert recognize(Pictures(path)) == "csv"
+    assert recognize(DataFiles(path)) == "csv"
     data = dataset.load(path)
     assert [s.member for s in data.samples] == ["deep/1.jpg", "deep/2.jpg"]
     assert [s.label for s in data.samples] == [1, 0]

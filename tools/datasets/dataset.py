@@ -24,7 +24,7 @@ from edge.vision.preprocessing import Preprocessing
 from tools.cli.exit import add_verbose
 from tools.cli.progress import bar
 from tools.datasets import readers
-from tools.datasets.archive import DataError, Pictures
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.readers import LAYOUTS, Entry, recognize, with_splits
 
 REPORTED_AGES = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
@@ -50,7 +50,7 @@ class Sample:
     split: str
     aligned: bool
     """The whole picture is the crop; otherwise the face must be found in it first."""
-    pictures: Pictures
+    files: DataFiles
     member: str
     age: int | None = None
     ethnicity: str | None = None
@@ -66,7 +66,7 @@ class Sample:
 
     def image(self) -> Image:
         """B G R uint8. Raises PictureError."""
-        return decode(self.pictures.read(self.member))
+        return decode(self.files.read(self.member))
 
     def face(self, image: Image, preprocessing: Preprocessing) -> Box:
         """The box to crop: the one found, or the one that covers an aligned picture."""
@@ -104,9 +104,9 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
     """
     if not path.exists():
         raise DataError(f"data {path}: does not exist")
-    pictures = Pictures(path)
-    name = recognize(pictures) if layout == "auto" else layout
-    entries = _each_once(readers.read(pictures, name), path)
+    files = DataFiles(path)
+    name = recognize(files) if layout == "auto" else layout
+    entries = _each_once(readers.read(files, name), path)
     if not entries:
         raise DataError(f"data {path}: has no labelled pictures (layout {name})")
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
@@ -120,7 +120,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
                 entry.label,
                 split,
                 aligned,
-                pictures,
+                files,
                 entry.member,
                 entry.age,
                 entry.ethnicity,
@@ -181,14 +181,14 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
     if len(broken) > MAX_BROKEN * len(samples):
         first, _ = broken[0]
         raise DataError(
-            f"data {first.pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
+            f"data {first.files.path}: {len(broken)} of {len(samples)} pictures cannot be "
             f"read{_missing([sample for sample, _ in broken])}"
         )
     return usable, unseen
 
 
 def _missing(broken: Sequence[Sample]) -> str:
-    members = [sample.member for sample in broken if sample.member not in sample.pictures]
+    members = [sample.member for sample in broken if sample.member not in sample.files]
     return f"; {len(members)} are not there, such as {members[0]}" if members else ""
 
 
