@@ -159,7 +159,7 @@ def test_a_large_picture_is_shrunk_before_the_search(analyzer: FaceAnalyzer) -> 
 
     for box, other in zip(boxes(8), boxes(1), strict=True):
         assert box == pytest.approx(other, abs=0.15 * other[2])
-    assert sizes[0] <= 1.01 * dataset.SEARCHED_PIXELS < sizes[0] * 1.1
+    assert sizes[0] <= 1.01 * dataset.MAX_SEARCHED_PX < sizes[0] * 1.1
     assert sizes[1] == (view.width + 320) * (view.height + 320)
 
 

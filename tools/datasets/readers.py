@@ -1,4 +1,4 @@
-"""How labelled faces lie on disk: one reader for each layout that data sets come in."""
+"""Read labelled faces: one reader for each layout that data sets come in."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ from tools.datasets.tables import Row
 
 SPLITS = ("train", "val", "test")
 NAMED = 5
-"""Folders that a message lists."""
+"""Most folders listed in one message."""
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -38,15 +38,15 @@ class Entry:
     """One labelled picture of a data set."""
 
     name: str
-    """How the data set calls it."""
+    """The data set's own name for it."""
     member: str
-    """Where it lies in the folder or zip file."""
+    """Its path in the folder or zip file."""
     label: int
     """Index into `edge.types.LABELS`."""
     split: str | None = None
-    """None where the data set does not say."""
+    """One of `SPLITS`; None if the data set does not say."""
     age: int | None = None
-    """Years; the middle where the data set gives a range."""
+    """Years; the middle if the data set gives a range."""
     ethnicity: str | None = None
 
 
@@ -64,7 +64,7 @@ def _table(files: DataFiles, member: str, needed: Sequence[str], *more: str) -> 
 
 
 def read_csv(files: DataFiles) -> list[Entry]:
-    """Pictures with a table beside them: columns file, gender and maybe split, age, ethnicity."""
+    """Pictures with a table beside them: columns file, gender; optional split, age, ethnicity."""
     path = beside(files.path)
     try:
         data = path.read_bytes()
@@ -106,61 +106,63 @@ def read_utkface(files: DataFiles) -> list[Entry]:
         return entries
     by_name = {entry.member: entry.label for entry in entries}
     entries = read_csv(files)
-    other = [
+    corrected = [
         entry.name for entry in entries if by_name.get(entry.member, entry.label) != entry.label
     ]
-    if other:
+    if corrected:
         print(
-            f"{table.name}: says otherwise than {len(other)} file names, such as {other[0]}, and "
-            "is believed",
+            f"{table.name}: overrides the gender in file names: {len(corrected)}, such as "
+            f"{corrected[0]}",
             file=sys.stderr,
         )
     return entries
 
 
 def read_folders(files: DataFiles) -> list[Entry]:
-    """One folder for each class, `female` and `male`, perhaps under `train`, `val`, `test`.
+    """One folder for each class, `female` and `male`, optionally under `train`, `val`, `test`.
 
     Pictures in other folders are left out, and counted on stderr.
     """
     where = f"data {files.path}"
-    entries, others, unknown = [], Counter[str](), Counter[str]()
+    entries, not_pictures, without_gender = [], Counter[str](), Counter[str]()
     images = files.images()
     folders = Folders(images, SPLIT_WORDS)
-    known = frozenset(images)
+    readable = frozenset(images)
     for member in files.members:
         label = folders.label(member, where)
-        if member not in known:
+        if member not in readable:
             if label is not None:
-                others[PurePosixPath(member).suffix or "no suffix"] += 1
+                not_pictures[PurePosixPath(member).suffix or "no suffix"] += 1
         elif label is None:
-            unknown[str(PurePosixPath(member).parent)] += 1
+            without_gender[str(PurePosixPath(member).parent)] += 1
         else:
             entries.append(Entry(member, member, label, _split(member, where)))
-    left = ", ".join(f"{number} in {folder}" for folder, number in unknown.most_common(NAMED))
+    left_out = ", ".join(
+        f"{number} in {folder}" for folder, number in without_gender.most_common(NAMED)
+    )
     if {entry.label for entry in entries} != set(range(len(LABELS))):
         raise DataError(
             f"{where}: needs the folders {' and '.join(LABELS)} with pictures "
             f"({', '.join(sorted(pictures.SUFFIXES))})"
-            + (f"; not known: {left} ({genders.KNOWN})" if left else "")
+            + (f"; not known: {left_out} ({genders.KNOWN})" if left_out else "")
         )
-    if unknown:
-        print(f"{files.path.name}: left out, no gender in the path: {left}", file=sys.stderr)
-    if others:
-        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(others.items()))
-        print(f"{files.path.name}: files not looked at: {kinds}", file=sys.stderr)
+    if without_gender:
+        print(f"{files.path.name}: left out, no gender in the path: {left_out}", file=sys.stderr)
+    if not_pictures:
+        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(not_pictures.items()))
+        print(f"{files.path.name}: ignored, not pictures: {kinds}", file=sys.stderr)
     return entries
 
 
 def _split(member: str, where: str) -> str | None:
-    """The split that the folders of a picture name. Raises DataError where they name two."""
-    named: list[str] = []
+    """The split that the folders of a picture name. Raises DataError if they name two."""
+    splits: list[str] = []
     for folder in PurePosixPath(member).parts[:-1]:
-        splits = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
-        named += splits if len(splits) == 1 else []  # a whole data set may be called train-val
-    if len(set(named)) > 1:
-        raise DataError(f"{where}: {member} is in folders of two splits, {' and '.join(named)}")
-    return named[0] if named else None
+        matches = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
+        splits += matches if len(matches) == 1 else []  # a whole data set may be called train-val
+    if len(set(splits)) > 1:
+        raise DataError(f"{where}: {member} is in folders of two splits, {' and '.join(splits)}")
+    return splits[0] if splits else None
 
 
 def read_celeba(files: DataFiles) -> list[Entry]:
@@ -179,8 +181,8 @@ def read_celeba(files: DataFiles) -> list[Entry]:
         Entry(
             name,
             files.find(name),
-            _chosen(CELEBA_MALE, male, f"{where}: {name}: Male"),
-            _chosen(CELEBA_SPLITS, splits[name], f"{where}: {name}: partition")
+            _value_of(CELEBA_MALE, male, f"{where}: {name}: Male"),
+            _value_of(CELEBA_SPLITS, splits[name], f"{where}: {name}: partition")
             if name in splits
             else None,
         )
@@ -188,15 +190,15 @@ def read_celeba(files: DataFiles) -> list[Entry]:
     ]
 
 
-def _chosen(known: dict[str, T], word: str, where: str) -> T:
+def _value_of(codes: dict[str, T], word: str, where: str) -> T:
     try:
-        return known[word.strip()]
+        return codes[word.strip()]
     except KeyError:
-        raise DataError(f"{where} {word!r} must be one of {', '.join(known)}") from None
+        raise DataError(f"{where} {word!r} must be one of {', '.join(codes)}") from None
 
 
 def _celeba_table(files: DataFiles, stem: str, column: str) -> dict[str, str] | None:
-    """One column by the pictures' names; None where there is no such table. Raises DataError."""
+    """One column, by picture name; None if there is no such table. Raises DataError."""
     if member := files.named(f"{stem}.csv"):
         rows = _table(files, member, ("file", column))
         return _by_file([(row.cells["file"], row.cells[column]) for row in rows], member)
@@ -207,7 +209,7 @@ def _celeba_table(files: DataFiles, stem: str, column: str) -> dict[str, str] | 
     lines = [cells for cells in lines if cells]
     names = [column]
     if stem == "list_attr_celeba":
-        # the first line counts the pictures, the second names the columns but for the file's
+        # line 1 is the number of pictures; line 2 names the columns, without the file's
         names, lines = (lines[1] if len(lines) > 1 else []), lines[2:]
     if column not in names:
         raise DataError(f"data {name}: cannot be read as a table: no column {column}")
@@ -216,8 +218,8 @@ def _celeba_table(files: DataFiles, stem: str, column: str) -> dict[str, str] | 
             raise DataError(
                 f"data {name}: names {len(names)} columns but has {len(cells) - 1} for {cells[0]}"
             )
-    place = names.index(column) + 1
-    return _by_file([(cells[0], cells[place]) for cells in lines], name)
+    index = names.index(column) + 1
+    return _by_file([(cells[0], cells[index]) for cells in lines], name)
 
 
 def _by_file(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
@@ -231,7 +233,7 @@ def _by_file(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
 def read_fairface(files: DataFiles) -> list[Entry]:
     """FairFace: `fairface_label_train.csv` and `fairface_label_val.csv`; its val serves as test.
 
-    K. Karkkainen, J. Joo: FairFace, WACV 2021. A tenth of its train, by file name, serves as val.
+    K. Karkkainen, J. Joo: FairFace, WACV 2021. A tenth of its train, chosen by file name, is val.
     """
     entries = []
     for part in ("train", "val"):
@@ -243,7 +245,7 @@ def read_fairface(files: DataFiles) -> list[Entry]:
         for row in _table(files, table_member, ("file", "gender"), "age", "ethnicity"):
             cells, file = row.cells, row.cells["file"]
             where = f"data {files.path}: {table_name}: {file}"
-            # both parts count from 1, so a file is known by its folder too
+            # both parts number their files from 1, so only the folder tells them apart
             member = file if file in files else folder + file
             label = genders.of_label(cells["gender"], where)
             split = "test" if part == "val" else _by_name(file, test=False)
@@ -257,8 +259,8 @@ def read_adience(files: DataFiles) -> list[Entry]:
 
     E. Eidinger, R. Enbar, T. Hassner: Age and Gender Estimation of Unfiltered Faces, 2014. Fold 3
     serves as val, fold 4 as test. Faces of unknown gender are left out. The tables
-    `fold_frontal_0_data.txt` and so on, which list a part of these faces, serve where they are
-    alone.
+    `fold_frontal_0_data.txt` and so on list only some of these faces, and are read only if there
+    are no others.
     """
     folds = [(m, ADIENCE_FOLD.fullmatch(_name(m))) for m in files.members]
     all_faces = any(match and not match.group(1) for _, match in folds)
@@ -275,17 +277,19 @@ def read_adience(files: DataFiles) -> list[Entry]:
             label = genders.of_label(cells["gender"], where)
             tail = f"{cells['face_id']}.{cells['original_image']}"
             names = (f"landmark_aligned_face.{tail}", f"coarse_tilt_aligned_face.{tail}")
-            found = files.named(names[0]) or files.named(names[1]) or names[0]
+            picture = files.named(names[0]) or files.named(names[1]) or names[0]
             age = ages.parse(cells.get("age", ""), where)
-            entries.append(Entry(_name(found), found, label, split, age))
+            entries.append(Entry(_name(picture), picture, label, split, age))
     return entries
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
+    """How to read one layout."""
+
     read: Callable[[DataFiles], list[Entry]]
     aligned: bool = False
-    """Each picture is a face already, cut as the daemon would cut it."""
+    """Each picture is already a face, cropped as the daemon crops it."""
 
 
 LAYOUTS = {
@@ -299,7 +303,7 @@ LAYOUTS = {
 
 
 def recognize(files: DataFiles) -> str:
-    """The layout of a data set, from the names of its files. Raises DataError."""
+    """Key in `LAYOUTS` of a data set, judged by its file names. Raises DataError."""
     bases = files.bases()
     images = files.images()
     if any(name.startswith("list_attr_celeba") for name in bases):
@@ -315,19 +319,19 @@ def recognize(files: DataFiles) -> str:
     folders = Folders(images, SPLIT_WORDS)
     if any(folders.parts(member, f"data {files.path}") for member in images):
         return "folders"
-    there = sorted({str(PurePosixPath(member).parent) for member in images} - {"."})[:NAMED]
+    parents = sorted({str(PurePosixPath(member).parent) for member in images} - {"."})[:NAMED]
     raise DataError(
         f"data {files.path}: is in no known layout: neither folders named "
         f"{' and '.join(LABELS)}, nor {beside(files.path).name} beside it, nor one of "
-        f"{', '.join(LAYOUTS)}; name one with --layout"
-        + (f"; its folders are {', '.join(there)} ({genders.KNOWN})" if there else "")
+        f"{', '.join(LAYOUTS)}; choose one with --layout"
+        + (f"; its folders are {', '.join(parents)} ({genders.KNOWN})" if parents else "")
     )
 
 
 def read(files: DataFiles, layout: str) -> list[Entry]:
-    """The labelled pictures of a data set, in one of `LAYOUTS`.
+    """The labelled pictures of a data set; `layout` is a key of `LAYOUTS`.
 
-    Raises DataError, also where the path of a picture contradicts its label.
+    Raises DataError, also if the path of a picture contradicts its label.
     """
     entries = LAYOUTS[layout].read(files)
     folders = Folders((entry.member for entry in entries), SPLIT_WORDS)
@@ -337,7 +341,7 @@ def read(files: DataFiles, layout: str) -> list[Entry]:
 
 
 def with_splits(entries: Sequence[Entry]) -> list[str]:
-    """The split of each entry: its own, or a tenth val and a tenth test by its name."""
+    """The split of each entry: its own, else by a hash of its name (a tenth val, a tenth test)."""
     return [entry.split or _by_name(_name(entry.name), test=True) for entry in entries]
 
 
