@@ -253,8 +253,8 @@ def quantize(args: argparse.Namespace) -> int:
             print(f"quantize: {args.model}: {chance_check.advice(found)}", file=sys.stderr)
 
         calibration = dataset.crops_of(faces("train", args.calibration_faces), card.input)
-        if args.type == "int8" and network is not None and bias_correction.possible(network):
-            network = bias_correction.folded(network)
+        if args.type == "int8" and network is not None and bias_correction.is_correctable(network):
+            network = bias_correction.fold_batch_norm(network)
             bias_correction.correct(network, card.input.normalize(np.stack(calibration)))
             saved = model_files.export(network, room / "corrected")
         made = convert(saved, args.type, calibration, card.input, args.ends)

@@ -1,4 +1,4 @@
-"""Types of the tools' options, and how a tool ends when nobody reads its output."""
+"""Types of the tools' options, and a tool's exit code when nobody reads its output."""
 
 import argparse
 import os

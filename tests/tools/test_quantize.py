@@ -421,7 +421,7 @@ def test_biases_make_up_for_rounding(tmp_path: Path) -> None:
     pictures = rng.uniform(0.5, 1, (100, 24, 24, 3)).astype(np.float32)
     pictures[64:] *= 2  # the second batch is smaller, and not like the first
 
-    folded = bias_correction.folded(network)
+    folded = bias_correction.fold_batch_norm(network)
     assert not any(isinstance(layer, layers.BatchNormalization) for layer in folded.layers)
     expected = network.predict(pictures, verbose=0)
     assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
@@ -464,7 +464,7 @@ def test_what_cannot_be_folded_stays() -> None:
     for norm in norms:
         norm.set_weights([rng.uniform(1, 2, w.shape) for w in norm.get_weights()])
     pictures = rng.uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
-    folded = bias_correction.folded(network)
+    folded = bias_correction.fold_batch_norm(network)
     expected = network.predict(pictures, verbose=0)
     assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
 
