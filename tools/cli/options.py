@@ -93,6 +93,11 @@ def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
     return value
 
 
+def numbers(text: str) -> list[float]:
+    """An argparse type: finite numbers, separated by commas."""
+    return [_number(part, lambda _: True, "must be a number") for part in text.split(",")]
+
+
 def output_file(*suffixes: str) -> Callable[[str], Path]:
     """An argparse type: a file to write, with one of these suffixes, such as `.keras`."""
 

@@ -74,9 +74,7 @@ def _load_failure(error: str) -> str:
         return f"is not a Keras model alone: it needs your own {match[1]}; {advice}"
     if "No model config" in error:
         return "is not a Keras model but its weights alone; save it with model.save(FILE)"
-    if error.startswith(
-        "File not found"
-    ):  # Keras' message for a .keras file that is not a zip file
+    if error.startswith("File not found"):  # Keras says this of a .keras file that is not a zip
         return "is not a Keras model (damaged, or of another kind)"
     return f"is not a Keras model ({error.strip().splitlines()[0][:MAX_MESSAGE]})"
 
