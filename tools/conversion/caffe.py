@@ -129,7 +129,7 @@ def _relu(x: Any, layer: Message, name: str) -> Any:
 
 
 def _pooling(x: Any, layer: Message, name: str) -> Any:
-    """Caffe's last window may extend past the edge, TensorFlow's `same` may pad before the first."""
+    """Caffe's last window may extend past the edge; `same` may pad before TensorFlow's first."""
     param = layer["pooling_param"][0]
     size = int(_number(layer, "pooling_param", "kernel_size", 0))
     stride = int(_number(layer, "pooling_param", "stride", 1))
