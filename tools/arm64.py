@@ -26,7 +26,7 @@ import cv2
 
 from edge.errors import ConfigError, EdgeError
 from edge.sources.demo import CYCLE_S, PEOPLE, Scene
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build" / "arm64"
@@ -321,4 +321,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -16,7 +16,7 @@ import cv2
 from edge.config import Config
 from edge.errors import EdgeError
 from tools import latency
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, at_least, named_source
 from tools.cli.progress import bar
 from tools.replay import configured, replay
@@ -93,4 +93,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

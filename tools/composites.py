@@ -1,4 +1,4 @@
-"""Make the demo's faces: each is the average of many training faces, so it is nobody's.
+"""Generate the demo's faces: each is the average of many training faces, so it is nobody's.
 
 python tools/composites.py --data utkface.zip
 """
@@ -17,7 +17,8 @@ from edge.sources.demo import PEOPLE
 from edge.sources.pictures import PictureError
 from edge.types import LABELS, Image
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
+from tools.cli.options import at_least
 from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
@@ -25,13 +26,13 @@ from tools.datasets.dataset import Sample
 
 SIDE_PX = 144
 AGE_BANDS = ((18, 30), (31, 50))
-"""First and last years of age of the faces in one composite."""
+"""First and last years of age of the faces in a composite."""
 MIN_FACES = 30
-"""An average of fewer faces may still resemble somebody."""
+"""Fewest faces in a composite: an average of fewer may still resemble somebody."""
 
 
 def average(samples: list[Sample]) -> Image:
-    """Mean of aligned pictures, sharpened, because averaging blurs the edges that Haar needs."""
+    """The mean of aligned pictures, sharpened because averaging blurs the edges that Haar needs."""
     pictures = []
     for sample in samples:
         with contextlib.suppress(PictureError):
@@ -43,10 +44,13 @@ def average(samples: list[Sample]) -> Image:
 
 
 def make_composites(source: Path, out: Path, number: int, seed: int, *, force: bool) -> list[Path]:
-    """One composite for each gender, ethnicity and age band; file names begin with the gender."""
+    """Write a composite for each gender, ethnicity and age band; file names begin with the gender.
+
+    Raises DataError or ConfigError.
+    """
     samples = dataset.load(source).part("train")
     if not all(sample.aligned for sample in samples):
-        raise DataError(f"{source}: only aligned pictures can be averaged, such as UTKFace's")
+        raise DataError(f"{source}: only aligned pictures, such as UTKFace's, can be averaged")
     rng = np.random.default_rng(seed)
     files = []
     dataset.make_folder(out, f"--out {out}")
@@ -81,7 +85,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="aligned faces")
     parser.add_argument("--out", type=Path, default=PEOPLE)
     parser.add_argument("--number", type=int, default=40, help="faces in each average")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=at_least(0), default=1)
     outputs.add_arguments(parser)
     args = parser.parse_args()
     if args.number < MIN_FACES:
@@ -97,4 +101,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -31,7 +31,7 @@ from edge.sources.demo import CYCLE_S, Scene
 from edge.sources.devices import find_camera
 from edge.sources.name import redacted_source
 from edge.types import People
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.options import add_sources, named_source
 
 SITE, DEVICE = "demo", "edge-1"
@@ -222,4 +222,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -28,7 +28,7 @@ from edge import native_log
 from edge.errors import EdgeError
 from edge.vision.preprocessing import Preprocessing
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.options import not_zero, output_file
 from tools.cli.progress import bar
 from tools.conversion import model_files
@@ -252,4 +252,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

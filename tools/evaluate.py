@@ -12,7 +12,7 @@ from typing import Any
 from edge.errors import EdgeError
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.options import at_least, fraction
 from tools.cli.progress import bar
 from tools.datasets import dataset
@@ -150,4 +150,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

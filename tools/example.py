@@ -1,4 +1,4 @@
-"""Make labelled faces and a clip of people who do not exist, to try the other tools with.
+"""Generate labelled faces and a clip of people who do not exist, to try the other tools with.
 
 python tools/example.py --out build/example
 """
@@ -17,7 +17,8 @@ from edge.errors import EdgeError
 from edge.sources.demo import CYCLE_S, HEIGHT, LANES, PEOPLE, WIDTH, Scene, Walker
 from edge.types import LABELS, Box, Image
 from edge.vision.preprocessing import Preprocessing
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
+from tools.cli.options import at_least
 from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
@@ -26,9 +27,9 @@ from tools.training.augmentation import augment
 VARIATIONS = {"train": 60, "val": 30, "test": 30}
 """Pictures of each person."""
 SPLITS = ("train", "train", "train", "val", "test")
-"""Of one person after the other: nobody is in two of them."""
+"""Splits of one person after the other: nobody is in two of them."""
 PORTRAIT = Preprocessing(size=160, crop_scale=1.5)
-"""A picture shows the face with some room around it."""
+"""A picture shows the face with some margin around it."""
 FPS = 12.5
 
 
@@ -42,14 +43,14 @@ class Portraits(Scene):
         self.names = [file.stem for file in sorted(PEOPLE.glob("*.jpg"))]
 
     def group(self, cycle: int) -> list[Walker]:
-        """The person of this number alone, from 0 on, somewhere between near and far."""
+        """One person, number `cycle` from 0, on a random lane from near to far."""
         red, green, blue = (int(tone) for tone in self._rng.integers(40, 170, 3))
         lane = int(self._rng.integers(len(LANES)))
         self._lane = LANES[lane]
         return [Walker(cycle, 0.0, CYCLE_S, True, lane, (blue, green, red))]
 
     def picture(self, person: int) -> Image:
-        """R G B, square, as a camera might see them."""
+        """uint8, square, R G B: the person as a camera might see them."""
         view = self.draw((person + 0.5) * CYCLE_S)
         y, width = self._lane
         face = Preprocessing().whole(width, width)
@@ -58,7 +59,7 @@ class Portraits(Scene):
 
 
 def write_faces(folder: Path, rng: np.random.Generator) -> Counter[str]:
-    """Pictures under `train`, `val` and `test`, `female` and `male`; how many there are of each.
+    """Write pictures under `train`, `val`, `test` and `female`, `male`; returns how many per split.
 
     Raises DataError.
     """
@@ -77,7 +78,7 @@ def write_faces(folder: Path, rng: np.random.Generator) -> Counter[str]:
 
 
 def write_clip(path: Path, cycles: int) -> int:
-    """The demo's scene, `cycles` groups of it, as a clip with its truth beside it as YAML.
+    """Write `cycles` groups of the demo's scene as a clip, with its truth beside it as YAML.
 
     Returns how many people walk past. Raises DataError.
     """
@@ -99,7 +100,7 @@ def write_clip(path: Path, cycles: int) -> int:
 
 
 def _visit(scene: Scene, cycle: int, walker: Walker) -> dict[str, Any]:
-    """When the whole face is in view, seconds of the clip."""
+    """The truth about one person; the whole face is in view from `first_s` to `last_s`."""
     width = LANES[walker.lane][1]
     outside = walker.seconds * 1.5 * width / (WIDTH + 2 * width)
     first = cycle * CYCLE_S + walker.start + outside
@@ -113,7 +114,7 @@ def _visit(scene: Scene, cycle: int, walker: Walker) -> dict[str, Any]:
 
 
 def write_group(path: Path) -> int:
-    """One picture of the largest early group, all of it in view; how many people are in it."""
+    """Write a picture of the largest early group in full view; returns how many people it shows."""
     scene = Scene()
     cycle = max(range(10), key=lambda number: len(scene.group(number)))
     people = scene.group(cycle)
@@ -132,29 +133,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/example"), metavar="DIR")
     parser.add_argument(
-        "--seconds", type=int, default=90, help="length of the clip, in tens of seconds"
+        "--seconds", type=int, default=90, help="length of the clip, a multiple of 10"
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=at_least(0), default=1)
     args = parser.parse_args()
     if args.seconds < CYCLE_S or args.seconds % CYCLE_S:
         parser.error(f"--seconds must be {CYCLE_S:.0f}, {2 * CYCLE_S:.0f}, ...")
-    if args.seed < 0:
-        parser.error("--seed must be 0 or more")
     try:
         dataset.make_folder(args.out, f"--out {args.out}")
         faces, clip, group = (args.out / name for name in ("faces", "clip.mp4", "group.png"))
         numbers = write_faces(faces, np.random.default_rng(args.seed))
         people = write_clip(clip, round(args.seconds / CYCLE_S))
-        together = write_group(group)
+        group_size = write_group(group)
     except (DataError, EdgeError) as error:
         print(f"example: {error}", file=sys.stderr)
         return 2
     parts = ", ".join(f"{number} {split}" for split, number in numbers.items())
     print(f"{faces}: {parts}")
     print(f"{clip}: {people} people in {args.seconds} s; who they are is in {clip.stem}.yaml")
-    print(f"{group}: {together} of them")
+    print(f"{group}: {group_size} of them")
     return 0
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.errors import ModelError
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES, Floats
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 
 WARM_UP_CALLS, TIMED_CALLS = 5, 50
 THREADS = (1, 2)
@@ -89,4 +89,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -22,7 +22,7 @@ from edge.health import Health
 from edge.sources.name import redacted_source
 from edge.types import Frame, People, Track, Visit
 from tools.cli import outputs
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, named_source
 from tools.plotting.drawing import Film, Screen, annotated, captioned, need_other
 from tools.replay import configured, is_endless, recorded, split
@@ -114,4 +114,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

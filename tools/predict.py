@@ -26,11 +26,11 @@ from edge.sources import pictures
 from edge.sources.pictures import PictureError
 from edge.types import LABELS, UNKNOWN, Image
 from tools.cli import outputs
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, named_sources
 from tools.cli.progress import bar
 from tools.datasets import dataset, fetch, readers
-from tools.datasets.archive import DataError, Pictures
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.readers import beside
 from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
 from tools.evaluation.prediction import HeadPrediction
@@ -80,7 +80,7 @@ def items(source: str, timeout_s: float) -> list[Item]:
     path = Path(source)
     if not path.is_dir() and path.suffix.lower() != ".zip":
         return [Item(source, partial(pictures.contents, path))]
-    files = Pictures(path)
+    files = DataFiles(path)
     truths = _truths(files)
     found = [
         Item(str(path / member), partial(files.read, member), truths.get(member))
@@ -91,7 +91,7 @@ def items(source: str, timeout_s: float) -> list[Item]:
     return found
 
 
-def _truths(files: Pictures) -> dict[str, str]:
+def _truths(files: DataFiles) -> dict[str, str]:
     """The label of each picture where they are a data set; else nothing."""
     try:
         layout = readers.recognize(files)
@@ -300,4 +300,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

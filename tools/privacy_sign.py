@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 from edge.errors import ConfigError
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 
 TEMPLATE = Path(__file__).with_suffix(".svg")
 WIDTH, HEIGHT, MARGIN = 148, 210, 12
@@ -189,4 +189,4 @@ def _text(
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

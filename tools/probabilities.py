@@ -16,7 +16,7 @@ from edge.sources.pictures import PictureError
 from edge.types import LABELS
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 
 MALE = LABELS.index("male")
 
@@ -52,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

@@ -34,7 +34,7 @@ from edge.types import (
     Window,
 )
 from tools.cli import outputs
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, named_sources
 from tools.cli.progress import bar
 from tools.evaluation import count_metrics
@@ -205,4 +205,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

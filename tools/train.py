@@ -19,7 +19,7 @@ from edge.errors import EdgeError
 from edge.vision.preprocessing import Preprocessing
 from tools import networks
 from tools.cli import outputs
-from tools.cli.exit import leave
+from tools.cli.exit import run_command
 from tools.cli.options import at_least, fraction, not_negative, output_file, positive
 from tools.conversion.model_files import load_keras
 from tools.datasets import dataset, readers
@@ -28,7 +28,7 @@ from tools.datasets.dataset import Sample
 from tools.training import teacher, training_report
 from tools.training.batches import Batches
 from tools.training.checkpoint import Checkpoint
-from tools.training.init_weights import start_from_keras, start_from_tflite
+from tools.training.init_weights import load_keras_weights, load_tflite_weights
 from tools.training.losses import CosineRate, compile_model
 from tools.training.recalibrate_bn import recalibrate_batch_norm
 from tools.training.teacher import Teacher
@@ -54,11 +54,11 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
 def load_weights(model: keras.Model, args: argparse.Namespace, pictures: Any) -> None:
     """Give `model` the weights of `--start`. Raises DataError if they do not fit."""
     if args.start.endswith(".tflite"):
-        start_from_tflite(model, Path(args.start), pictures)
+        load_tflite_weights(model, Path(args.start), pictures)
         return
     other = load_keras(Path(args.start))
     try:
-        loaded_heads = start_from_keras(model, other)
+        loaded_heads = load_keras_weights(model, other)
     except (AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"--start {args.start}: does not fit this network ({reason})") from error
@@ -285,4 +285,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

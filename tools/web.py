@@ -26,7 +26,7 @@ from edge.sources.demo import PEOPLE, Scene
 from edge.sources.pictures import PictureError
 from edge.types import UNKNOWN, Image
 from edge.vision.classifier import Classifier
-from tools.cli.exit import add_verbose, leave
+from tools.cli.exit import add_verbose, run_command
 from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
 
 MODELS = Path("models")
@@ -264,4 +264,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_command(main)

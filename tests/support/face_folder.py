@@ -1,7 +1,7 @@
-"""A small labelled data set for the tools' tests, made of the demo's faces, which are nobody's.
+"""A small labelled data set for the tools' tests, generated from the demo's faces.
 
-It lies on disk as UTKFace does: aligned faces named age_gender_ethnicity_number, and a table with
-their splits beside the folder. What it cannot show is how accurate a model is on real people.
+It has the layout of UTKFace: aligned faces named age_gender_ethnicity_number, and a table with
+their splits beside the folder. It cannot show how accurate a model is on real people.
 """
 
 import csv
@@ -15,17 +15,17 @@ from edge.types import LABELS, Image
 from tools.datasets.readers import SPLITS, UTKFACE_ETHNICITIES
 
 SIDE_PX = 200
-NUMBERS = dict(zip(SPLITS, (40, 20, 20), strict=True))
-"""Faces of each gender in each split."""
+FACES_PER_GENDER = dict(zip(SPLITS, (40, 20, 20), strict=True))
+"""By split."""
 
 
 def write(folder: Path, seed: int = 1) -> None:
-    """Fill `folder`, and the table of the same name beside it."""
+    """Create `folder` with faces, and the table of the same name beside it."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     faces = sorted(PEOPLE.glob("*.jpg"))
     rows: list[dict[str, object]] = []
-    for split, number in NUMBERS.items():
+    for split, number in FACES_PER_GENDER.items():
         for gender in LABELS:
             own = [file for file in faces if file.name.startswith(f"{gender}-")]
             for file in (own[index % len(own)] for index in range(number)):
@@ -34,7 +34,9 @@ def write(folder: Path, seed: int = 1) -> None:
                 code = UTKFACE_ETHNICITIES.index(ethnicity)
                 name = f"{age}_{int(gender == 'female')}_{code}_{len(rows):04}.jpg"
                 other = faces[int(rng.integers(len(faces)))]
-                cv2.imwrite(str(folder / name), varied(mixed(read(file), read(other), rng), rng))
+                cv2.imwrite(
+                    str(folder / name), augmented(blended(read(file), read(other), rng), rng)
+                )
                 rows.append(
                     {
                         "file": name, "split": split, "gender": gender, "age": age,
@@ -51,22 +53,22 @@ def read(file: Path) -> Image:
     return np.asarray(cv2.imread(str(file)), np.uint8)
 
 
-def mixed(face: Image, other: Image, rng: np.random.Generator) -> Image:
-    """Somebody else: the face with up to half of another one in it, of either gender."""
-    share = rng.uniform(0, 0.5)
-    return np.asarray(cv2.addWeighted(face, 1 - share, other, share, 0), np.uint8)
+def blended(face: Image, other: Image, rng: np.random.Generator) -> Image:
+    """Another person: the face with up to half of another one blended in, of either gender."""
+    alpha = rng.uniform(0, 0.5)
+    return np.asarray(cv2.addWeighted(face, 1 - alpha, other, alpha, 0), np.uint8)
 
 
-def varied(face: Image, rng: np.random.Generator) -> Image:
-    """The face as another picture of it: mirrored, moved, in other light, more or less sharp."""
+def augmented(face: Image, rng: np.random.Generator) -> Image:
+    """Another picture of the face: mirrored, rotated, shifted, relit and blurred at random."""
     if rng.random() < 0.5:
         face = np.asarray(face[:, ::-1], np.uint8)
     side = face.shape[0]
     scale = SIDE_PX / side
     middle = (side / 2, side / 2)
-    turn = np.asarray(cv2.getRotationMatrix2D(middle, rng.normal(0, 12), scale), np.float64)
-    turn[:, 2] += (SIDE_PX - side) / 2 + rng.normal(0, 0.03 * SIDE_PX, 2)
-    picture = cv2.warpAffine(face, turn, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
+    rotation = np.asarray(cv2.getRotationMatrix2D(middle, rng.normal(0, 12), scale), np.float64)
+    rotation[:, 2] += (SIDE_PX - side) / 2 + rng.normal(0, 0.03 * SIDE_PX, 2)
+    picture = cv2.warpAffine(face, rotation, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 6))
     light = picture * rng.uniform(0.4, 1.2) + rng.normal(0, 10, picture.shape)
     return np.asarray(np.clip(light, 0, 255), np.uint8)

@@ -22,7 +22,7 @@ from tests.edge.sources.test_pictures import STORED, encoded, scene, turned
 from tests.support.paths import MODEL, ROOT
 from tools import predict, probabilities, web
 from tools.datasets import dataset
-from tools.datasets.archive import DataError, Pictures
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.dataset import Sample
 from tools.evaluation.inference import FaceAnalyzer, open_model
 
@@ -55,7 +55,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def samples(path: Path, *, aligned: bool = False) -> list[Sample]:
     """All pictures in a folder or zip file."""
-    files = Pictures(path)
+    files = DataFiles(path)
     return [Sample(member, 0, "test", aligned, files, member) for member in files.images()]
 
 
@@ -159,7 +159,7 @@ def test_a_large_picture_is_shrunk_before_the_search(analyzer: FaceAnalyzer) -> 
 
     for box, other in zip(boxes(8), boxes(1), strict=True):
         assert box == pytest.approx(other, abs=0.15 * other[2])
-    assert sizes[0] <= 1.01 * dataset.SEARCHED_PIXELS < sizes[0] * 1.1
+    assert sizes[0] <= 1.01 * dataset.MAX_SEARCHED_PX < sizes[0] * 1.1
     assert sizes[1] == (view.width + 320) * (view.height + 320)
 
 
@@ -183,7 +183,7 @@ def test_damage_in_a_zip_file_costs_one_picture(method: int, tmp_path: Path) -> 
         broken[at] ^= 0xFF
         (tmp_path / "a.zip").write_bytes(broken)
         with pytest.raises(PictureError, match=r"^is damaged in the zip file \("):
-            Pictures(tmp_path / "a.zip").read("female/a.png")
+            DataFiles(tmp_path / "a.zip").read("female/a.png")
 
 
 def test_a_member_that_is_cut_short(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_member_that_is_cut_short(tmp_path: Path) -> None:
     whole[at : at + 4] = (100).to_bytes(4, "little")
     (tmp_path / "a.zip").write_bytes(whole)
     with pytest.raises(PictureError, match=r"^is damaged in the zip file \("):
-        Pictures(tmp_path / "a.zip").read("female/a.png")
+        DataFiles(tmp_path / "a.zip").read("female/a.png")
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
             for _ in range(pictures.MAX_BYTES // 2**20 + 1):
                 file.write(bytes(2**20))
         archive.writestr("labels.csv", "file,gender\n")
-    files = Pictures(tmp_path / "a.zip")
+    files = DataFiles(tmp_path / "a.zip")
     with pytest.raises(PictureError, match=r"^has more than 250 million bytes$"):
         within(5, lambda: files.read("female/a.png"))
     with pytest.raises(DataError, match=r"a\.zip: female/a\.png has more than 250 million bytes$"):

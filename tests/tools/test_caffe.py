@@ -1,4 +1,4 @@
-"""Caffe files, written here byte by byte, rebuilt in Keras and quantised."""
+"""Caffe files, written here byte by byte, are rebuilt in Keras and quantized."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def caffe_files(folder: Path, outputs: int) -> tuple[Path, Path]:
     for name, shape in shapes.items():
         kernel = rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype(np.float32)
         if name == "fc7":
-            kernel *= 0.03  # else it would be sure of everything
+            kernel *= 0.03  # otherwise every probability would be close to 0 or 1
         bias = rng.normal(0, 1, shape[0]).astype(np.float32)
         # V1LayerParameter: bottom (2), top (3), name (4), type (5, left out), blobs (6)
         layer = field(4, name.encode()) + varint(5 << 3) + varint(4 if "conv" in name else 14)
@@ -112,7 +112,7 @@ def test_the_same_answers_as_opencv(files: tuple[Path, Path]) -> None:
     assert np.abs(ours - theirs).max() < 1e-4
 
 
-def test_quantised_for_the_daemon(
+def test_quantized_for_the_daemon(
     files: tuple[Path, Path], few_faces: Path, tmp_path: Path
 ) -> None:
     prototxt, weights = files
@@ -133,7 +133,7 @@ def test_quantised_for_the_daemon(
     assert np.abs(ours - expected(files, crops)[:, ::-1]).max() < 0.06
 
 
-def test_eight_answers_are_ages(few_faces: Path, tmp_path: Path) -> None:
+def test_eight_outputs_are_ages(few_faces: Path, tmp_path: Path) -> None:
     prototxt, weights = files = caffe_files(tmp_path, outputs=8)
     out = tmp_path / "age.tflite"
     run = tool(
@@ -185,4 +185,7 @@ def test_a_caffemodel_alone(files: tuple[Path, Path], few_faces: Path, tmp_path:
     args = ("--calibrate", few_faces, "--out", tmp_path / "x.tflite")
     run = tool("quantize", files[1], *args)
     assert run.returncode == 2
-    assert "a .caffemodel and its --prototxt belong together" in run.stderr.splitlines()[-1]
+    assert (
+        "a .caffemodel needs its --prototxt, and only a .caffemodel has one"
+        in run.stderr.splitlines()[-1]
+    )

@@ -1,4 +1,4 @@
-"""Types of the tools' options, and how a tool ends when nobody reads its output."""
+"""Types of the tools' options, and a tool's exit code when nobody reads its output."""
 
 import argparse
 import os
@@ -23,6 +23,7 @@ from tools.cli import options
         (options.not_zero, "-1", -1.0),
         (options.fraction, "0", 0.0),
         (options.fraction, "1", 1.0),
+        (options.numbers, "104.5,-117,1e2", [104.5, -117.0, 100.0]),
         (options.output_file(".keras"), "build/x.keras", Path("build/x.keras")),
         (options.output_file(".jpg", ".png"), "x.PNG", Path("x.PNG")),
     ],
@@ -44,6 +45,8 @@ def test_options_are_read(read: Callable[[str], Any], text: str, value: Any) -> 
         (options.not_zero, "0.0", "other than 0"),
         (options.fraction, "1.01", "from 0 to 1"),
         (options.fraction, "half", "half: must be a number from 0 to 1"),
+        (options.numbers, "1,", ": must be a number"),
+        (options.numbers, "1;2", "1;2: must be a number"),
         (options.output_file(".keras"), "x.h5", "x.h5: must be a file that ends in .keras"),
         (options.output_file(".jpg", ".png"), "x", "ends in .jpg or .png"),
     ],
@@ -62,7 +65,9 @@ def test_a_folder_is_not_a_file_to_write(tmp_path: Path) -> None:
 def test_a_failure_that_nobody_reads_is_still_a_failure() -> None:
     reader, stdout = os.pipe()
     os.close(reader)
-    program = "from tools.cli.exit import leave; leave(lambda: print('half of it') or 3)"
+    program = (
+        "from tools.cli.exit import run_command; run_command(lambda: print('half of it') or 3)"
+    )
     command = [sys.executable, "-E", "-c", program]  # -E: output is buffered until the end
     run = subprocess.run(command, cwd=ROOT, stdout=stdout, check=False)
     os.close(stdout)

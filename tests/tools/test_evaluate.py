@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.vision.classifier import Predictions
 from tests.support.commands import tool
 from tests.support.paths import MODEL
-from tools.datasets.archive import Pictures
+from tools.datasets.archive import DataFiles
 from tools.datasets.dataset import Sample
 from tools.evaluation import metrics
 
@@ -184,7 +184,7 @@ def test_a_calibrated_model_has_no_calibration_error() -> None:
 
 def test_figures_of_known_predictions(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    pictures = Pictures(tmp_path)
+    pictures = DataFiles(tmp_path)
     faces = [
         Sample(f"{number}.jpg", label, "test", True, pictures, "a.jpg", age=age, ethnicity="asian")
         for number, (label, age) in enumerate([(0, 2), (0, 5), (0, 30), (1, 70), (1, None)])

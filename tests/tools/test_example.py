@@ -1,4 +1,4 @@
-"""The example that the walk-through uses: made people, and the truth about them."""
+"""The walk-through's example: generated people, and the truth about them."""
 
 from collections import Counter
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_three_people_are_in_its_picture(example: Path) -> None:
     ("args", "expected"),
     [
         (["--seconds", "15"], "--seconds must be 10, 20, ..."),
-        (["--seed", "-1"], "--seed must be 0 or more"),
+        (["--seed", "-1"], "--seed: -1: must be a whole number, 0 or more"),
         (["--out", "README.md"], "--out README.md: cannot be made (File exists)"),
         (["--out", "/proc/none"], "--out /proc/none: cannot be made"),
     ],

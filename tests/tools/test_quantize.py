@@ -1,8 +1,7 @@
-"""From models in all formats to the file that the daemon runs."""
+"""Models in all formats become the file that the daemon runs."""
 
 import json
 import shutil
-from argparse import Namespace
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -25,13 +24,13 @@ from tools.evaluation.metrics import HeadResult
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
-def ends_of(model: Path) -> list[type]:
+def io_types(model: Path) -> list[type]:
     interpreter, _ = open_interpreter(model)
-    ends = interpreter.get_input_details() + interpreter.get_output_details()
-    return [end["dtype"] for end in ends]
+    tensors = interpreter.get_input_details() + interpreter.get_output_details()
+    return [tensor["dtype"] for tensor in tensors]
 
 
-def made(model: Path, data: Path, out: Path, *args: str) -> str:
+def quantized(model: Path, data: Path, out: Path, *args: str) -> str:
     run = tool("quantize", model, "--calibrate", data, "--out", out, "--max-drop", "100", *args)
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -39,15 +38,15 @@ def made(model: Path, data: Path, out: Path, *args: str) -> str:
 
 def test_full_int8(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
     out = tmp_path / "small.tflite"
-    screen = made(small_model, few_faces, out)
-    assert ends_of(out) == [np.int8, np.int8]
+    screen = quantized(small_model, few_faces, out)
+    assert io_types(out) == [np.int8, np.int8]
     assert Classifier(out).preprocessing == Preprocessing(size=64)
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["trained"]["settings"]["seed"] == 1
     assert card["metrics"]["quantisation"]["gender"]["faces"] == 40
     lines = screen.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith("runs")] == [
-        "made", "input", "held", "accuracy", "changed", "changed", "changed", "written",
+        "model", "input", "held", "accuracy", "changed", "changed", "changed", "written",
     ]  # fmt: skip
     assert sum(line.startswith("runs") for line in lines) in (2, 4)  # tflite-runtime up to 3.11
     assert len(lines) <= 24  # one screen
@@ -57,7 +56,7 @@ def test_full_int8(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
     refused = ("--calibrate", few_faces, "--out", out, "--max-drop", "-100", "--force")
     run = tool("quantize", small_model, *refused)
     assert run.returncode == 1
-    assert "was left as it was" in run.stderr
+    assert "was not changed" in run.stderr
     assert out.read_bytes() == before
 
 
@@ -66,8 +65,8 @@ def test_other_types_for_comparison(
     kind: str, small_model: Path, few_faces: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "small.tflite"
-    screen = made(small_model, few_faces, out, "--type", kind)
-    assert ends_of(out) == [np.float32, np.float32]
+    screen = quantized(small_model, few_faces, out, "--type", kind)
+    assert io_types(out) == [np.float32, np.float32]
     assert f"% {kind}" in screen
     metrics = json.loads(out.with_suffix(".json").read_text())["metrics"]
     assert metrics["quantisation"]["gender"]["agreement"] >= 0.95
@@ -83,14 +82,14 @@ def test_formats_give_the_same_model(small_model: Path, few_faces: Path, tmp_pat
     crops = list(np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
     for number, source in enumerate((small_model, tmp_path / "small.h5", tmp_path / "saved")):
         out = tmp_path / f"{number}.tflite"
-        made(source, few_faces, out, "--type", "float32")
+        quantized(source, few_faces, out, "--type", "float32")
         outputs.append(Classifier(out).genders(crops))
     assert np.allclose(outputs[0], outputs[1], atol=1e-5)
     assert np.allclose(outputs[0], outputs[2], atol=1e-5)
 
 
 def onnx_model(path: Path) -> None:
-    """Two softmax outputs, male first: the share of red in the picture against that of blue."""
+    """Two softmax outputs, male first: the mean red in the picture against the mean blue."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -109,7 +108,7 @@ def onnx_model(path: Path) -> None:
     ]
     graph = helper.make_graph(
         nodes,
-        "colours",
+        "colors",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
@@ -120,15 +119,15 @@ def onnx_model(path: Path) -> None:
 
 
 def test_onnx_with_softmax_and_labels_the_other_way_round(few_faces: Path, tmp_path: Path) -> None:
-    onnx_model(tmp_path / "colours.onnx")
-    out = tmp_path / "colours.tflite"
+    onnx_model(tmp_path / "colors.onnx")
+    out = tmp_path / "colors.tflite"
     args = ("--ends", "uint8", "--labels", "male,female", "--mean", "0.001", "--std", "255")
-    screen = made(tmp_path / "colours.onnx", few_faces, out, *args)
-    assert "int8, uint8 ends" in screen
-    assert ends_of(out) == [np.uint8, np.uint8]
+    screen = quantized(tmp_path / "colors.onnx", few_faces, out, *args)
+    assert "int8, uint8 in and out" in screen
+    assert io_types(out) == [np.uint8, np.uint8]
     classifier = Classifier(out)
     assert classifier.preprocessing == Preprocessing(size=32, mean=0.001, std=255)
-    red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+    red, blue = (np.full((32, 32, 3), color, np.uint8) for color in ((255, 0, 0), (0, 0, 255)))
     female, male = classifier.genders([red, blue]).T
     assert male[0] > 0.8 > 0.2 > male[1]
     assert np.allclose(female + male, 1, atol=0.02)
@@ -181,7 +180,7 @@ def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
             ),
             "takes pictures of any size, [None, None, None, 3]",
         ),
-        (logits, "which is no probability: it must end in sigmoid or softmax"),
+        (logits, "which is not a probability: it must end in sigmoid or softmax"),
     ):
         for layer in model.layers[-1:]:
             layer.set_weights([weight * 10 for weight in layer.get_weights()])
@@ -193,7 +192,7 @@ def test_networks_that_do_not_fit(few_faces: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_with_its_labels_swapped_is_refused(few_faces: Path, tmp_path: Path) -> None:
-    """A network that knows the faces by heart, whose answers are taken for their contrary."""
+    """A network that knows the faces by heart, with its two outputs exchanged."""
     import keras
 
     size = Preprocessing(size=32)
@@ -218,10 +217,10 @@ def test_a_model_with_its_labels_swapped_is_refused(few_faces: Path, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Faces that are none: women are red and men are blue, about."""
+def colors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures in place of faces: women are reddish, men are bluish."""
     rng = np.random.default_rng(0)
-    folder = tmp_path_factory.mktemp("colours") / "faces"
+    folder = tmp_path_factory.mktemp("colors") / "faces"
     for split, label, number in product(("train", "val"), LABELS, range(30)):
         pixels = rng.integers(60, 120, (32, 32, 3))
         pixels[..., 2 if label == "female" else 0] += 60  # B G R
@@ -231,8 +230,8 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def colour_model(first: Sequence[Any], path: Path) -> Path:
-    """Much blue is male, in pixels from -1 to 1, after the layers `first`."""
+def color_model(first: Sequence[Any], path: Path) -> Path:
+    """A model that takes much blue for male, in pixels from -1 to 1, after the layers `first`."""
     import keras
 
     layers = keras.layers
@@ -254,7 +253,7 @@ def colour_model(first: Sequence[Any], path: Path) -> Path:
     return path
 
 
-def test_a_model_that_scales_and_flips_its_pictures_itself(colours: Path, tmp_path: Path) -> None:
+def test_a_model_that_scales_and_flips_its_pictures_itself(colors: Path, tmp_path: Path) -> None:
     from keras import layers
 
     flips = [
@@ -262,41 +261,41 @@ def test_a_model_that_scales_and_flips_its_pictures_itself(colours: Path, tmp_pa
         layers.RandomRotation(0.1),
         layers.RandomContrast(0.1),
     ]
-    model = colour_model([*flips, layers.Rescaling(1 / 127.5, -1)], tmp_path / "own.keras")
-    args = ("--calibrate", colours, "--detect", "none")
+    model = color_model([*flips, layers.Rescaling(1 / 127.5, -1)], tmp_path / "own.keras")
+    args = ("--calibrate", colors, "--detect", "none")
     run = tool("quantize", model, *args)
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
     assert "every face: with --mean 0 --std 1 it is right for 100.0%" in line
-    assert "own.tflite was left as it was" in line
+    assert "own.tflite was not changed" in line
     assert {file.name for file in tmp_path.iterdir()} == {"own.keras"}
 
     run = tool("quantize", model, *args, "--mean", "0", "--std", "1")
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     assert "100.00% float, 100.00% int8" in run.stdout
-    made = tmp_path / "own.tflite"  # beside the model, as no --out says otherwise
-    assert ends_of(made) == [np.int8, np.int8]
+    out = tmp_path / "own.tflite"  # beside the model, because there is no --out
+    assert io_types(out) == [np.int8, np.int8]
 
-    before = made.read_bytes()
+    before = out.read_bytes()
     run = tool("quantize", model, *args)
     assert run.returncode == 2
-    assert run.stderr == f"quantize: --out {made}: is there already; --force replaces it\n"
-    assert made.read_bytes() == before
+    assert run.stderr == f"quantize: --out {out}: is there already; --force replaces it\n"
+    assert out.read_bytes() == before
 
 
-def test_mixed_precision(colours: Path, tmp_path: Path) -> None:
+def test_mixed_precision(colors: Path, tmp_path: Path) -> None:
     import keras
 
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = colour_model([], tmp_path / "mixed.keras")
+        model = color_model([], tmp_path / "mixed.keras")
     finally:
         keras.config.set_dtype_policy("float32")
-    made(model, colours, tmp_path / "mixed.tflite", "--detect", "none", "--max-drop", "1")
+    quantized(model, colors, tmp_path / "mixed.tflite", "--detect", "none", "--max-drop", "1")
 
 
-def test_what_cannot_be_converted_is_one_line(colours: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_converted_is_one_line(colors: Path, tmp_path: Path) -> None:
     import keras
     from keras import layers
 
@@ -313,8 +312,8 @@ def test_what_cannot_be_converted_is_one_line(colours: Path, tmp_path: Path) -> 
         "saved": ([Own()], "Atan2; leave out or replace these layers"),
     }
     for name, (first, expected) in cases.items():
-        model = colour_model(first, tmp_path / name)
-        run = tool("quantize", model, "--calibrate", colours, "--detect", "none")
+        model = color_model(first, tmp_path / name)
+        run = tool("quantize", model, "--calibrate", colors, "--detect", "none")
         assert run.returncode == 2
         (line,) = run.stderr.splitlines()
         assert line.startswith(f"quantize: {model}: ")
@@ -324,7 +323,7 @@ def test_what_cannot_be_converted_is_one_line(colours: Path, tmp_path: Path) -> 
         ("lambda.keras", layers.Lambda(lambda x: x / 2), "has a Lambda layer"),
         ("own.keras", Own(), "it needs your own Own; export it where it was made"),
     ):
-        model = colour_model([first], tmp_path / name)
+        model = color_model([first], tmp_path / name)
         keras.saving.get_custom_objects().clear()  # as in another program
         with pytest.raises(DataError, match=rf"{name}: .*{expected}"):
             model_files.load_keras(model)
@@ -332,13 +331,15 @@ def test_what_cannot_be_converted_is_one_line(colours: Path, tmp_path: Path) -> 
     assert model_files.failure(odd).startswith("TFLite has no AsString, Lgamma; leave out")
 
 
-def test_guesses_are_told_from_knowledge(few_faces: Path) -> None:
+def test_guesses_are_distinguished_from_knowledge(few_faces: Path) -> None:
     faces = dataset.load(few_faces).samples * 3
     truth = np.array([sample.label for sample in faces])
 
     def guess(male: Any, *, lenient: bool = False) -> str | None:
         answers = np.stack([1 - np.asarray(male), male], axis=1).astype(np.float32)
-        return chance_check.guess(HeadResult(faces, truth, answers, LABELS), lenient=lenient)
+        return chance_check.guessing_reason(
+            HeadResult(faces, truth, answers, LABELS), lenient=lenient
+        )
 
     noise = np.random.default_rng(0).random(len(faces))
     assert guess(0.6 + 0.001 * noise, lenient=True) == "says the same for every face"
@@ -348,23 +349,23 @@ def test_guesses_are_told_from_knowledge(few_faces: Path) -> None:
     assert guess(np.where(noise < 0.7, truth, noise)) is None
 
 
-def test_an_input_that_a_model_knows_more_with() -> None:
-    """It looks for men's bright red, where it gets blue, in pixels from 0 to 1."""
+def test_an_input_with_which_a_model_is_better() -> None:
+    """It expects men's bright red in the blue channel, in pixels from 0 to 1."""
     rng = np.random.default_rng(0)
     truth = [number % 2 for number in range(100)]
     crops = [rng.integers(0, 256, (8, 8, 3)).astype(np.uint8) for _ in truth]
     for crop, label in zip(crops, truth, strict=True):
         crop[..., 0] = 100 + 50 * label
 
-    def ask(entry: Preprocessing, faces: Sequence[Any]) -> Any:
+    def genders(entry: Preprocessing, faces: Sequence[Any]) -> Any:
         male = (entry.normalize(np.stack(faces))[..., 2].mean(axis=(1, 2)) > 125 / 255) * 1.0
         return np.stack([1 - male, male], axis=1)
 
-    found = chance_check.better_input(ask, crops, truth, Preprocessing(size=8))
-    assert found == chance_check.Input(0, 255, blue_first=True, share=1.0)
-    assert "--mean 0 --std 255 and blue before red" in chance_check.advice(found)
+    better = chance_check.better_input(genders, crops, truth, Preprocessing(size=8))
+    assert better == chance_check.InputFormat(0, 255, blue_first=True, accuracy=1.0)
+    assert "--mean 0 --std 255 and blue before red" in chance_check.advice(better)
     assert (
-        chance_check.better_input(lambda *_: ask(*_) * 0, crops, truth, Preprocessing(size=8))
+        chance_check.better_input(lambda *_: genders(*_) * 0, crops, truth, Preprocessing(size=8))
         is None
     )
 
@@ -372,10 +373,14 @@ def test_an_input_that_a_model_knows_more_with() -> None:
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["--out", "models"], "--out models: must be a file that ends in .tflite"),
+        (["--out", "models"], "--out: models: must be a file that ends in .tflite"),
         (["--out", "README.md/x.tflite"], "--out README.md/x.tflite: cannot be made (File exists)"),
-        (["--name", "my model"], "--name 'my model': letters, digits"),
-        (["--test-faces", "0"], "--test-faces must be 2 or more"),
+        (["--name", "my model"], "--name: 'my model': use only letters, digits"),
+        (["--test-faces", "0"], "--test-faces: 0: must be a whole number, 2 or more"),
+        (["--std", "0"], "--std: 0: must be a number other than 0"),
+        (["--mean", "1,x"], "--mean: x: must be a number"),
+        (["--mean", "1,2"], "--mean: 2 numbers; needs one, or three for a .caffemodel"),
+        (["--seed", "-1"], "--seed: -1: must be a whole number, 0 or more"),
     ],
 )
 def test_mistakes_of_use(args: list[str], expected: str, few_faces: Path) -> None:
@@ -393,8 +398,8 @@ def test_a_report_that_is_not_one(small_model: Path, few_faces: Path, tmp_path: 
         assert "x.training.json: is not what tools/train.py writes" in run.stderr.splitlines()[-1]
 
 
-def test_biases_make_up_for_rounding(tmp_path: Path) -> None:
-    """A kernel with a small sum on an input with a large mean: the case that rounding spoils."""
+def test_biases_compensate_for_rounding(tmp_path: Path) -> None:
+    """A kernel with a small sum on an input with a large mean: rounding harms this case most."""
     import keras
     from keras import layers
 
@@ -421,7 +426,7 @@ def test_biases_make_up_for_rounding(tmp_path: Path) -> None:
     pictures = rng.uniform(0.5, 1, (100, 24, 24, 3)).astype(np.float32)
     pictures[64:] *= 2  # the second batch is smaller, and not like the first
 
-    folded = bias_correction.folded(network)
+    folded = bias_correction.fold_batch_norm(network)
     assert not any(isinstance(layer, layers.BatchNormalization) for layer in folded.layers)
     expected = network.predict(pictures, verbose=0)
     assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
@@ -443,12 +448,12 @@ def test_biases_make_up_for_rounding(tmp_path: Path) -> None:
     bias_correction.correct(folded, pictures)
     after = means(folded, rounded=True)
     assert len(true) == 3
-    for exact, spoilt, mended in zip(true, before, after, strict=True):
-        assert np.abs(mended - exact).mean() < 0.01 * np.abs(spoilt - exact).mean()
+    for exact, spoiled, corrected in zip(true, before, after, strict=True):
+        assert np.abs(corrected - exact).mean() < 0.01 * np.abs(spoiled - exact).mean()
 
 
-def test_what_cannot_be_folded_stays() -> None:
-    """A convolution that something else reads too, and one that is bent before it is normalised."""
+def test_layers_that_cannot_be_folded_stay() -> None:
+    """A convolution that another layer reads too, and one with an activation before its norm."""
     import keras
     from keras import layers
 
@@ -456,34 +461,34 @@ def test_what_cannot_be_folded_stays() -> None:
 
     picture = keras.Input((8, 8, 3))
     read_twice = layers.Conv2D(4, 3)(picture)
-    bent = layers.Conv2D(4, 3, activation="relu")(picture)
+    activated = layers.Conv2D(4, 3, activation="relu")(picture)
     norms = layers.BatchNormalization(), layers.BatchNormalization()
-    whole = layers.Add()([read_twice, norms[0](read_twice), norms[1](bent)])
+    whole = layers.Add()([read_twice, norms[0](read_twice), norms[1](activated)])
     network = keras.Model(picture, layers.GlobalAveragePooling2D()(whole))
     rng = np.random.default_rng(0)
     for norm in norms:
         norm.set_weights([rng.uniform(1, 2, w.shape) for w in norm.get_weights()])
     pictures = rng.uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
-    folded = bias_correction.folded(network)
+    folded = bias_correction.fold_batch_norm(network)
     expected = network.predict(pictures, verbose=0)
     assert np.allclose(folded.predict(pictures, verbose=0), expected, atol=1e-4)
 
 
 def test_calibration_has_as_many_women_as_men(few_faces: Path) -> None:
-    from tools.quantize import by_class
+    from tools.quantize import draw_balanced
 
     train = dataset.load(few_faces).part("train")
-    first, again, other = (by_class(train, 30, seed) for seed in (1, 1, 2))
-    for chosen in (first, other):
-        assert len({sample.name for sample in chosen}) == 30
-        assert sum(sample.label for sample in chosen) == 15
+    first, again, other = (draw_balanced(train, 30, seed) for seed in (1, 1, 2))
+    for drawn in (first, other):
+        assert len({sample.name for sample in drawn}) == 30
+        assert sum(sample.label for sample in drawn) == 15
     assert first == again != other
-    few = [sample for sample in train if sample.label == 0] + by_class(train, 6, 1)[3:]
-    assert sum(sample.label for sample in by_class(few, 30, 1)) == 3
+    few = [sample for sample in train if sample.label == 0] + draw_balanced(train, 6, 1)[3:]
+    assert sum(sample.label for sample in draw_balanced(few, 30, 1)) == 3
 
 
-def test_what_is_lost_is_told_by_question(few_faces: Path) -> None:
-    from tools.quantize import compare, refusal
+def test_losses_are_reported_for_each_head(few_faces: Path) -> None:
+    from tools.conversion.accuracy_drop import compare, excess_drop
 
     faces = dataset.load(few_faces).samples[:4]
 
@@ -493,14 +498,13 @@ def test_what_is_lost_is_told_by_question(few_faces: Path) -> None:
 
     was = {"gender": result(0.1, 0.4, 0.6, 0.9), "age": result(0.1, 0.2, 0.8, 0.9)}
     now = {"gender": result(0.1, 0.7, 0.7, 0.9), "age": result(0.1, 0.1, 0.9, 0.9)}
-    figures, changed = compare(was, now)
+    figures, changes = compare(was, now)
     assert figures["gender"] == {
         "faces": 4, "float_accuracy": 1, "accuracy": 0.75, "agreement": 0.75,
         "mean_difference": 0.1,
     }  # fmt: skip
     assert figures["age"]["accuracy"] == figures["age"]["agreement"] == 1
-    assert len(changed) == 3
-    assert changed[0] == f"{faces[1].name}: p(female) 0.60 became 0.30"
-    args = Namespace(model=Path("x.keras"), max_drop=24)
-    assert refusal(args, figures) == "loses 25.00 points, more than --max-drop 24"
-    assert refusal(args, {"age": figures["age"]}) is None
+    assert len(changes) == 3
+    assert changes[0] == f"{faces[1].name}: p(female) 0.60 became 0.30"
+    assert excess_drop(figures, 24) == "loses 25.00 points, more than --max-drop 24"
+    assert excess_drop({"age": figures["age"]}, 24) is None

@@ -17,18 +17,18 @@ from edge.sources.demo import PEOPLE
 from edge.sources.pictures import PictureError
 from edge.types import LABELS
 from tools.datasets import dataset
-from tools.datasets.archive import DataError, Pictures
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.readers import LAYOUTS, recognize
 
 WOMAN = next(PEOPLE.glob("female-*.jpg")).read_bytes()
 MAN = next(PEOPLE.glob("male-*.jpg")).read_bytes()
-# a PNG whose header tells of 60 000 x 60 000 pixels
+# a PNG whose header claims 60 000 x 60 000 pixels
 HUGE = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
 HUGE = HUGE[:16] + struct.pack(">II", 60_000, 60_000) + HUGE[24:]
 HUGE = HUGE[:29] + struct.pack(">I", zlib.crc32(HUGE[12:29])) + HUGE[33:]
 
 
-def lay(folder: Path, files: dict[str, bytes | str]) -> Path:
+def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +78,8 @@ EXPECTED = {
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("layout", FILES)
-def test_layout_is_recognised_and_read(layout: str, zipped: bool, tmp_path: Path) -> None:
-    path = lay(tmp_path / "faces", FILES[layout])
+def test_layout_is_recognized_and_read(layout: str, zipped: bool, tmp_path: Path) -> None:
+    path = write_files(tmp_path / "faces", FILES[layout])
     if zipped:
         path = tmp_path / "faces.zip"
         with zipfile.ZipFile(path, "w") as archive:
@@ -87,8 +87,7 @@ def test_layout_is_recognised_and_read(layout: str, zipped: bool, tmp_path: Path
                 archive.writestr(f"some folder/{name}", content)
     data = dataset.load(path)
     assert data.layout == layout
-    found = {(s.label, s.age, s.ethnicity) for s in data.samples}
-    assert found == EXPECTED[layout]
+    assert {(s.label, s.age, s.ethnicity) for s in data.samples} == EXPECTED[layout]
     assert all(sample.image() is not None for sample in data.samples)
     assert {s.aligned for s in data.samples} == {layout == "utkface"}
     if data.has_splits:
@@ -100,14 +99,14 @@ def test_layout_is_recognised_and_read(layout: str, zipped: bool, tmp_path: Path
 def test_celeba_as_csv(tmp_path: Path) -> None:
     files = {name: content for name, content in FILES["celeba"].items() if name.endswith("jpg")}
     files["list_attr_celeba.csv"] = "image_id, Male, Young\n000001.jpg, -1, 1\n000002.jpg,1,-1\n"
-    data = dataset.load(lay(tmp_path / "celeba", files))
+    data = dataset.load(write_files(tmp_path / "celeba", files))
     assert [(s.name, s.label) for s in data.samples] == [("000001.jpg", 0), ("000002.jpg", 1)]
     assert not data.has_splits
 
 
-def test_names_choose_the_split_where_the_data_set_does_not(tmp_path: Path) -> None:
+def test_names_choose_the_split_if_the_data_set_does_not(tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {f"male/{n}.jpg": MAN for n in range(300)}
-    data = dataset.load(lay(tmp_path / "own", files | {"female/x.jpg": WOMAN}))
+    data = dataset.load(write_files(tmp_path / "own", files | {"female/x.jpg": WOMAN}))
     splits = Counter(sample.split for sample in data.samples)
     assert not data.has_splits
     assert splits["train"] > 200
@@ -188,19 +187,19 @@ def test_data_that_cannot_be_used(
     files: dict[str, bytes | str], layout: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=message):
-        dataset.load(lay(tmp_path / "faces", files), layout)
+        dataset.load(write_files(tmp_path / "faces", files), layout)
 
 
 def test_not_a_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         dataset.load(tmp_path / "none.zip")
-    lay(tmp_path, {"faces.zip": "not a zip"})
+    write_files(tmp_path, {"faces.zip": "not a zip"})
     with pytest.raises(DataError, match="is neither a folder nor a zip file"):
         dataset.load(tmp_path / "faces.zip")
 
 
 @pytest.mark.parametrize(
-    ("flags", "method", "how"), [(1, 0, "with a password"), (0, 9, "in a way not known here")]
+    ("flags", "method", "how"), [(1, 0, "with a password"), (0, 9, "by an unknown method")]
 )
 def test_a_zip_that_must_be_unpacked_first(
     flags: int, method: int, how: str, tmp_path: Path
@@ -217,24 +216,24 @@ def test_a_zip_that_must_be_unpacked_first(
 
 
 def test_a_missing_split_is_named(tmp_path: Path) -> None:
-    data = dataset.load(lay(tmp_path / "faces", FILES["folders"]))
+    data = dataset.load(write_files(tmp_path / "faces", FILES["folders"]))
     with pytest.raises(DataError, match="has no pictures in split 'val'"):
         data.part("val")
 
 
 def test_a_table_names_pictures_by_path_or_by_last_part(tmp_path: Path) -> None:
     table = "file,gender\ndeep/1.jpg,male\n2.jpg,female\n"
-    path = lay(tmp_path / "f", {"deep/1.jpg": MAN, "deep/2.jpg": WOMAN, "../f.csv": table})
-    assert recognize(Pictures(path)) == "csv"
+    path = write_files(tmp_path / "f", {"deep/1.jpg": MAN, "deep/2.jpg": WOMAN, "../f.csv": table})
+    assert recognize(DataFiles(path)) == "csv"
     data = dataset.load(path)
     assert [s.member for s in data.samples] == ["deep/1.jpg", "deep/2.jpg"]
     assert [s.label for s in data.samples] == [1, 0]
 
 
-def test_detection_can_be_asked_for_and_refused(tmp_path: Path) -> None:
-    path = lay(tmp_path / "faces", FILES["folders"])
+def test_detection_can_be_turned_on_and_off(tmp_path: Path) -> None:
+    path = write_files(tmp_path / "faces", FILES["folders"])
     assert {s.aligned for s in dataset.load(path, detect="none").samples} == {True}
-    path = lay(tmp_path / "utk", FILES["utkface"])
+    path = write_files(tmp_path / "utk", FILES["utkface"])
     assert {s.aligned for s in dataset.load(path, detect="haar").samples} == {False}
 
 
@@ -305,7 +304,7 @@ def test_a_path_that_contradicts_itself(
     if packed:
         path = zipped(tmp_path / "faces.zip", names)
     else:
-        path = lay(tmp_path / "faces", dict.fromkeys(names, MAN))
+        path = write_files(tmp_path / "faces", dict.fromkeys(names, MAN))
     with pytest.raises(DataError, match=message):
         dataset.load(path)
 
@@ -375,7 +374,7 @@ PLAIN = "file,gender,age\na.jpg,female,25\nb.jpg,male,31\n"
 )
 def test_tables_as_spreadsheets_write_them(table: str | bytes, tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {"a.jpg": WOMAN, "b.jpg": MAN, "../faces.csv": table}
-    samples = dataset.load(lay(tmp_path / "faces", files)).samples[:2]
+    samples = dataset.load(write_files(tmp_path / "faces", files)).samples[:2]
     assert [(s.member, s.label, s.age) for s in samples] == [("a.jpg", 0, 25), ("b.jpg", 1, 31)]
 
 
@@ -404,10 +403,10 @@ def test_tables_as_spreadsheets_write_them(table: str | bytes, tmp_path: Path) -
         ("file,gender\nmale_1.jpg,f\n", "but 'male_1.jpg' in its path is male"),
     ],
 )
-def test_tables_that_are_wrong(table: str | bytes, message: str | None, tmp_path: Path) -> None:
+def test_wrong_tables(table: str | bytes, message: str | None, tmp_path: Path) -> None:
     names = ("a.jpg", "b.jpg", "male/c.jpg", "m/d.jpg", "male_1.jpg")
     files: dict[str, bytes | str] = {**dict.fromkeys(names, MAN), "../faces.csv": table}
-    path = lay(tmp_path / "faces", files)
+    path = write_files(tmp_path / "faces", files)
     if message is None:
         assert labels_of(path) == {"a.jpg": "female"}
         return
@@ -432,7 +431,7 @@ def test_a_layout_whose_folders_contradict_it(
         for name, text in FILES[layout].items()
     }
     with pytest.raises(DataError, match=r"is labelled male, but '\w+' in its path is female"):
-        dataset.load(lay(tmp_path / "faces", files))
+        dataset.load(write_files(tmp_path / "faces", files))
 
 
 def test_a_table_may_correct_the_names_of_utkface(
@@ -440,15 +439,17 @@ def test_a_table_may_correct_the_names_of_utkface(
 ) -> None:
     name = "27_1_2_20170116174525125.jpg"
     files: dict[str, bytes | str] = {name: MAN, "../f.csv": f"file,gender\n{name},male\n"}
-    assert labels_of(lay(tmp_path / "f", files)) == {name: "male"}
-    assert f"f.csv: says otherwise than 1 file names, such as {name}" in capsys.readouterr().err
+    assert labels_of(write_files(tmp_path / "f", files)) == {name: "male"}
+    assert (
+        f"f.csv: overrides the gender in file names: 1, such as {name}" in capsys.readouterr().err
+    )
 
 
-def test_celeba_whose_zero_may_mean_unknown(tmp_path: Path) -> None:
+def test_celeba_with_a_zero_that_may_mean_unknown(tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {f"{n}.jpg": MAN for n in "123"}
     files["list_attr_celeba.csv"] = "image_id,Male\n1.jpg,1\n2.jpg,0\n3.jpg,-1\n"
     with pytest.raises(DataError, match="Male is both 0 and -1, one of which may mean unknown"):
-        dataset.load(lay(tmp_path / "celeba", files))
+        dataset.load(write_files(tmp_path / "celeba", files))
 
 
 @pytest.mark.parametrize(
@@ -468,7 +469,7 @@ def test_celeba_whose_zero_may_mean_unknown(tmp_path: Path) -> None:
 )
 def test_ages_as_tables_write_them(age: str, years: int | None, tmp_path: Path) -> None:
     table = f'file,gender,age\n1.jpg,male,"{age}"\n'
-    data = dataset.load(lay(tmp_path / "f", {"1.jpg": MAN, "../f.csv": table}))
+    data = dataset.load(write_files(tmp_path / "f", {"1.jpg": MAN, "../f.csv": table}))
     assert [s.age for s in data.samples] == [years]
 
 
@@ -480,7 +481,7 @@ def test_a_table_that_leaves_out_a_folder_or_names_one_more(tmp_path: Path) -> N
         "c/2.jpg": MAN,
         "../f.csv": table,
     }
-    data = dataset.load(lay(tmp_path / "f", files))
+    data = dataset.load(write_files(tmp_path / "f", files))
     assert [s.member for s in data.samples] == ["pics/a/1.jpg", "pics/b/1.jpg", "c/2.jpg"]
 
 
@@ -488,12 +489,12 @@ def test_a_picture_that_is_listed_twice_counts_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = "file,gender\n1.jpg,male\n1.jpg,male\n"
-    data = dataset.load(lay(tmp_path / "f", {"1.jpg": MAN, "../f.csv": table}))
+    data = dataset.load(write_files(tmp_path / "f", {"1.jpg": MAN, "../f.csv": table}))
     assert len(data.samples) == 1
-    assert capsys.readouterr().err == "f: listed more than once and taken once: 1\n"
+    assert capsys.readouterr().err == "f: pictures listed more than once, used once: 1\n"
 
 
-def test_what_a_mac_adds_is_no_picture(tmp_path: Path) -> None:
+def test_files_that_a_mac_adds_are_not_pictures(tmp_path: Path) -> None:
     pictures = {"female/a.jpg": WOMAN, "male/b.jpg": MAN}
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -504,7 +505,7 @@ def test_what_a_mac_adds_is_no_picture(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_links(tmp_path: Path) -> None:
-    lay(tmp_path / "real", {"w/a.jpg": WOMAN, "m/b.jpg": MAN})
+    write_files(tmp_path / "real", {"w/a.jpg": WOMAN, "m/b.jpg": MAN})
     (tmp_path / "faces").mkdir()
     for link, folder in (("female", "w"), ("male", "m")):
         (tmp_path / "faces" / link).symlink_to(tmp_path / "real" / folder)
@@ -513,30 +514,32 @@ def test_folders_that_are_links(tmp_path: Path) -> None:
     assert [s.member for s in data.samples] == ["female/a.jpg", "male/b.jpg"]
 
 
-def test_files_of_other_kinds_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_other_kinds_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files: dict[str, bytes | str] = {"female/a.jfif": WOMAN, "male/b.jpg": MAN}
     files |= {"male/c.heic": b"", "male/d.heic": b""}
-    assert len(dataset.load(lay(tmp_path / "own", files)).samples) == 2
-    assert capsys.readouterr().err == "own: files not looked at: 2 .heic\n"
+    assert len(dataset.load(write_files(tmp_path / "own", files)).samples) == 2
+    assert capsys.readouterr().err == "own: ignored, not pictures: 2 .heic\n"
 
 
 def test_adience_takes_one_kind_of_table(tmp_path: Path) -> None:
     files = dict(FILES["adience"])
     files["fold_frontal_0_data.txt"] = files["fold_0_data.txt"]
     files["fold_0_data.txt"] = str(files["fold_0_data.txt"]).replace("\tf\t", "\tF\t")
-    data = dataset.load(lay(tmp_path / "adience", files))
+    data = dataset.load(write_files(tmp_path / "adience", files))
     assert [(s.label, s.split) for s in data.samples] == [(0, "train"), (1, "test")]
 
 
 def test_a_picture_that_claims_to_be_huge_is_broken(tmp_path: Path) -> None:
-    data = dataset.load(lay(tmp_path / "own", {"female/a.png": HUGE, "male/b.jpg": MAN}))
+    data = dataset.load(write_files(tmp_path / "own", {"female/a.png": HUGE, "male/b.jpg": MAN}))
     huge, man = data.samples
     with pytest.raises(PictureError, match=r"^has more than 80 million pixels$"):
         huge.image()
     assert man.image().ndim == 3
 
 
-def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
-    path = lay(tmp_path / "own", FILES["folders"])
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = write_files(tmp_path / "own", FILES["folders"])
     (path / "test" / "male" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(MAN)
     assert len(dataset.load(path).part("all")) == 3

@@ -1,4 +1,4 @@
-"""The workstation's smaller tools, run as their users run them."""
+"""The smaller tools, run as users run them."""
 
 import signal
 import subprocess

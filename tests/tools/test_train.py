@@ -171,7 +171,7 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
     import keras
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    from tools.training.init_weights import start_from_tflite
+    from tools.training.init_weights import load_tflite_weights
 
     path = shared / "pretrained" / "mobilenet_v2_1.0_224_imagenet_int8.tflite"
     large = Preprocessing(size=224)
@@ -182,7 +182,7 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
     model = keras.applications.MobileNetV2(
         (224, 224, 3), include_top=False, weights=None, pooling="avg"
     )
-    start_from_tflite(model, path, values)
+    load_tflite_weights(model, path, values)
     ours = model.predict(values, verbose=0)
 
     interpreter = Interpreter(
@@ -211,7 +211,7 @@ def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     import keras
 
     from tools.networks import build
-    from tools.training.init_weights import start_from_keras
+    from tools.training.init_weights import load_keras_weights
     from tools.training.recalibrate_bn import recalibrate_batch_norm
 
     keras.utils.set_random_seed(1)
@@ -228,10 +228,10 @@ def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     assert len(np.unique(expected)) == 4
     assert np.allclose(wide.predict(faces, verbose=0), expected, atol=1e-5)
     again = build("mobilenetv2", size=64, alpha=0.35)
-    start_from_keras(again, wide)
+    load_keras_weights(again, wide)
     assert np.allclose(again.predict(faces, verbose=0), expected, atol=1e-5)
     with pytest.raises(ValueError, match=r"broadcast|shape|size"):
-        start_from_keras(wide, narrow)
+        load_keras_weights(wide, narrow)
 
 
 def test_nothing_that_is_there_is_lost(few_faces: Path, tmp_path: Path) -> None:

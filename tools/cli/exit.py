@@ -1,4 +1,4 @@
-"""How a tool ends, and whether the libraries' own log lines are shown."""
+"""Run a command to its exit code; the option that shows the libraries' log lines."""
 
 import argparse
 import os
@@ -9,16 +9,16 @@ from typing import NoReturn
 
 
 def add_verbose(parser: argparse.ArgumentParser) -> None:
-    """The option that `edge.native_log` looks for."""
+    """Add `--verbose`, which `edge.native_log` looks for."""
     parser.add_argument(
-        "--verbose", action="store_true", help="also show what TensorFlow and TFLite log themselves"
+        "--verbose", action="store_true", help="also show the log lines of TensorFlow and TFLite"
     )
 
 
-def leave(main: Callable[[], int]) -> NoReturn:
-    """End the program with what `main` returns.
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Run `main` and exit with the code that it returns.
 
-    The exit code is 130 after Ctrl-C, and 0 if whatever read stdout has gone.
+    The exit code is 130 after Ctrl-C, and 0 if the reader of stdout has gone.
     """
     code = 0
     try:

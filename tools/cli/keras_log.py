@@ -1,6 +1,6 @@
-"""Keras and TensorFlow, imported without their log lines: import this before them.
+"""Import Keras and TensorFlow without their log lines; import this module before them.
 
-`--verbose` on the command line lets the lines through.
+The command line option `--verbose` lets the lines through.
 """
 
 import logging
@@ -9,7 +9,7 @@ import os
 from edge import native_log
 
 if not native_log.VERBOSE:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ reads this when it is loaded
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow's C++ when it loads
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
 with native_log.quiet():

@@ -1,4 +1,4 @@
-"""Options of the tools: source and configuration, as of `python -m edge run`, and value types."""
+"""Options shared by the tools: source, configuration, and types of values for argparse."""
 
 import argparse
 import math
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """`--config`."""
+    """Add `--config`."""
     parser.add_argument(
         "--config",
         type=Path,
@@ -20,7 +20,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def add_sources(
     parser: argparse.ArgumentParser, what: str, *, metavar: str = "SOURCE", several: bool = False
 ) -> None:
-    """`--source SOURCE` and, in short, `SOURCE` alone; `what` it may be goes into the help."""
+    """Add `--source SOURCE` and its short form, `SOURCE` alone; `what` is the help text."""
     parser.add_argument("sources", nargs="*" if several else "?", metavar=metavar, help=what)
     parser.add_argument(
         "--source",
@@ -33,21 +33,21 @@ def add_sources(
 
 
 def named_sources(args: argparse.Namespace) -> list[str]:
-    """All sources that were named."""
+    """All sources on the command line."""
     first = args.sources if isinstance(args.sources, list) else [args.sources]
     return [source for source in (*first, *args.more_sources) if source is not None]
 
 
 def named_source(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str | None:
-    """The one source that was named; None for the configuration's. Ends where there are more."""
-    named = named_sources(args)
-    if len(named) > 1:
-        parser.error(f"name one source, not {len(named)}: {', '.join(named)}")
-    return named[0] if named else None
+    """The source on the command line, or None. Exits with a message if there are several."""
+    sources = named_sources(args)
+    if len(sources) > 1:
+        parser.error(f"name one source, not {len(sources)}: {', '.join(sources)}")
+    return sources[0] if sources else None
 
 
 def at_least(minimum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number, `minimum` or more."""
+    """An argparse type: an integer, `minimum` or more."""
 
     def number(text: str) -> int:
         try:
@@ -74,7 +74,7 @@ def not_negative(text: str) -> float:
 
 
 def not_zero(text: str) -> float:
-    """An argparse type: a finite number that something can be divided by."""
+    """An argparse type: a finite number other than 0."""
     return _number(text, lambda value: value != 0, "must be a number other than 0")
 
 
@@ -93,8 +93,13 @@ def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
     return value
 
 
+def numbers(text: str) -> list[float]:
+    """An argparse type: finite numbers, separated by commas."""
+    return [_number(part, lambda _: True, "must be a number") for part in text.split(",")]
+
+
 def output_file(*suffixes: str) -> Callable[[str], Path]:
-    """An argparse type: a path to write to, with one of these suffixes, such as `.keras`."""
+    """An argparse type: a file to write, with one of these suffixes, such as `.keras`."""
 
     def path(text: str) -> Path:
         file = Path(text)

@@ -1,4 +1,4 @@
-"""A bar on the terminal while a tool works."""
+"""A progress bar on the terminal."""
 
 from collections.abc import Generator, Iterable
 from typing import TypeVar
@@ -8,14 +8,14 @@ from rich.progress import track
 
 T = TypeVar("T")
 
-UPDATES = 4
-"""Per second: few, so that what is measured meanwhile is not slowed down."""
+UPDATES_HZ = 4
+"""Redraws per second: few, so that drawing does not slow the work that is being timed."""
 
 
 def bar(items: Iterable[T], number: int | None, what: str) -> Generator[T, None, None]:
-    """The items, while a bar named `what` on stderr shows how many of `number` have gone by.
+    """Yield the items while a bar named `what` on stderr shows how many of `number` are done.
 
-    Without a `number` it shows that work goes on. Nothing is written to a log file.
+    If `number` is None, the bar only shows activity. It appears only if stderr is a terminal.
     """
     console = Console(stderr=True)
     yield from track(
@@ -23,6 +23,6 @@ def bar(items: Iterable[T], number: int | None, what: str) -> Generator[T, None,
         what,
         number,
         console=console,
-        refresh_per_second=UPDATES,
+        refresh_per_second=UPDATES_HZ,
         disable=not console.is_terminal,
     )

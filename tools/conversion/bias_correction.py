@@ -1,4 +1,4 @@
-"""Bias correction: what rounding weights to int8 would shift on average is taken back beforehand.
+"""Correct biases in advance for the mean shift that rounding weights to int8 causes.
 
 M. Nagel et al.: Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019.
 """
@@ -15,23 +15,23 @@ from tools.cli.progress import bar
 Floats = npt.NDArray[np.float32]
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
-LEVELS = 127
+MAX_INT8 = 127
 """int8 weights are symmetric: -127 to 127."""
-BATCH = 64
-"""Pictures at a time: all layers' inputs are held in memory for them."""
+BATCH_SIZE = 64
+"""Pictures at a time: the inputs of all layers are in memory for them."""
 
 
-def possible(model: keras.Model) -> bool:
-    """Whether the model is a plain graph of layers, without networks inside of it."""
+def is_correctable(model: keras.Model) -> bool:
+    """Whether the model is a plain graph of layers, without nested models."""
     nested = any(isinstance(layer, keras.Model) for layer in model.layers)
     return bool(getattr(model, "inputs", None)) and not nested
 
 
-def folded(model: keras.Model) -> keras.Model:
-    """The same function with each batch normalisation folded into the convolution before it."""
+def fold_batch_norm(model: keras.Model) -> keras.Model:
+    """A copy with each batch normalization folded into the convolution before it."""
     model = keras.Model(model.inputs, model.outputs)  # a Sequential is cloned otherwise
     norms = {convolution.name: norm for convolution, norm in _pairs(model)}
-    gone = {norm.name for norm in norms.values()}
+    folded = {norm.name for norm in norms.values()}
 
     def clone(layer: Any) -> Any:
         config = layer.get_config()
@@ -40,7 +40,7 @@ def folded(model: keras.Model) -> keras.Model:
         return layer.__class__.from_config(config)
 
     def call(layer: Any, *args: Any, **options: Any) -> Any:
-        return args[0] if layer.name in gone else layer(*args, **options)
+        return args[0] if layer.name in folded else layer(*args, **options)
 
     result = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in result.layers:
@@ -66,34 +66,35 @@ def _fold(layer: Any, values: list[Floats], norm: Any) -> list[Floats]:
 
 
 def _pairs(model: keras.Model) -> list[tuple[Any, Any]]:
-    """Each convolution that nothing but a batch normalisation reads, with that."""
+    """Each convolution whose output only a batch normalization reads, with that layer."""
     readers: dict[int, list[Any]] = {}
     for layer in model.layers:
         for node in layer._inbound_nodes:
             for tensor in node.input_tensors:
                 readers.setdefault(id(tensor), []).append(layer)
-    found = []
+    pairs = []
     for layer in model.layers:
         if isinstance(layer, CONVOLUTIONS) and layer.activation is keras.activations.linear:
             after = readers.get(id(layer.output), [])
             if len(after) == 1 and isinstance(after[0], layers.BatchNormalization):
-                found.append((layer, after[0]))
-    return found
+                pairs.append((layer, after[0]))
+    return pairs
 
 
 def correct(model: keras.Model, pictures: Floats) -> None:
     """Change the biases of a folded network so that int8 weights keep the mean of each channel.
 
     Rounding shifts a channel by the sum of its kernel's errors times the mean of its input, which
-    is measured on `pictures`, n x h x w x c as the network takes them. The shift is large where a
-    kernel's sum is small and its input's mean is not, as in depthwise convolutions.
+    is measured on `pictures` (float32 n x h x w x c, normalized as the network needs them). The
+    shift is large if a kernel's sum is small and its input's mean is not, as in depthwise
+    convolutions.
     """
     weighted = [layer for layer in model.layers if isinstance(layer, (*CONVOLUTIONS, layers.Dense))]
     probe = keras.Model(model.inputs, {layer.name: layer.input for layer in weighted})
     means: dict[str, Any] = dict.fromkeys(probe.output, 0.0)
-    begins = range(0, len(pictures), BATCH)
-    for begin in bar(begins, len(begins), "bias correction"):
-        batch = pictures[begin : begin + BATCH]
+    starts = range(0, len(pictures), BATCH_SIZE)
+    for start in bar(starts, len(starts), "bias correction"):
+        batch = pictures[start : start + BATCH_SIZE]
         for name, values in probe.predict_on_batch(batch).items():
             mean = values.mean(tuple(range(values.ndim - 1)))
             means[name] = means[name] + mean * len(batch) / len(pictures)
@@ -109,7 +110,7 @@ def correct(model: keras.Model, pictures: Floats) -> None:
 
 
 def rounded(kernel: Floats, layer: Any) -> Floats:
-    """A kernel as the converter rounds it: one scale for each output channel, one for a Dense."""
+    """The kernel as the converter rounds it: one scale per output channel, or one for a Dense."""
     axes = (0, 1, 2) if isinstance(layer, layers.Conv2D) else (0, 1)
-    scale = np.maximum(np.abs(kernel).max(axes, keepdims=True), 1e-12) / LEVELS
+    scale = np.maximum(np.abs(kernel).max(axes, keepdims=True), 1e-12) / MAX_INT8
     return np.asarray(np.rint(kernel / scale) * scale, np.float32)

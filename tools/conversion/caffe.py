@@ -1,4 +1,4 @@
-"""Rebuild Caffe networks in Keras, with the weights that OpenCV reads."""
+"""Rebuild Caffe networks in Keras, with weights that OpenCV reads."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +22,8 @@ TOKEN = re.compile(r'#[^\n]*|"[^"]*"|\'[^\']*\'|[{}]|[^\s{}:;,"\'#]+')
 def read(prototxt: Path, weights: Path, mean: Sequence[float], std: float) -> keras.Model:
     """The network as a Keras model that takes R G B values of (pixel - 127.5) / 127.5.
 
-    Its first layer converts them to (pixel - mean) / std in B G R, which it was trained on. Its
-    layers must form a chain. Raises DataError.
+    Its first layer converts them to (pixel - mean) / std in B G R, as the network was trained. The
+    Caffe layers must form a chain. Raises DataError.
     """
     try:
         net = cv2.dnn.readNetFromCaffe(str(prototxt), str(weights))
@@ -129,7 +129,7 @@ def _relu(x: Any, layer: Message, name: str) -> Any:
 
 
 def _pooling(x: Any, layer: Message, name: str) -> Any:
-    """Caffe's last window may extend past the edge; with `same`, TensorFlow's first one may."""
+    """Caffe's last window may extend past the edge; `same` may pad before TensorFlow's first."""
     param = layer["pooling_param"][0]
     size = int(_number(layer, "pooling_param", "kernel_size", 0))
     stride = int(_number(layer, "pooling_param", "stride", 1))

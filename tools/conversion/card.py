@@ -1,4 +1,4 @@
-"""Write the model card: what the daemon must know of a model, and what people may want to."""
+"""Write the model card: what the daemon needs to know of a model, and notes for people."""
 
 import argparse
 import hashlib
@@ -18,17 +18,17 @@ from edge.vision.tflite import open_interpreter
 from tools.datasets.archive import DataError
 
 SCHEMA = 1
-"""Version of the JSON's format."""
+"""Version of the JSON format."""
 
 
 class AnnotatedCard(ModelCard, frozen=True):
     """The daemon's card with notes for people and tools: training settings, accuracies."""
 
     notes: dict[str, Any] = pydantic.Field({}, exclude=True)
-    """More keys of the JSON, on the same level as the daemon's."""
+    """Further keys of the JSON, beside those that the daemon reads."""
 
     def write(self, data: bytes, path: Path) -> Path:
-        """Write a model to `path`, and beside it this card with that model's digest."""
+        """Write a model to `path`, and this card, with the model's digest, beside it as JSON."""
         card = self.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
         keys = {"schema": SCHEMA, **card.model_dump(mode="json"), **self.notes}
         text = json.dumps(keys, indent=2) + "\n"
@@ -85,11 +85,11 @@ def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> 
             notes=notes if training else {},
         )
     except pydantic.ValidationError as error:
-        raise DataError(f"{args.model}: {_first_fault(error)}") from error
+        raise DataError(f"{args.model}: {_first_error(error)}") from error
 
 
 def training_of(model: Path) -> dict[str, Any]:
-    """What tools/train.py wrote beside `model`; empty if there is nothing. Raises DataError."""
+    """The report that tools/train.py wrote beside `model`, or {}. Raises DataError."""
     file = model.with_suffix(".training.json")
     if not file.exists():
         return {}
@@ -99,10 +99,10 @@ def training_of(model: Path) -> dict[str, Any]:
         preprocessing = pydantic.TypeAdapter(Preprocessing).validate_python(fields)  # and types
         return report | {"preprocessing": preprocessing, "settings": dict(report["settings"])}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = _first_fault(error) if isinstance(error, pydantic.ValidationError) else error
+        reason = _first_error(error) if isinstance(error, pydantic.ValidationError) else error
         raise DataError(f"{file}: is not what tools/train.py writes ({reason})") from error
 
 
-def _first_fault(error: pydantic.ValidationError) -> str:
+def _first_error(error: pydantic.ValidationError) -> str:
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))} {first['input']!r}: {first['msg']}"

@@ -1,4 +1,4 @@
-"""Trained models in the formats that people have them in, as a TensorFlow SavedModel."""
+"""Read trained models in the common formats, as a TensorFlow SavedModel."""
 
 import contextlib
 import importlib.util
@@ -16,21 +16,21 @@ import numpy as np
 from edge import native_log
 from tools.datasets.archive import DataError
 
-LONGEST = 200
-"""Characters of somebody else's message that are passed on."""
+MAX_MESSAGE = 200
+"""Most characters of a library's message to pass on."""
 
 
 class ConversionError(DataError):
-    """A model that Keras or TensorFlow does not convert; the text says why, without its name."""
+    """A model that Keras or TensorFlow cannot convert; the message does not name the model."""
 
 
 KINDS = "a .keras, .h5 or .onnx file, or a SavedModel folder"
 
 
 def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
-    """The model in `path` as a SavedModel, made in `folder` where it is not one already.
+    """The model in `path` as a SavedModel, and as a Keras model if it is one.
 
-    With it comes the Keras model where there is one. Raises DataError.
+    A model in another format is converted to a SavedModel within `folder`. Raises DataError.
     """
     if not path.exists():
         raise DataError(f"{path}: does not exist")
@@ -50,50 +50,50 @@ def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
 
 
 def check_saved_model(path: Path) -> None:
-    """Raises DataError where a folder is no SavedModel."""
+    """Raises DataError if a folder is not a SavedModel."""
     if not (path / "saved_model.pb").is_file():
         raise DataError(f"{path}: is not a SavedModel, it has no saved_model.pb")
 
 
 def load_keras(path: Path) -> keras.Model:
-    """Raises DataError."""
+    """The Keras model in a file, not compiled. Raises DataError."""
     if not path.exists():
         raise DataError(f"{path}: does not exist")
     try:
         return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what it happens upon in a file that is not its own
-        raise DataError(f"{path}: {_unloaded(str(error) or type(error).__name__)}") from error
+    except Exception as error:  # Keras raises all kinds of errors for foreign files
+        raise DataError(f"{path}: {_load_failure(str(error) or type(error).__name__)}") from error
 
 
-def _unloaded(error: str) -> str:
-    """What Keras says of a file that it does not load, and what to do."""
-    away = "export it where it was made, with model.export(FOLDER), and give that folder"
+def _load_failure(error: str) -> str:
+    """A plain reason for Keras' error on loading a file, and what to do."""
+    advice = "export it where it was made, with model.export(FOLDER), and give that folder"
     if "Lambda" in error:
-        return f"has a Lambda layer, whose code Keras does not load; {away}"
+        return f"has a Lambda layer, whose code Keras does not load; {advice}"
     if match := re.search(r"Could not locate (?:class|function) '([^']+)'", error):
-        return f"is not a Keras model alone: it needs your own {match[1]}; {away}"
+        return f"is not a Keras model alone: it needs your own {match[1]}; {advice}"
     if "No model config" in error:
         return "is not a Keras model but its weights alone; save it with model.save(FILE)"
-    if error.startswith("File not found"):  # what Keras says of a .keras file that is no zip
-        return "is not a Keras model (damaged, or something else)"
-    return f"is not a Keras model ({error.strip().splitlines()[0][:LONGEST]})"
+    if error.startswith("File not found"):  # Keras says this of a .keras file that is not a zip
+        return "is not a Keras model (damaged, or of another kind)"
+    return f"is not a Keras model ({error.strip().splitlines()[0][:MAX_MESSAGE]})"
 
 
 def failure(error: str) -> str:
-    """What the converter says of a model that it does not convert, and what to do."""
-    lacking = sorted(set(re.findall(r"'(?:tf|tf_executor)\.(\w+)' op", error)))
-    recurrent = any(name.startswith("TensorList") for name in lacking)
+    """A plain reason for the converter's error on a model, and what to do."""
+    unsupported = sorted(set(re.findall(r"'(?:tf|tf_executor)\.(\w+)' op", error)))
+    recurrent = any(name.startswith("TensorList") for name in unsupported)
     if recurrent or "tensor list" in error.lower():
         return "TFLite has no loops in int8; build LSTM and GRU layers with unroll=True"
-    if lacking:
-        names = ", ".join(lacking[:5])
+    if unsupported:
+        names = ", ".join(unsupported[:5])
         return f"TFLite has no {names}; leave out or replace the layers that need this"
     lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return lines[0][:LONGEST] if lines else "for no reason that the converter gives"
+    return lines[0][:MAX_MESSAGE] if lines else "the converter gives no reason"
 
 
 def export(model: keras.Model, out: Path) -> Path:
-    """Write a Keras model as a SavedModel to the folder `out`, as it answers after training.
+    """Write a Keras model as a SavedModel to the folder `out`, in inference mode.
 
     Raises DataError.
     """
@@ -101,12 +101,12 @@ def export(model: keras.Model, out: Path) -> Path:
     archive = keras.export.ExportArchive()
     shape = (None, *model.input_shape[1:])
     try:
-        # Keras lists every tensor of the export
+        # Keras prints every tensor of the export
         with contextlib.redirect_stdout(io.StringIO()), native_log.captured():
             archive.track(model)
             archive.add_endpoint(
                 "serve",
-                # layers that flip and turn pictures would do so too
+                # otherwise layers for augmentation would flip and rotate faces
                 lambda pictures: model(pictures, training=False),
                 input_signature=[keras.InputSpec(shape=shape, dtype="float32")],
             )
@@ -117,7 +117,7 @@ def export(model: keras.Model, out: Path) -> Path:
 
 
 def need_picture(model: keras.Model, name: object) -> None:
-    """Raises DataError where a Keras model does not take one picture of a fixed size, float32."""
+    """Raises DataError if a Keras model does not take one float picture of a fixed size."""
     entries = getattr(model, "inputs", None) or []
     if len(entries) != 1:
         raise DataError(f"{name}: has {len(entries)} inputs; one square picture is needed")
@@ -131,7 +131,7 @@ def need_picture(model: keras.Model, name: object) -> None:
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """The same model in single precision, where it was trained in mixed."""
+    """The same model in single precision, if it was trained in mixed precision."""
     if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
     text = json.dumps(keras.saving.serialize_keras_object(model))
@@ -145,7 +145,7 @@ def _from_onnx(path: Path, out: Path) -> Path:
     if importlib.util.find_spec("onnx2tf") is None:
         raise DataError(f"{path}: an ONNX file needs onnx2tf; make onnx installs it")
     out.mkdir()
-    # onnx2tf would fetch this sample of pictures, which it needs for checks that are off here
+    # otherwise onnx2tf downloads these pictures, for checks that are turned off here
     sample = out / "calibration_image_sample_data_20x128x128x3_float32.npy"
     np.save(sample, np.zeros((20, 128, 128, 3), np.float32))
     command = [sys.executable, "-m", "onnx2tf", "-i", str(path.absolute()), "-o", "."]

@@ -11,18 +11,18 @@ from pathlib import Path, PurePosixPath
 from edge.sources import pictures
 from edge.sources.pictures import PictureError
 
-PICTURES = pictures.SUFFIXES
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+"""Compression methods that zipfile can unpack."""
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 ENCRYPTED = 1
 """Bit of a zip member's flags (APPNOTE.TXT, section 4.4.4)."""
 
 
 class DataError(Exception):
-    """A data set that cannot be used; the text names it and says why."""
+    """A data set or model that cannot be used; the message names it and says why."""
 
 
-class Pictures:
+class DataFiles:
     """The files of a data set, by their path inside a folder or a zip file."""
 
     def __init__(self, path: Path) -> None:
@@ -34,24 +34,23 @@ class Pictures:
         else:
             self._archive = _archive(path)
             members = self._archive.namelist()
-        # Windows writes backslashes into a zip
-        known = [(name.replace("\\", "/"), name) for name in members]
-        self._known: dict[str, str] = {}
-        """What each member is called there."""
-        for member, name in known:
+        self._stored_names: dict[str, str] = {}
+        """The name of each member as the folder or zip file writes it."""
+        for name in members:
+            member = name.replace("\\", "/")  # Windows writes backslashes into a zip
             # macOS adds a file of its own, with the same suffix, to each picture in a zip
             if member.endswith("/") or _base(member).startswith("._"):
                 continue
-            if self._known.setdefault(member, name) != name:
+            if self._stored_names.setdefault(member, name) != name:
                 raise DataError(f"data {path}: {member} is there twice, with / and with \\")
-        self.members = sorted(self._known)
+        self.members = sorted(self._stored_names)
         self._by_base: dict[str, list[str]] = defaultdict(list)
         for member in self.members:
             self._by_base[_base(member)].append(member)
 
     def read(self, member: str) -> bytes:
         """The bytes of a file. Raises PictureError if it is missing, damaged or too large."""
-        name = self._known.get(member)
+        name = self._stored_names.get(member)
         if name is None:
             raise PictureError("is not there")
         if self._archive is None:
@@ -71,46 +70,47 @@ class Pictures:
             raise DataError(f"data {self.path}: {member} {error}") from error
 
     def __contains__(self, member: object) -> bool:
-        return member in self._known
+        return member in self._stored_names
 
     def images(self) -> list[str]:
-        """The members that are pictures by their suffix."""
-        return [m for m in self.members if PurePosixPath(m).suffix.lower() in PICTURES]
+        """The members whose suffix is that of a picture."""
+        return [m for m in self.members if PurePosixPath(m).suffix.lower() in pictures.SUFFIXES]
 
     def bases(self) -> frozenset[str]:
-        """The members' names without their folders."""
+        """File names of the members, without folders."""
         return frozenset(self._by_base)
 
     def named(self, base: str) -> str | None:
-        """The first member of this name, in whatever folder; None where there is none."""
+        """The first member with this file name, in any folder; None if there is none."""
         return next(iter(self._by_base.get(base, ())), None)
 
     def find(self, name: str) -> str:
-        """The member that a table calls `name`: that whose path ends in most of it.
+        """The member that a table calls `name`: the one whose path shares the longest end with it.
 
-        `name` itself where there is none. Raises DataError where several would do.
+        `name` itself if there is none. Raises DataError if several fit equally well.
         """
         name = name.replace("\\", "/").removeprefix("./")
         if name in self:
             return name
-        alike = self._by_base.get(_base(name), [])
-        best = max((_common(member, name) for member in alike), default=0)
-        found = [member for member in alike if _common(member, name) == best]
-        if len(found) > 1:
+        candidates = self._by_base.get(_base(name), [])
+        longest = max((_common_parts(member, name) for member in candidates), default=0)
+        best = [member for member in candidates if _common_parts(member, name) == longest]
+        if len(best) > 1:
             raise DataError(
-                f"data {self.path}: {name} may be {found[0]} or {found[1]}; its table must tell"
+                f"data {self.path}: {name} may be {best[0]} or {best[1]}; "
+                "give the full path in the table"
             )
-        return found[0] if found else name
+        return best[0] if best else name
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    seen = set()
+    visited = set()
     for root, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
-        if real in seen:  # a link to a folder above it would never end
+        if real in visited:  # a link to a folder above it would be followed forever
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         yield from (Path(root, file) for file in files)
 
 
@@ -123,7 +123,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
         raise DataError(f"data {path}: is neither a folder nor a zip file ({error})") from error
     for member in archive.infolist():
         if member.flag_bits & ENCRYPTED or member.compress_type not in READABLE:
-            how = "with a password" if member.flag_bits & ENCRYPTED else "in a way not known here"
+            how = "with a password" if member.flag_bits & ENCRYPTED else "by an unknown method"
             raise DataError(f"data {path}: {member.filename} is packed {how}; unpack it first")
     return archive
 
@@ -132,7 +132,7 @@ def _base(name: str) -> str:
     return PurePosixPath(name).name
 
 
-def _common(member: str, name: str) -> int:
-    """How many parts the two paths have in common, from the last on."""
+def _common_parts(member: str, name: str) -> int:
+    """Number of parts that the two paths share, counted from the end."""
     pairs = zip(reversed(member.split("/")), reversed(name.split("/")), strict=False)
-    return next((n for n, (one, other) in enumerate(pairs) if one != other), 99)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), 99)

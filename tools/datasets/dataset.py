@@ -24,18 +24,18 @@ from edge.vision.preprocessing import Preprocessing
 from tools.cli.exit import add_verbose
 from tools.cli.progress import bar
 from tools.datasets import readers
-from tools.datasets.archive import DataError, Pictures
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.readers import LAYOUTS, Entry, recognize, with_splits
 
 REPORTED_AGES = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
-"""Years; accuracies are reported for each of these."""
+"""First and last years of the age bands that accuracies are reported for."""
 FACE_MODEL = Path(__file__).parents[2] / "models/face.tflite"
 MAX_BROKEN = 0.05
-"""Share of unreadable pictures above which a data set is refused rather than used in part."""
-SEARCHED_PIXELS = 2_000_000
-"""Of a picture and its margin, at most; the daemon searches about half a million."""
+"""Fraction of unreadable pictures above which a data set is refused."""
+MAX_SEARCHED_PX = 2_000_000
+"""Most pixels of a picture and its margin to search; the daemon searches about half a million."""
 NAMED = 10
-"""So many of them are named."""
+"""Most unreadable pictures listed on stderr."""
 
 Detect = Literal["auto", "haar", "none"]
 
@@ -49,27 +49,28 @@ class Sample:
     """Index into `edge.types.LABELS`."""
     split: str
     aligned: bool
-    """The whole picture is the crop; otherwise the face must be found in it first."""
-    pictures: Pictures
+    """The whole picture is the crop; otherwise its face must be found first."""
+    files: DataFiles
     member: str
     age: int | None = None
     ethnicity: str | None = None
     box: Box | None = None
-    """Where the detector saw the face; None where it was not asked or saw none."""
+    """Where the detector found the face, pixels; None if it did not run or found none."""
 
     @property
     def age_group(self) -> str | None:
+        """One of `REPORTED_AGES`, such as `20-39` or `60+`; None if the age is unknown."""
         if self.age is None:
             return None
         low, high = next(g for g in REPORTED_AGES if self.age <= g[1])
         return f"{low}+" if high == REPORTED_AGES[-1][1] else f"{low}-{high}"
 
     def image(self) -> Image:
-        """B G R uint8. Raises PictureError."""
-        return decode(self.pictures.read(self.member))
+        """uint8 (h, w, 3), B G R. Raises PictureError."""
+        return decode(self.files.read(self.member))
 
     def face(self, image: Image, preprocessing: Preprocessing) -> Box:
-        """The box to crop: the one found, or the one that covers an aligned picture."""
+        """The box to crop, pixels: the detected one, or one that covers the whole `image`."""
         if self.box is not None:
             return self.box
         height, width = image.shape[:2]
@@ -78,35 +79,35 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A data set on disk, its pictures not read yet."""
+    """A data set on disk; its pictures are read later."""
 
     path: Path
     layout: str
     samples: list[Sample]
     has_splits: bool
-    """The data set itself says which picture is for what; otherwise file names decide."""
+    """The data set assigns pictures to splits itself; otherwise file names decide."""
 
     def part(self, split: str) -> list[Sample]:
-        """The samples of `train`, `val`, `test` or `all`. Raises DataError where there are none."""
-        chosen = [sample for sample in self.samples if split in (sample.split, "all")]
-        if not chosen:
+        """The samples of `train`, `val`, `test` or `all`. Raises DataError if there are none."""
+        samples = [sample for sample in self.samples if split in (sample.split, "all")]
+        if not samples:
             raise DataError(f"data {self.path}: has no pictures in split {split!r}")
-        return chosen
+        return samples
 
 
 def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
     """The data set in a folder or zip file.
 
-    `detect` says where a picture's face is: `haar` finds it as the daemon does, `none` takes the
-    whole picture, `auto` does what suits the layout.
+    `detect` sets how a face is located: `haar` finds it as the daemon does, `none` takes the whole
+    picture, `auto` does what suits the layout.
 
     Raises DataError.
     """
     if not path.exists():
         raise DataError(f"data {path}: does not exist")
-    pictures = Pictures(path)
-    name = recognize(pictures) if layout == "auto" else layout
-    entries = _each_once(readers.read(pictures, name), path)
+    files = DataFiles(path)
+    name = recognize(files) if layout == "auto" else layout
+    entries = _without_repeats(readers.read(files, name), path)
     if not entries:
         raise DataError(f"data {path}: has no labelled pictures (layout {name})")
     aligned = LAYOUTS[name].aligned if detect == "auto" else detect == "none"
@@ -120,7 +121,7 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
                 entry.label,
                 split,
                 aligned,
-                pictures,
+                files,
                 entry.member,
                 entry.age,
                 entry.ethnicity,
@@ -129,49 +130,49 @@ def load(path: Path, layout: str = "auto", detect: Detect = "auto") -> DataSet:
     return DataSet(path, name, samples, any(entry.split for entry in entries))
 
 
-def _each_once(entries: list[Entry], path: Path) -> list[Entry]:
-    kept: dict[str, Entry] = {}
+def _without_repeats(entries: list[Entry], path: Path) -> list[Entry]:
+    by_member: dict[str, Entry] = {}
     for entry in entries:
-        first = kept.setdefault(entry.member, entry)
+        first = by_member.setdefault(entry.member, entry)
         if first.label != entry.label:
             raise DataError(
                 f"data {path}: {first.name} and {entry.name} are one picture, {entry.member}, "
                 "with two genders"
             )
-    if more := len(entries) - len(kept):
-        print(f"{path.name}: listed more than once and taken once: {more}", file=sys.stderr)
-    return list(kept.values())
+    if repeats := len(entries) - len(by_member):
+        print(f"{path.name}: pictures listed more than once, used once: {repeats}", file=sys.stderr)
+    return list(by_member.values())
 
 
 def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list[Sample]]:
-    """Check that each picture can be read and find its face: (usable samples, faces not found).
+    """Read each picture and find its face; returns (usable samples, samples without a face).
 
-    An aligned picture is its own face. Elsewhere the largest face that the daemon's detector sees
-    is taken. A bar named `what` shows the progress on stderr where that is a screen. Broken
-    pictures are named on stderr and left out; more than `MAX_BROKEN` of them raise DataError.
+    An aligned picture is its own face; in others the largest face that the daemon's detector finds
+    is used. A bar named `what` shows the progress if stderr is a terminal. Unreadable pictures are
+    named on stderr and left out. Raises DataError if they are more than `MAX_BROKEN` of all.
     """
-    own = threading.local()  # a cascade serves one thread at a time
+    thread = threading.local()  # a cascade serves one thread at a time
 
-    def look(sample: Sample) -> tuple[Sample, PictureError | None, Box | None]:
+    def find(sample: Sample) -> tuple[Sample, PictureError | None, Box | None]:
         try:
             image = sample.image()
         except PictureError as error:
             return sample, error, None
         if sample.aligned:
             return sample, None, None
-        if not hasattr(own, "detect"):
-            own.detect = HaarDetector(BlazeFace(FACE_MODEL), min_face_px=24)
-        return sample, None, _largest_face(image, own.detect)
+        if not hasattr(thread, "detect"):
+            thread.detect = HaarDetector(BlazeFace(FACE_MODEL), min_face_px=24)
+        return sample, None, _largest_face(image, thread.detect)
 
-    usable, unseen, broken = [], [], []
+    usable, without_face, broken = [], [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for sample, reason, box in bar(pool.map(look, samples), len(samples), what):
+        for sample, reason, box in bar(pool.map(find, samples), len(samples), what):
             if reason:
                 broken.append((sample, reason))
             elif sample.aligned:
                 usable.append(sample)
             elif box is None:
-                unseen.append(sample)
+                without_face.append(sample)
             else:
                 usable.append(dataclasses.replace(sample, box=box))
     for sample, reason in broken[:NAMED]:
@@ -181,14 +182,14 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
     if len(broken) > MAX_BROKEN * len(samples):
         first, _ = broken[0]
         raise DataError(
-            f"data {first.pictures.path}: {len(broken)} of {len(samples)} pictures cannot be "
+            f"data {first.files.path}: {len(broken)} of {len(samples)} pictures cannot be "
             f"read{_missing([sample for sample, _ in broken])}"
         )
-    return usable, unseen
+    return usable, without_face
 
 
 def _missing(broken: Sequence[Sample]) -> str:
-    members = [sample.member for sample in broken if sample.member not in sample.pictures]
+    members = [sample.member for sample in broken if sample.member not in sample.files]
     return f"; {len(members)} are not there, such as {members[0]}" if members else ""
 
 
@@ -201,35 +202,35 @@ def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
 
 
 def with_margin(image: Image, search: Callable[[Image], list[Face]]) -> list[Face]:
-    """What `search` finds in the picture with a margin around it, in pixels of the picture.
+    """Faces that `search` finds in the picture with a margin around it, in pixels of the picture.
 
-    Haar needs some room around a face, which pictures cut close to it lack. The margin is no wider
-    than the picture's shorter side, and what is searched has `SEARCHED_PIXELS` at most, so that
-    no shape and no size takes long.
+    Haar needs some margin around a face, which tightly cropped pictures lack. The margin is at most
+    the picture's shorter side, and the search covers at most `MAX_SEARCHED_PX`, so that it is fast
+    for pictures of any shape and size.
     """
     height, width = image.shape[:2]
-    room = min(max(height, width) // 4, min(height, width))
-    padded = (height + 2 * room) * (width + 2 * room)
-    scale = min(1.0, math.sqrt(SEARCHED_PIXELS / padded))
+    margin = min(max(height, width) // 4, min(height, width))
+    padded = (height + 2 * margin) * (width + 2 * margin)
+    scale = min(1.0, math.sqrt(MAX_SEARCHED_PX / padded))
     if scale < 1:
-        room = round(room * scale)
+        margin = round(margin * scale)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     image = np.asarray(
-        cv2.copyMakeBorder(image, room, room, room, room, cv2.BORDER_REPLICATE), np.uint8
+        cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE), np.uint8
     )
 
-    def placed(box: Box) -> Box:
-        return Box((box.x - room) / scale, (box.y - room) / scale, box.w / scale, box.h / scale)
+    def in_picture(box: Box) -> Box:
+        return Box((box.x - margin) / scale, (box.y - margin) / scale, box.w / scale, box.h / scale)
 
-    return [dataclasses.replace(face, box=placed(face.box)) for face in search(image)]
+    return [dataclasses.replace(face, box=in_picture(face.box)) for face in search(image)]
 
 
 def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = None) -> Image:
     """The sample's face as the daemon would crop it.
 
-    With `face_px` the picture is shrunk first, so that the crop covers as many of its pixels: what
-    a camera gives that is far away. Raises DataError where the picture cannot be read.
+    With `face_px` the picture is shrunk first, until the crop covers that many pixels, as if the
+    camera were far away. Raises DataError if the picture cannot be read.
     """
     try:
         image = sample.image()
@@ -250,7 +251,7 @@ def crops_of(samples: Sequence[Sample], preprocessing: Preprocessing) -> list[Im
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Before the work whose results go there. Raises DataError, naming the `option`."""
+    """Create an output folder and its parents. Raises DataError, which names the `option`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -258,7 +259,7 @@ def make_folder(folder: Path, option: str) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool = False) -> None:
-    """The options that say which data set to read."""
+    """Add `flag`, which names a data set, and the options that say how to read it."""
     parser.add_argument(
         flag,
         type=Path,

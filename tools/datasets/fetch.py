@@ -1,4 +1,4 @@
-"""A picture from the web."""
+"""Fetch a picture from the web."""
 
 import http.client
 import queue
@@ -16,9 +16,9 @@ import edge
 from edge.sources.pictures import PictureError
 
 MAX_BYTES = 32 * 2**20
-"""Of a picture from the web; a large camera's JPEG has about 20 MiB."""
+"""Largest picture to fetch; a large camera's JPEG has about 20 MiB."""
 MAX_REDIRECTS = 5
-CHUNK = 2**16
+CHUNK_BYTES = 2**16
 
 
 def is_url(source: str) -> bool:
@@ -26,10 +26,10 @@ def is_url(source: str) -> bool:
 
 
 def fetch(url: str, timeout_s: float) -> bytes:
-    """What `url` answers if it says that it is a picture. Raises PictureError.
+    """The bytes of the picture at `url`. Raises PictureError.
 
-    The limit is for the whole of it: an address that never ends is left behind with its thread,
-    for no time limit of a socket covers names looked up and headers that come letter by letter.
+    `timeout_s` limits the whole fetch. It runs in a thread, which is abandoned when the time is up,
+    because a socket's timeout covers neither DNS nor headers that arrive letter by letter.
     """
     answers: queue.SimpleQueue[bytes | PictureError] = queue.SimpleQueue()
 
@@ -55,11 +55,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def http_error_302(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
     ) -> object:
-        """Follow to http and https alone, so often; the library's own text has several lines."""
+        """Follow up to `MAX_REDIRECTS`, only to http and https; fail with one line."""
         try:
             return super().http_error_302(req, fp, code, msg, headers)
         except urllib.error.HTTPError as error:
-            if error.fp is fp:  # it refused to follow; else the next address answered so
+            if error.fp is fp:  # the redirect was refused; otherwise the next address failed
                 error.close()
                 reason = f"redirects more than {MAX_REDIRECTS} times, in a circle, or off the web"
                 raise PictureError(reason) from error
@@ -69,7 +69,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """The web and nothing else: no files, no ftp, no data in the address itself."""
+    """An opener for http and https alone: no files, no ftp, no `data:` URLs."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -81,7 +81,7 @@ def _opener() -> urllib.request.OpenerDirector:
         _Redirects(),
     ):
         opener.add_handler(handler)
-    # some sites answer nobody who does not say who asks
+    # some sites refuse requests without a user agent
     opener.addheaders = [("User-Agent", f"edge-tally/{edge.__version__}")]
     return opener
 
@@ -90,7 +90,7 @@ def _answer(url: str, timeout_s: float) -> bytes:
     if not url.lower().startswith(("http://", "https://")):
         raise PictureError("only http:// and https:// are fetched")
     try:
-        # as browsers do with what a person may type: an ü, a blank
+        # as browsers do with characters that people type, such as ü or a space
         url = urllib.parse.quote(url, safe=string.punctuation)
         with _opener().open(url, timeout=timeout_s) as response:
             return _body(response.headers, response.read)
@@ -108,13 +108,13 @@ def _body(headers: Message, read: Callable[[int], bytes]) -> bytes:
     if headers.get_content_maintype() != "image":
         raise PictureError(f"is not a picture but {headers.get_content_type()}")
     length = headers.get("Content-Length", "")
-    told = int(length) if length.isdecimal() else None
+    declared = int(length) if length.isdecimal() else None
     data = bytearray()
-    if told is None or told <= MAX_BYTES:
-        while len(data) <= MAX_BYTES and (chunk := read(CHUNK)):
+    if declared is None or declared <= MAX_BYTES:
+        while len(data) <= MAX_BYTES and (chunk := read(CHUNK_BYTES)):
             data += chunk
-    if max(told or 0, len(data)) > MAX_BYTES:
+    if max(declared or 0, len(data)) > MAX_BYTES:
         raise PictureError(f"has more than {MAX_BYTES // 2**20} MiB")
-    if told is not None and len(data) < told:
-        raise PictureError(f"ended after {len(data)} of {told} bytes")
+    if declared is not None and len(data) < declared:
+        raise PictureError(f"ended after {len(data)} of {declared} bytes")
     return bytes(data)

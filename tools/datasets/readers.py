@@ -1,4 +1,4 @@
-"""How labelled faces lie on disk: one reader for each layout that data sets come in."""
+"""Read labelled faces: one reader for each layout that data sets come in."""
 
 import re
 import sys
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from edge.sources import pictures
 from edge.types import LABELS
-from tools.datasets import genders, tables
-from tools.datasets.archive import PICTURES, DataError, Pictures
+from tools.datasets import ages, genders, tables
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.genders import Folders
 from tools.datasets.tables import Row
-from tools.datasets.years import years
 
 SPLITS = ("train", "val", "test")
 NAMED = 5
-"""Folders that a message lists."""
+"""Most folders listed in one message."""
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -38,15 +38,15 @@ class Entry:
     """One labelled picture of a data set."""
 
     name: str
-    """How the data set calls it."""
+    """The data set's own name for it."""
     member: str
-    """Where it lies in the folder or zip file."""
+    """Its path in the folder or zip file."""
     label: int
     """Index into `edge.types.LABELS`."""
     split: str | None = None
-    """None where the data set does not say."""
+    """One of `SPLITS`; None if the data set does not say."""
     age: int | None = None
-    """Years; the middle where the data set gives a range."""
+    """Years; the middle if the data set gives a range."""
     ethnicity: str | None = None
 
 
@@ -59,17 +59,17 @@ def beside(path: Path) -> Path:
     return path.parent / f"{path.stem if path.suffix == '.zip' else path.name}.csv"
 
 
-def _table(pictures: Pictures, member: str, needed: Sequence[str], *more: str) -> list[Row]:
-    return tables.read(pictures.table(member), f"{pictures.path}: {member}", needed, more)
+def _table(files: DataFiles, member: str, needed: Sequence[str], *more: str) -> list[Row]:
+    return tables.read(files.table(member), f"{files.path}: {member}", needed, more)
 
 
-def read_csv(pictures: Pictures) -> list[Entry]:
-    """Pictures with a table beside them: columns file, gender and maybe split, age, ethnicity."""
-    path = beside(pictures.path)
+def read_csv(files: DataFiles) -> list[Entry]:
+    """Pictures with a table beside them: columns file, gender; optional split, age, ethnicity."""
+    path = beside(files.path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"data {pictures.path}: {path.name} is missing beside it") from None
+        raise DataError(f"data {files.path}: {path.name} is missing beside it") from None
     except OSError as error:
         raise DataError(f"data {path}: cannot be read ({error.strerror})") from error
     entries = []
@@ -80,19 +80,19 @@ def read_csv(pictures: Pictures) -> list[Entry]:
         if "split" in cells and split is None:
             raise DataError(f"{where}: split {cells['split']!r} must be one of {', '.join(SPLITS)}")
         label = genders.of_label(cells["gender"], where)
-        age, ethnicity = years(cells.get("age", ""), where), cells.get("ethnicity") or None
-        member = pictures.find(cells["file"])
+        age, ethnicity = ages.parse(cells.get("age", ""), where), cells.get("ethnicity") or None
+        member = files.find(cells["file"])
         entries.append(Entry(cells["file"], member, label, split, age, ethnicity))
     return entries
 
 
-def read_utkface(pictures: Pictures) -> list[Entry]:
+def read_utkface(files: DataFiles) -> list[Entry]:
     """UTKFace: aligned faces named age_gender_ethnicity_date; splits from a table beside, if any.
 
     Z. Zhang et al.: Age Progression/Regression by Conditional Adversarial Autoencoder, CVPR 2017.
     """
     entries = []
-    for member in pictures.images():
+    for member in files.images():
         name = _name(member)
         match = UTKFACE_NAME.match(name)
         if match is None:  # a few of its files lack a part of their name
@@ -101,86 +101,88 @@ def read_utkface(pictures: Pictures) -> list[Entry]:
         label = LABELS.index("male" if gender == "0" else "female")
         group = UTKFACE_ETHNICITIES[int(ethnicity)]
         entries.append(Entry(name, member, label, None, int(age), group))
-    table = beside(pictures.path)
+    table = beside(files.path)
     if not table.is_file():
         return entries
     by_name = {entry.member: entry.label for entry in entries}
-    entries = read_csv(pictures)
-    other = [
+    entries = read_csv(files)
+    corrected = [
         entry.name for entry in entries if by_name.get(entry.member, entry.label) != entry.label
     ]
-    if other:
+    if corrected:
         print(
-            f"{table.name}: says otherwise than {len(other)} file names, such as {other[0]}, and "
-            "is believed",
+            f"{table.name}: overrides the gender in file names: {len(corrected)}, such as "
+            f"{corrected[0]}",
             file=sys.stderr,
         )
     return entries
 
 
-def read_folders(pictures: Pictures) -> list[Entry]:
-    """One folder for each class, `female` and `male`, perhaps under `train`, `val`, `test`.
+def read_folders(files: DataFiles) -> list[Entry]:
+    """One folder for each class, `female` and `male`, optionally under `train`, `val`, `test`.
 
     Pictures in other folders are left out, and counted on stderr.
     """
-    where = f"data {pictures.path}"
-    entries, others, unknown = [], Counter[str](), Counter[str]()
-    images = pictures.images()
+    where = f"data {files.path}"
+    entries, not_pictures, without_gender = [], Counter[str](), Counter[str]()
+    images = files.images()
     folders = Folders(images, SPLIT_WORDS)
-    known = frozenset(images)
-    for member in pictures.members:
+    readable = frozenset(images)
+    for member in files.members:
         label = folders.label(member, where)
-        if member not in known:
+        if member not in readable:
             if label is not None:
-                others[PurePosixPath(member).suffix or "no suffix"] += 1
+                not_pictures[PurePosixPath(member).suffix or "no suffix"] += 1
         elif label is None:
-            unknown[str(PurePosixPath(member).parent)] += 1
+            without_gender[str(PurePosixPath(member).parent)] += 1
         else:
             entries.append(Entry(member, member, label, _split(member, where)))
-    left = ", ".join(f"{number} in {folder}" for folder, number in unknown.most_common(NAMED))
+    left_out = ", ".join(
+        f"{number} in {folder}" for folder, number in without_gender.most_common(NAMED)
+    )
     if {entry.label for entry in entries} != set(range(len(LABELS))):
         raise DataError(
             f"{where}: needs the folders {' and '.join(LABELS)} with pictures "
-            f"({', '.join(sorted(PICTURES))})"
-            + (f"; not known: {left} ({genders.KNOWN})" if left else "")
+            f"({', '.join(sorted(pictures.SUFFIXES))})"
+            + (f"; not known: {left_out} ({genders.KNOWN})" if left_out else "")
         )
-    if unknown:
-        print(f"{pictures.path.name}: left out, no gender in the path: {left}", file=sys.stderr)
-    if others:
-        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(others.items()))
-        print(f"{pictures.path.name}: files not looked at: {kinds}", file=sys.stderr)
+    if without_gender:
+        print(f"{files.path.name}: left out, no gender in the path: {left_out}", file=sys.stderr)
+    if not_pictures:
+        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(not_pictures.items()))
+        print(f"{files.path.name}: ignored, not pictures: {kinds}", file=sys.stderr)
     return entries
 
 
 def _split(member: str, where: str) -> str | None:
-    """The split that the folders of a picture name. Raises DataError where they name two."""
-    named: list[str] = []
+    """The split that the folders of a picture name. Raises DataError if they name two."""
+    splits: list[str] = []
     for folder in PurePosixPath(member).parts[:-1]:
-        splits = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
-        named += splits if len(splits) == 1 else []  # a whole data set may be called train-val
-    if len(set(named)) > 1:
-        raise DataError(f"{where}: {member} is in folders of two splits, {' and '.join(named)}")
-    return named[0] if named else None
+        matches = {SPLIT_WORDS[word] for word in genders.words(folder) if word in SPLIT_WORDS}
+        splits += matches if len(matches) == 1 else []  # a whole data set may be called train-val
+    if len(set(splits)) > 1:
+        raise DataError(f"{where}: {member} is in folders of two splits, {' and '.join(splits)}")
+    return splits[0] if splits else None
 
 
-def read_celeba(pictures: Pictures) -> list[Entry]:
+def read_celeba(files: DataFiles) -> list[Entry]:
     """CelebA: `list_attr_celeba` and `list_eval_partition` as .txt or .csv beside the pictures.
 
     Z. Liu et al.: Deep Learning Face Attributes in the Wild, ICCV 2015.
     """
-    attributes = _celeba_table(pictures, "list_attr_celeba", "Male")
+    attributes = _celeba_table(files, "list_attr_celeba", "Male")
     if attributes is None:
-        raise DataError(f"data {pictures.path}: has no list_attr_celeba with the column Male")
-    where = f"data {pictures.path}: list_attr_celeba"
+        raise DataError(f"data {files.path}: has no list_attr_celeba with the column Male")
+    where = f"data {files.path}: list_attr_celeba"
     if {"0", "-1"} <= set(attributes.values()):
         raise DataError(f"{where}: Male is both 0 and -1, one of which may mean unknown")
-    splits = _celeba_table(pictures, "list_eval_partition", "partition") or {}
+    splits = _celeba_table(files, "list_eval_partition", "partition") or {}
     return [
         Entry(
             name,
-            pictures.find(name),
-            _chosen(CELEBA_MALE, male, f"{where}: {name}: Male"),
-            _chosen(CELEBA_SPLITS, splits[name], f"{where}: {name}: partition")
+            files.find(name),
+            _value_of(CELEBA_MALE, male, f"{where}: {name}: Male"),
+            _value_of(CELEBA_SPLITS, splits[name], f"{where}: {name}: partition")
             if name in splits
             else None,
         )
@@ -188,26 +190,26 @@ def read_celeba(pictures: Pictures) -> list[Entry]:
     ]
 
 
-def _chosen(known: dict[str, T], word: str, where: str) -> T:
+def _value_of(codes: dict[str, T], word: str, where: str) -> T:
     try:
-        return known[word.strip()]
+        return codes[word.strip()]
     except KeyError:
-        raise DataError(f"{where} {word!r} must be one of {', '.join(known)}") from None
+        raise DataError(f"{where} {word!r} must be one of {', '.join(codes)}") from None
 
 
-def _celeba_table(pictures: Pictures, stem: str, column: str) -> dict[str, str] | None:
-    """One column by the pictures' names; None where there is no such table. Raises DataError."""
-    if member := pictures.named(f"{stem}.csv"):
-        rows = _table(pictures, member, ("file", column))
+def _celeba_table(files: DataFiles, stem: str, column: str) -> dict[str, str] | None:
+    """One column, by picture name; None if there is no such table. Raises DataError."""
+    if member := files.named(f"{stem}.csv"):
+        rows = _table(files, member, ("file", column))
         return _by_file([(row.cells["file"], row.cells[column]) for row in rows], member)
-    if not (member := pictures.named(f"{stem}.txt")):
+    if not (member := files.named(f"{stem}.txt")):
         return None
-    name = f"{pictures.path}: {member}"
-    lines = [line.split() for line in tables.text_of(pictures.table(member), name).splitlines()]
+    name = f"{files.path}: {member}"
+    lines = [line.split() for line in tables.text_of(files.table(member), name).splitlines()]
     lines = [cells for cells in lines if cells]
     names = [column]
     if stem == "list_attr_celeba":
-        # the first line counts the pictures, the second names the columns but for the file's
+        # line 1 is the number of pictures; line 2 names the columns, without the file's
         names, lines = (lines[1] if len(lines) > 1 else []), lines[2:]
     if column not in names:
         raise DataError(f"data {name}: cannot be read as a table: no column {column}")
@@ -216,8 +218,8 @@ def _celeba_table(pictures: Pictures, stem: str, column: str) -> dict[str, str] 
             raise DataError(
                 f"data {name}: names {len(names)} columns but has {len(cells) - 1} for {cells[0]}"
             )
-    place = names.index(column) + 1
-    return _by_file([(cells[0], cells[place]) for cells in lines], name)
+    index = names.index(column) + 1
+    return _by_file([(cells[0], cells[index]) for cells in lines], name)
 
 
 def _by_file(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
@@ -228,39 +230,39 @@ def _by_file(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
     return values
 
 
-def read_fairface(pictures: Pictures) -> list[Entry]:
+def read_fairface(files: DataFiles) -> list[Entry]:
     """FairFace: `fairface_label_train.csv` and `fairface_label_val.csv`; its val serves as test.
 
-    K. Karkkainen, J. Joo: FairFace, WACV 2021. A tenth of its train, by file name, serves as val.
+    K. Karkkainen, J. Joo: FairFace, WACV 2021. A tenth of its train, chosen by file name, is val.
     """
     entries = []
     for part in ("train", "val"):
         table_name = f"fairface_label_{part}.csv"
-        table_member = pictures.named(table_name)
+        table_member = files.named(table_name)
         if table_member is None:
-            raise DataError(f"data {pictures.path}: has no {table_name}")
+            raise DataError(f"data {files.path}: has no {table_name}")
         folder = table_member.removesuffix(table_name)
-        for row in _table(pictures, table_member, ("file", "gender"), "age", "ethnicity"):
+        for row in _table(files, table_member, ("file", "gender"), "age", "ethnicity"):
             cells, file = row.cells, row.cells["file"]
-            where = f"data {pictures.path}: {table_name}: {file}"
-            # both parts count from 1, so a file is known by its folder too
-            member = file if file in pictures else folder + file
+            where = f"data {files.path}: {table_name}: {file}"
+            # both parts number their files from 1, so only the folder tells them apart
+            member = file if file in files else folder + file
             label = genders.of_label(cells["gender"], where)
             split = "test" if part == "val" else _by_name(file, test=False)
-            age = years(cells.get("age", ""), where)
+            age = ages.parse(cells.get("age", ""), where)
             entries.append(Entry(file, member, label, split, age, cells.get("ethnicity") or None))
     return entries
 
 
-def read_adience(pictures: Pictures) -> list[Entry]:
+def read_adience(files: DataFiles) -> list[Entry]:
     """Adience: `fold_0_data.txt` to `fold_4_data.txt`, no person in two of them.
 
     E. Eidinger, R. Enbar, T. Hassner: Age and Gender Estimation of Unfiltered Faces, 2014. Fold 3
     serves as val, fold 4 as test. Faces of unknown gender are left out. The tables
-    `fold_frontal_0_data.txt` and so on, which list a part of these faces, serve where they are
-    alone.
+    `fold_frontal_0_data.txt` and so on list only some of these faces, and are read only if there
+    are no others.
     """
-    folds = [(m, ADIENCE_FOLD.fullmatch(_name(m))) for m in pictures.members]
+    folds = [(m, ADIENCE_FOLD.fullmatch(_name(m))) for m in files.members]
     all_faces = any(match and not match.group(1) for _, match in folds)
     entries = []
     for member, match in folds:
@@ -268,24 +270,26 @@ def read_adience(pictures: Pictures) -> list[Entry]:
             continue
         columns = ("user_id", "original_image", "face_id", "gender")
         split = {"3": "val", "4": "test"}.get(match.group(2), "train")
-        for row in _table(pictures, member, columns, "age"):
-            cells, where = row.cells, f"data {pictures.path}: {member}: line {row.number}"
+        for row in _table(files, member, columns, "age"):
+            cells, where = row.cells, f"data {files.path}: {member}: line {row.number}"
             if cells["gender"].lower() in ("", "u", "unknown", "none", "nan"):
                 continue
             label = genders.of_label(cells["gender"], where)
             tail = f"{cells['face_id']}.{cells['original_image']}"
             names = (f"landmark_aligned_face.{tail}", f"coarse_tilt_aligned_face.{tail}")
-            found = pictures.named(names[0]) or pictures.named(names[1]) or names[0]
-            age = years(cells.get("age", ""), where)
-            entries.append(Entry(_name(found), found, label, split, age))
+            picture = files.named(names[0]) or files.named(names[1]) or names[0]
+            age = ages.parse(cells.get("age", ""), where)
+            entries.append(Entry(_name(picture), picture, label, split, age))
     return entries
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    read: Callable[[Pictures], list[Entry]]
+    """How to read one layout."""
+
+    read: Callable[[DataFiles], list[Entry]]
     aligned: bool = False
-    """Each picture is a face already, cut as the daemon would cut it."""
+    """Each picture is already a face, cropped as the daemon crops it."""
 
 
 LAYOUTS = {
@@ -298,10 +302,10 @@ LAYOUTS = {
 }
 
 
-def recognize(pictures: Pictures) -> str:
-    """The layout of a data set, from the names of its files. Raises DataError."""
-    bases = pictures.bases()
-    images = pictures.images()
+def recognize(files: DataFiles) -> str:
+    """Key in `LAYOUTS` of a data set, judged by its file names. Raises DataError."""
+    bases = files.bases()
+    images = files.images()
     if any(name.startswith("list_attr_celeba") for name in bases):
         return "celeba"
     if "fairface_label_train.csv" in bases:
@@ -310,34 +314,34 @@ def recognize(pictures: Pictures) -> str:
         return "adience"
     if images and sum(UTKFACE_NAME.match(_name(m)) is not None for m in images) > len(images) / 2:
         return "utkface"
-    if beside(pictures.path).is_file():
+    if beside(files.path).is_file():
         return "csv"
     folders = Folders(images, SPLIT_WORDS)
-    if any(folders.parts(member, f"data {pictures.path}") for member in images):
+    if any(folders.parts(member, f"data {files.path}") for member in images):
         return "folders"
-    there = sorted({str(PurePosixPath(member).parent) for member in images} - {"."})[:NAMED]
+    parents = sorted({str(PurePosixPath(member).parent) for member in images} - {"."})[:NAMED]
     raise DataError(
-        f"data {pictures.path}: is in no known layout: neither folders named "
-        f"{' and '.join(LABELS)}, nor {beside(pictures.path).name} beside it, nor one of "
-        f"{', '.join(LAYOUTS)}; name one with --layout"
-        + (f"; its folders are {', '.join(there)} ({genders.KNOWN})" if there else "")
+        f"data {files.path}: is in no known layout: neither folders named "
+        f"{' and '.join(LABELS)}, nor {beside(files.path).name} beside it, nor one of "
+        f"{', '.join(LAYOUTS)}; choose one with --layout"
+        + (f"; its folders are {', '.join(parents)} ({genders.KNOWN})" if parents else "")
     )
 
 
-def read(pictures: Pictures, layout: str) -> list[Entry]:
-    """The labelled pictures of a data set, in one of `LAYOUTS`.
+def read(files: DataFiles, layout: str) -> list[Entry]:
+    """The labelled pictures of a data set; `layout` is a key of `LAYOUTS`.
 
-    Raises DataError, also where the path of a picture contradicts its label.
+    Raises DataError, also if the path of a picture contradicts its label.
     """
-    entries = LAYOUTS[layout].read(pictures)
+    entries = LAYOUTS[layout].read(files)
     folders = Folders((entry.member for entry in entries), SPLIT_WORDS)
     for entry in entries:
-        folders.need_agreement(entry.member, entry.label, f"data {pictures.path}")
+        folders.need_agreement(entry.member, entry.label, f"data {files.path}")
     return entries
 
 
 def with_splits(entries: Sequence[Entry]) -> list[str]:
-    """The split of each entry: its own, or a tenth val and a tenth test by its name."""
+    """The split of each entry: its own, else by a hash of its name (a tenth val, a tenth test)."""
     return [entry.split or _by_name(_name(entry.name), test=True) for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""Tables of labels as spreadsheets and data sets write them: separators, encodings, headers."""
+"""Read tables of labels, whatever separator, encoding and column names they use."""
 
 import codecs
 import csv
@@ -26,6 +26,7 @@ SYNONYMS = {
     "split": ("split", "subset"),
     "ethnicity": ("ethnicity", "race"),
 }  # fmt: skip
+"""Other names of a column, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +34,21 @@ class Row:
     """One line of a table."""
 
     number: int
-    """Of its last line in the file, from 1."""
+    """Its last line in the file, from 1."""
     cells: dict[str, str]
-    """By column, without spaces around them."""
+    """Text of each column, stripped."""
 
 
 def text_of(data: bytes, name: str) -> str:
-    """A table's characters; Windows' own encoding where it is neither UTF-8 nor UTF-16."""
+    """The text of a table: UTF-8, UTF-16 or UTF-32, else Windows-1252. Raises DataError."""
     if data.startswith(b"PK\x03\x04"):
         raise DataError(f"data {name}: is an Excel workbook; save it as CSV")
     encoding = next((encoding for bom, encoding in BOMS if data.startswith(bom)), None)
     if encoding is None and b"\0" in data[:200]:
         encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
-    for known in (encoding or "utf-8", "cp1252"):
+    for candidate in (encoding or "utf-8", "cp1252"):
         try:
-            return data.decode(known)
+            return data.decode(candidate)
         except UnicodeDecodeError:
             if encoding:
                 break
@@ -55,21 +56,21 @@ def text_of(data: bytes, name: str) -> str:
 
 
 def read(data: bytes, name: str, needed: Sequence[str], optional: Iterable[str] = ()) -> list[Row]:
-    """The rows of a table with a header line; blank ones are left out. Raises DataError.
+    """The rows of a table with a header line, without blank ones. Raises DataError.
 
-    Columns are known by their names, whatever their case, and by the words in `SYNONYMS`.
+    Columns are found by their names, in any case, or by the words in `SYNONYMS`.
     """
     text = text_of(data, name)
     lines = text.splitlines()
     first = next((line for line in lines if line.strip()), "")
-    hinted = re.fullmatch(r'"?sep=(.)"?', first.strip())  # Excel reads and writes this
-    if hinted:
+    hint = re.fullmatch(r'"?sep=(.)"?', first.strip())  # Excel reads and writes this
+    if hint:
         header = next((line for line in lines[lines.index(first) + 1 :] if line.strip()), "")
     else:
         header = first
-    separator = hinted.group(1) if hinted else _separator(header, needed)
+    separator = hint.group(1) if hint else _separator(header, needed)
     rows = _rows(text, separator, name)
-    if hinted:
+    if hint:
         next(rows, None)
     try:
         _, names = next(rows)
@@ -78,10 +79,10 @@ def read(data: bytes, name: str, needed: Sequence[str], optional: Iterable[str] 
     columns = _columns(names, [*needed, *optional], name)
     missing = [column for column in needed if column not in columns]
     if missing:
-        known = ", ".join(SYNONYMS.get(missing[0], missing[:1]))
+        synonyms = ", ".join(SYNONYMS.get(missing[0], missing[:1]))
         raise DataError(
             f"data {name}: lacks the columns {', '.join(missing)}; its first line has "
-            f"{', '.join(map(repr, names))} ({missing[0]} may be called {known})"
+            f"{', '.join(map(repr, names))} ({missing[0]} may be called {synonyms})"
         )
     table = []
     for number, cells in rows:
@@ -92,12 +93,12 @@ def read(data: bytes, name: str, needed: Sequence[str], optional: Iterable[str] 
                 "quote cells that hold a separator"
             )
         cells += [""] * (len(names) - len(cells))
-        table.append(Row(number, {column: cells[place] for column, place in columns.items()}))
+        table.append(Row(number, {column: cells[index] for column, index in columns.items()}))
     return table
 
 
 def _rows(text: str, separator: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each row that is not blank."""
+    """Line number and cells of each row that is not blank. Raises DataError."""
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
     )
@@ -113,12 +114,12 @@ def _rows(text: str, separator: str, name: str) -> Iterator[tuple[int, list[str]
 
 
 def _separator(header: str, needed: Iterable[str]) -> str:
-    """That which finds the columns in the first line, or else the most cells."""
+    """The separator that gives the most needed columns in the first line, then the most cells."""
 
     def fit(separator: str) -> tuple[int, int]:
         cells = next(csv.reader([header.strip()], delimiter=separator, skipinitialspace=True), [])
-        found = {_plain(cell) for cell in cells}
-        return sum(not found.isdisjoint(SYNONYMS.get(n, (n,))) for n in needed), len(cells)
+        names = {_plain(cell) for cell in cells}
+        return sum(not names.isdisjoint(SYNONYMS.get(n, (n,))) for n in needed), len(cells)
 
     return max(SEPARATORS, key=fit)
 
@@ -127,20 +128,21 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().lower())
 
 
-def _columns(names: Sequence[str], wanted: Iterable[str], name: str) -> dict[str, int]:
-    """Where each wanted column is: the one of that very name, else the only synonym."""
-    plain = [_plain(column) for column in names]
-    places = {}
-    for column in wanted:
-        found = [place for place, one in enumerate(plain) if one == _plain(column)]
-        if not found:
+def _columns(names: Sequence[str], columns: Iterable[str], name: str) -> dict[str, int]:
+    """Index of each column that is there: the one of exactly that name, else the only synonym."""
+    plain = [_plain(header) for header in names]
+    indices = {}
+    for column in columns:
+        matches = [index for index, header in enumerate(plain) if header == _plain(column)]
+        if not matches:
             synonyms = SYNONYMS.get(column, ())
-            found = [place for place, one in enumerate(plain) if one in synonyms]
-        if len(found) > 1:
-            several = " and ".join(repr(names[place]) for place in found)
+            matches = [index for index, header in enumerate(plain) if header in synonyms]
+        if len(matches) > 1:
+            several = " and ".join(repr(names[index]) for index in matches)
             raise DataError(
-                f"data {name}: {several} may each be the column {column}; rename the right one so"
+                f"data {name}: {several} may each be the column {column}; rename the right one "
+                f"to {column}"
             )
-        if found:
-            places[column] = found[0]
-    return places
+        if matches:
+            indices[column] = matches[0]
+    return indices

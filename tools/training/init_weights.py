@@ -1,4 +1,4 @@
-"""Start a Keras MobileNetV2 from weights at hand, without a download."""
+"""Initialize a network with the weights of a TFLite file or another Keras model."""
 
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,20 @@ from tools.datasets.archive import DataError
 from tools.networks import HEADS
 
 
-def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
-    """Give every convolution of `model` the dequantised kernel of the same place in `path`.
+def load_tflite_weights(model: keras.Model, path: Path, pictures: Any) -> None:
+    """Give each convolution of a MobileNetV2 the dequantized kernel at the same place in `path`.
 
-    The file's batch normalisation is folded into its kernels and biases. Here each normalisation
-    layer is set to undo itself on `pictures` (float32 n x h x w x 3, as the network takes them)
-    and to add the bias, so the function stays what it was and training finds sound statistics.
+    The file's batch normalization is folded into its kernels and biases. Here each normalization
+    layer is set so that on `pictures` (float32 n x h x w x 3, normalized as the network needs them)
+    it only adds the bias: the function stays the same, and training starts with sound statistics.
 
-    Raises DataError where the file's convolutions do not fit the model's.
+    Raises DataError if the file's convolutions do not fit the model's.
     """
     try:
-        kernels = _convolutions(path)
+        kernels = _file_convolutions(path)
     except (ValueError, KeyError, IndexError) as error:
         raise DataError(f"{path}: is not an int8 or float32 MobileNetV2") from error
-    pairs = convolutions_of(model)
+    pairs = _convolution_pairs(model)
     if len(kernels) != len(pairs):
         raise DataError(f"{path}: has {len(kernels)} convolutions, the network {len(pairs)}")
     biases = []
@@ -45,28 +45,28 @@ def start_from_tflite(model: keras.Model, path: Path, pictures: Any) -> None:
         _set_norm(norm, mean=output.mean((0, 1, 2)), var=output.var((0, 1, 2)), bias=bias)
 
 
-def start_from_keras(model: keras.Model, other: keras.Model) -> list[str]:
+def load_keras_weights(model: keras.Model, other: keras.Model) -> list[str]:
     """Give `model` the weights of `other`, a network of the same kind that is as wide or wider.
 
-    A head that `other` does not have keeps its own; the names of the others are given back.
+    Returns the names of the heads that were loaded; a head that `other` lacks is left as it is.
 
-    Where `other` is wider, `model` gets its channels with the largest weights (H. Li et al.:
-    Pruning Filters for Efficient ConvNets, ICLR 2017). Blocks that are added up keep the same
-    channels. Raises ValueError where the two do not fit.
+    If `other` is wider, `model` gets its channels with the largest weights (H. Li et al.: Pruning
+    Filters for Efficient ConvNets, ICLR 2017). Blocks that are added up use the same channels.
+    Raises ValueError if the two do not fit.
     """
     heads = [name for name in HEADS if _has(model, name) and _has(other, name)]
     ours, theirs = (
         [layer for layer in network.layers if layer.name not in HEADS] for network in (model, other)
     )
-    kept: Any = slice(None)
+    channels: Any = slice(None)
     if [layer.count_params() for layer in ours] == [layer.count_params() for layer in theirs]:
-        for layer, same in zip(ours, theirs, strict=True):
-            layer.set_weights(same.get_weights())
+        for layer, source in zip(ours, theirs, strict=True):
+            layer.set_weights(source.get_weights())
     else:
-        kept = _narrowed(model, other)
+        channels = _load_pruned(model, other)
     for name in heads:
         kernel, bias = other.get_layer(name).get_weights()
-        model.get_layer(name).set_weights([kernel[kept], bias])
+        model.get_layer(name).set_weights([kernel[channels], bias])
     return heads
 
 
@@ -74,23 +74,23 @@ def _has(model: keras.Model, name: str) -> bool:
     return any(layer.name == name for layer in model.layers)
 
 
-def _narrowed(model: keras.Model, other: keras.Model) -> Any:
-    """Give `model` the best channels of the wider `other`; returns which its last layer kept."""
-    wide_pairs = convolutions_of(other)
+def _load_pruned(model: keras.Model, other: keras.Model) -> Any:
+    """Give `model` the best channels of the wider `other`; returns those of its last layer."""
+    wide_pairs = _convolution_pairs(other)
     importance, sums = _importance(other, wide_pairs)
-    pairs = convolutions_of(model)
-    kept = np.arange(model.input_shape[-1])
+    pairs = _convolution_pairs(model)
+    channels = np.arange(model.input_shape[-1])
     for (layer, norm), (wide, wide_norm), weight in zip(pairs, wide_pairs, importance, strict=True):
         kernel = np.asarray(wide.weights[0])
         if isinstance(layer, keras.layers.DepthwiseConv2D):
-            layer.weights[0].assign(kernel[:, :, kept])
+            layer.weights[0].assign(kernel[:, :, channels])
         else:
-            into = kept
-            kept = np.sort(np.argsort(-sums.get(wide.name, weight))[: layer.filters])
-            layer.weights[0].assign(kernel[:, :, into][..., kept])
+            inputs = channels
+            channels = np.sort(np.argsort(-sums.get(wide.name, weight))[: layer.filters])
+            layer.weights[0].assign(kernel[:, :, inputs][..., channels])
         for variable, value in zip(norm.weights, wide_norm.weights, strict=True):
-            variable.assign(np.asarray(value)[kept])
-    return kept
+            variable.assign(np.asarray(value)[channels])
+    return channels
 
 
 def _importance(model: keras.Model, pairs: list[tuple[Any, Any]]) -> tuple[list[Any], Any]:
@@ -113,39 +113,39 @@ def _importance(model: keras.Model, pairs: list[tuple[Any, Any]]) -> tuple[list[
 
 
 def _set_norm(norm: Any, *, mean: Any, var: Any, bias: Any) -> None:
-    # gamma and beta such that normalising with (mean, var) gives back x + bias
+    # gamma and beta for which normalizing with (mean, var) results in x + bias
     norm.moving_mean.assign(mean)
     norm.moving_variance.assign(var)
     norm.gamma.assign(np.sqrt(var + norm.epsilon))
     norm.beta.assign(bias + mean)
 
 
-def convolutions_of(model: keras.Model) -> list[tuple[Any, Any]]:
+def _convolution_pairs(model: keras.Model) -> list[tuple[Any, Any]]:
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     convolutions = [layer for layer in model.layers if isinstance(layer, kinds)]
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     return list(zip(convolutions, norms, strict=True))
 
 
-def _convolutions(path: Path) -> list[tuple[Any, Any]]:
-    """Real-valued (kernel, bias) of every convolution but the classifying one, in order."""
+def _file_convolutions(path: Path) -> list[tuple[Any, Any]]:
+    """Dequantized (kernel, bias) of all convolutions except the classifying one, in order."""
     interpreter, _ = open_interpreter(path)
     tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
 
-    def real(index: int) -> Any:
-        quantisation = tensors[index]["quantization_parameters"]
+    def dequantized(index: int) -> Any:
+        quantization = tensors[index]["quantization_parameters"]
         values = interpreter.get_tensor(index).astype(np.float32)
-        if not len(quantisation["scales"]):  # a float32 file
+        if not len(quantization["scales"]):  # a float32 file
             return values
         shape = [1] * values.ndim
-        shape[quantisation["quantized_dimension"]] = -1
-        scales = quantisation["scales"].reshape(shape)
-        zeros = quantisation["zero_points"].reshape(shape)
+        shape[quantization["quantized_dimension"]] = -1
+        scales = quantization["scales"].reshape(shape)
+        zeros = quantization["zero_points"].reshape(shape)
         return (values - zeros) * scales
 
-    found = []
+    pairs = []
     for operator in interpreter._get_ops_details():
         if operator["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             _, kernel, bias = operator["inputs"]
-            found.append((real(kernel), real(bias)))
-    return [pair for pair in found if pair[0].shape[0] != 1001]
+            pairs.append((dequantized(kernel), dequantized(bias)))
+    return [pair for pair in pairs if pair[0].shape[0] != 1001]

@@ -1,4 +1,4 @@
-"""Batch normalisation after training."""
+"""Recalibrate batch normalization after training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,10 @@ RECALIBRATION_BATCHES = 50
 
 
 def recalibrate_batch_norm(model: keras.Model, batches: Sequence[Any]) -> None:
-    """Measure the means and variances of batch normalisation anew.
+    """Measure the means and variances of batch normalization again.
 
-    Training measured them for weights that moved; the averaged weights need their own.
+    Training measured them for changing weights; the averaged weights need their own. At most
+    `RECALIBRATION_BATCHES` are used, of which each is (faces, ...).
     P. Izmailov et al.: Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -20,7 +21,7 @@ def recalibrate_batch_norm(model: keras.Model, batches: Sequence[Any]) -> None:
         return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0  # so that each batch leaves its own statistics
+        norm.momentum = 0.0  # each batch then leaves its own statistics
     number = min(len(batches), RECALIBRATION_BATCHES)
     sums: list[Any] = [[0.0, 0.0] for _ in norms]
     for index in range(number):

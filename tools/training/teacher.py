@@ -1,4 +1,4 @@
-"""A larger model's predictions for the training faces, for a smaller one to learn from.
+"""Read a larger model's predictions for the training faces, to train a smaller one on.
 
 G. Hinton, O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network, 2015;
 A. Romero et al.: FitNets: Hints for Thin Deep Nets, ICLR 2015.
@@ -20,15 +20,17 @@ Floats = npt.NDArray[np.floating[Any]]
 
 DTYPES = {"files": np.str_, "male": np.float64, "features": np.float32}
 ROWS = {"male": "number", "features": "vector"}
-"""What each file has in these arrays."""
+"""What each array holds per file, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
+    """Predictions for each face of a data set."""
+
     male: dict[str, float]
-    """p(male) by the file's name in the data set."""
+    """p(male) by file name in the data set."""
     features: dict[str, Floats]
-    """Input of its last layer by the file's name; empty if not given."""
+    """Input of the last layer, float32 (k,), by file name; empty if the file has none."""
 
     @property
     def width(self) -> int:
@@ -37,7 +39,7 @@ class Teacher:
 
 
 def read(path: Path) -> Teacher:
-    """Read a .npz file with the arrays `files` and `male`, and perhaps `features` (n x k).
+    """Read a .npz file with the arrays `files` and `male`, and optionally `features` (n x k).
 
     Raises DataError.
     """
