@@ -1,6 +1,7 @@
 """Files that a tool writes where the user says, and never over what is there unasked."""
 
 import argparse
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,8 +23,10 @@ def need_free(option: str, path: Path, *, force: bool) -> None:
         raise ConfigError(f"{option} {path}: is there already; --force replaces it")
 
 
-def need_other(option: str, path: Path, sources: Iterable[Path]) -> None:
-    """Raises ConfigError where writing `path` would destroy one of `sources`, forced or not."""
+def need_other(option: str, path: Path, sources: Iterable[str | Path]) -> None:
+    """Raises ConfigError if writing `path` would destroy one of `sources`, forced or not."""
     for source in sources:
-        if path.exists() and source.exists() and path.samefile(source):
-            raise ConfigError(f"{option} {path}: would replace what is read; name another file")
+        # one of the two does not exist, or the source is not a file at all
+        with contextlib.suppress(OSError, ValueError):
+            if path.samefile(source):
+                raise ConfigError(f"{option} {path}: would replace what is read; name another file")
