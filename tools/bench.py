@@ -19,7 +19,7 @@ from tools import latency
 from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, at_least, named_source
 from tools.cli.progress import bar
-from tools.replay import configured, replay
+from tools.replay import load_unrestricted, replay
 
 
 def machine() -> str:
@@ -80,9 +80,9 @@ def main() -> int:
     source = named_source(parser, args)
     try:
         print(f"machine   {machine()}")
-        config = configured(args.config, source)
+        config = load_unrestricted(args.config, source)
         print_clip_speed(config)
-        if config.classifier.model.is_file():  # not needed if nothing is estimated
+        if config.classifier.model.is_file():  # may be absent if nothing is estimated
             print_model_speed(config.classifier.model)
         if args.memory:
             print_daemon_memory(args.config, args.memory)

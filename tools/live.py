@@ -1,4 +1,4 @@
-"""Watch the real pipeline at work on a camera or clip: boxes, labels, speed, running counts.
+"""Watch the real pipeline on a camera or clip: boxes, labels, speed, running counts.
 
 python tools/live.py
 python tools/live.py --source clip.mp4 --save seen.mp4
@@ -24,58 +24,60 @@ from edge.types import Frame, People, Track, Visit
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, named_source
-from tools.plotting.drawing import Film, Screen, annotated, captioned, need_other
-from tools.replay import configured, is_endless, recorded, split
+from tools.plotting.boxes import draw_caption
+from tools.plotting.film import Film, annotated
+from tools.plotting.screen import Screen
+from tools.replay import by_label, is_endless, load_unrestricted, with_progress
 
-SPEED_OVER = 20
-"""Frames over which the speed is measured."""
+SPEED_FRAMES = 20
+"""The speed is measured over this many frames."""
 
 
-class Live:
-    """Draws each frame with what was counted up to it."""
+class LiveView:
+    """Shows each frame with the counts so far."""
 
     def __init__(self, view: Film | Screen) -> None:
         self.people = People()
         self._view = view
-        self._times: deque[float] = deque(maxlen=SPEED_OVER)
+        self._times: deque[float] = deque(maxlen=SPEED_FRAMES)
 
     def on_visit(self, visit: Visit) -> None:
-        """Somebody has left, and counts now."""
+        """Count a person who has left."""
         self.people += People(**{visit.label: 1})
 
     def on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
-        """One frame was analysed."""
-        here = sum(track.confirmed and not track.stationary for track in tracks)
+        """Show a frame that was analyzed."""
+        in_view = sum(track.confirmed and not track.stationary for track in tracks)
         parts = [
-            f"in view {here}",
-            f"counted {split(self.people)}",
+            f"in view {in_view}",
+            f"counted {by_label(self.people)}",
             "a person counts on leaving",
             f"{self._fps():.1f} frames per second",
         ]
-        self._view(captioned(annotated(frame, tracks), parts), frame.mono)
+        self._view(draw_caption(annotated(frame, tracks), parts), frame.mono)
 
     def _fps(self) -> float:
-        """Of this machine, drawing included, whatever the clip's own is."""
+        """Frames per second on this machine, drawing included; not the rate of the clip."""
         self._times.append(time.monotonic())
         elapsed = self._times[-1] - self._times[0]
         return (len(self._times) - 1) / elapsed if elapsed else 0.0
 
 
-def watch(config: Config, live: Live, stopped: Callable[[], bool]) -> None:
+def watch(config: Config, live: LiveView, stopped: Callable[[], bool]) -> None:
     """Run until the source ends or `stopped()`. Raises EdgeError."""
     pipeline = wiring.pipeline(
         config,
         wiring.models(config),
         Health(),
-        on_window=lambda _: None,  # a window shows late and in part what is drawn at once
+        on_window=lambda _: None,  # the view counts each visit at once, a window only later
         on_visit=live.on_visit,
         on_frame=live.on_frame,
     )
-    # without `recover` a camera's first failure ends it, and the machine is never restarted
+    # without `recover` a camera's first failure ends the view, and never restarts the machine
     with closing(wiring.frames(config, stopped, recover=False)) as frames:
-        shown = frames if is_endless(config.source) else recorded(frames, config)
-        with closing(shown):
-            pipeline.run(takewhile(lambda _: not stopped(), shown))
+        watched = frames if is_endless(config.source) else with_progress(frames, config)
+        with closing(watched):
+            pipeline.run(takewhile(lambda _: not stopped(), watched))
 
 
 def main() -> int:
@@ -89,27 +91,27 @@ def main() -> int:
     add_verbose(parser)
     args = parser.parse_args()
     source = named_source(parser, args)
-    over = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
     try:
-        config = configured(args.config, source)
+        config = load_unrestricted(args.config, source)
         if args.save:
-            need_other(args.save, [config.source])
+            outputs.need_other("--save", args.save, [config.source])
             outputs.need_free("--save", args.save, force=args.force)
-        # a recording's own frames show how fast they follow
+        # a recording's rate follows from its frames
         endless = is_endless(config.source)
         fps = config.camera.fps if endless else None
         if endless:
             print(f"{redacted_source(config.source)}: Ctrl-C ends it", file=sys.stderr)
         view = Film(args.save, fps) if args.save else Screen("live")
-        live = Live(view)
+        live = LiveView(view)
         with closing(view):
-            watch(config, live, lambda: over.is_set() or view.closed)
+            watch(config, live, lambda: stopped.is_set() or view.closed)
     except EdgeError as error:
         print(f"live: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"counted   {split(live.people)}")
+    print(f"counted   {by_label(live.people)}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Run the real pipeline over clips and compare what it counts with who was there.
+"""Run the real pipeline over clips and compare its counts with the truth.
 
 python tools/replay.py --source clip.mp4 --truth clip.yaml
 """
@@ -39,16 +39,17 @@ from tools.cli.options import add_config, add_sources, named_sources
 from tools.cli.progress import bar
 from tools.evaluation import count_metrics
 from tools.evaluation.count_metrics import CountedVisit, Figures
-from tools.plotting.drawing import Film, Screen, annotated, need_other
+from tools.plotting.film import Film, annotated
+from tools.plotting.screen import Screen
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What the pipeline made of one clip."""
+    """What the pipeline counted in one clip, and how fast."""
 
-    seen: list[CountedVisit]
+    visits: list[CountedVisit]
     windows: list[Window]
     frames: int
     seconds: float
@@ -62,20 +63,21 @@ class Replay:
 
     @property
     def ages(self) -> dict[str, int]:
-        """People by age group; empty where ages are not counted."""
+        """People by age group; empty if ages are not counted."""
         counted = [window.ages for window in self.windows if window.ages is not None]
         return dict(zip(AGES, map(sum, zip(*counted, strict=True)), strict=False))
 
 
-def configured(path: Path, source: str | None = None) -> Config:
-    """The configuration at `path`, or with another source, with everybody shown.
+def load_unrestricted(path: Path, source: str | None = None) -> Config:
+    """The configuration at `path`, perhaps with another source, that counts always and shows all.
 
-    Whoever starts a tool by hand wants to see something, so nothing rests. Raises ConfigError.
+    Anyone who starts a tool by hand wants to see people: no pause, no quiet hours, no minimum
+    number. Raises ConfigError.
     """
     config = load_config(path, **({} if source is None else {"source": source}))
     cv2.setNumThreads(config.detector.threads)
-    everybody = config.privacy.model_copy(update={"min_people": 1})
-    return config.model_copy(update={"privacy": everybody, "paused": False, "quiet_hours": ()})
+    privacy = config.privacy.model_copy(update={"min_people": 1})
+    return config.model_copy(update={"privacy": privacy, "paused": False, "quiet_hours": ()})
 
 
 def is_endless(source: str) -> bool:
@@ -83,27 +85,27 @@ def is_endless(source: str) -> bool:
     return is_live(source) or source == "demo"
 
 
-def recorded(frames: Frames, config: Config) -> Frames:
-    """The frames of the configured recording, with a bar on the terminal."""
+def with_progress(frames: Frames, config: Config) -> Frames:
+    """The frames of the configured recording, with a progress bar on the terminal."""
     number = length(config.source, CaptureSettings(fps=config.camera.fps))
     return bar(frames, number, Path(config.source).name)
 
 
 def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> Replay:
-    """Run the configured source, a file, to its end, with each `every`th of its frames.
+    """Run the configured recording to its end, with every `every`th frame.
 
     Raises EdgeError, also for a source that has no end.
     """
     if is_endless(config.source):
-        shown = redacted_source(config.source)
-        raise ConfigError(f"source {shown}: has no end; name a file, or watch it by tools/live.py")
-    ended: list[Visit] = []
+        name = redacted_source(config.source)
+        raise ConfigError(f"source {name}: has no end; name a file, or watch it with tools/live.py")
+    visits: list[Visit] = []
     windows: list[Window] = []
-    sizes: dict[int, list[float]] = {}
+    sizes_px: dict[int, list[float]] = {}
 
-    def look(frame: Frame, tracks: Sequence[Track]) -> None:
+    def on_every_frame(frame: Frame, tracks: Sequence[Track]) -> None:
         for track in tracks:
-            sizes.setdefault(track.id, []).append(track.box.w)
+            sizes_px.setdefault(track.id, []).append(track.box.w)
         if on_frame is not None:
             on_frame(frame, tracks)
 
@@ -113,26 +115,26 @@ def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> R
         wiring.models(config),
         health,
         on_window=windows.append,
-        on_visit=ended.append,
-        on_frame=look,
+        on_visit=visits.append,
+        on_frame=on_every_frame,
     )
-    with closing(wiring.frames(config)) as source, closing(recorded(source, config)) as watched:
-        pipeline.run(islice(watched, 0, None, every))
+    with closing(wiring.frames(config)) as source, closing(with_progress(source, config)) as frames:
+        pipeline.run(islice(frames, 0, None, every))
     busy, elapsed = health.totals()
-    frames = max(1, health.frames_total)
-    busy_ms = {stage: 1000 * busy[stage] / frames for stage in STAGES}
-    seen = [CountedVisit(visit, statistics.median(sizes[visit.track])) for visit in ended]
-    return Replay(seen, windows, health.frames_total, elapsed, busy_ms)
+    number = max(1, health.frames_total)
+    busy_ms = {stage: 1000 * busy[stage] / number for stage in STAGES}
+    counted = [CountedVisit(visit, statistics.median(sizes_px[visit.track])) for visit in visits]
+    return Replay(counted, windows, health.frames_total, elapsed, busy_ms)
 
 
 def _draw(view: Film | Screen, frame: Frame, tracks: Sequence[Track]) -> None:
     view(annotated(frame, tracks), frame.mono)
 
 
-def show(clip: str, run: Replay, figures: Figures | None) -> None:
-    """One block per clip."""
+def print_report(clip: str, run: Replay, figures: Figures | None) -> None:
+    """Print one block of lines about a clip."""
     print(Path(clip).name)
-    print(f"  counted   {split(run.people)} in {run.frames} frames")
+    print(f"  counted   {by_label(run.people)} in {run.frames} frames")
     if run.ages:
         ages = ", ".join(f"{number} of {age}" for age, number in run.ages.items() if number)
         print(f"  ages      {ages or 'nobody'}")
@@ -145,9 +147,9 @@ def show(clip: str, run: Replay, figures: Figures | None) -> None:
     print(f"  doubled   {figures.doubled}")
     print(f"  invented  {figures.invented}")
     if figures.matched:
-        share = figures.gender_right / figures.matched
+        fraction = figures.gender_right / figures.matched
         print(
-            f"  gender    {share:.1%}: {figures.gender_right} of {figures.matched} right, "
+            f"  gender    {fraction:.1%}: {figures.gender_right} of {figures.matched} right, "
             f"{figures.unknown} unknown"
         )
     if figures.dwell_error_s is not None:
@@ -155,8 +157,8 @@ def show(clip: str, run: Replay, figures: Figures | None) -> None:
     print(f"  accuracy  {figures.accuracy:.3f} as MOTA, {figures.f1:.3f} as IDF1, over visits")
 
 
-def split(people: People) -> str:
-    """All, and how many of each label."""
+def by_label(people: People) -> str:
+    """The number of people, and of each label, in words."""
     parts = ", ".join(f"{getattr(people, label)} {label}" for label in (*LABELS, UNKNOWN))
     return f"{people.total} ({parts})"
 
@@ -164,14 +166,16 @@ def split(people: People) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_sources(parser, "a recording; default: the configuration's", several=True)
-    parser.add_argument("--truth", type=Path, help="a YAML file, or a folder that holds them")
+    parser.add_argument("--truth", type=Path, help="a YAML file, or a folder of them")
     add_config(parser)
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="use only every Nth frame"
     )
-    shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--save", type=Path, metavar="MP4", help="write one clip, annotated")
-    shown.add_argument("--show", action="store_true", help="show it in a window")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
+        "--save", type=Path, metavar="MP4", help="write an annotated clip of one source"
+    )
+    output.add_argument("--show", action="store_true", help="show the annotated clip in a window")
     outputs.add_arguments(parser)
     add_verbose(parser)
     args = parser.parse_args()
@@ -183,9 +187,9 @@ def main() -> int:
     print("privacy.min_people is 1 here: every person is shown")
     view: Film | Screen | None = None
     try:
-        configs = [configured(args.config, source) for source in named or (None,)]
+        configs = [load_unrestricted(args.config, source) for source in named or (None,)]
         if args.save:
-            need_other(args.save, [config.source for config in configs])
+            outputs.need_other("--save", args.save, [config.source for config in configs])
             outputs.need_free("--save", args.save, force=args.force)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
@@ -194,7 +198,8 @@ def main() -> int:
             clip = config.source
             truth = None if args.truth is None else count_metrics.read_truth(args.truth, clip)
             run = replay(config, args.every, draw)
-            show(clip, run, None if truth is None else count_metrics.compare(run.seen, truth))
+            figures = None if truth is None else count_metrics.compare(run.visits, truth)
+            print_report(clip, run, figures)
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code

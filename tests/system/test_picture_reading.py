@@ -75,12 +75,13 @@ def assert_alike(seen: Mapping[str, Boxes], number: int) -> None:
 def test_predict_and_the_page_see_the_same_faces(
     photographs: Path, classify: Classifier, analyzer: FaceAnalyzer
 ) -> None:
-    look = partial(analyzer, classify=classify)
-    seen = predict.look_at(predict.items(str(photographs), 1), look, lambda *_: None)
-    assert_alike({Path(one.file).name: [face.box for face in one.looks] for one in seen}, 3)
-    for one in seen:
-        shown = look(web.read(Path(one.file)))
-        assert [face.box for face in shown] == [face.box for face in one.looks]
+    analyze = partial(analyzer, classify=classify)
+    inputs = predict.inputs(str(photographs), 1)
+    results = predict.analyze_all(inputs, analyze, lambda *_: None)
+    assert_alike({Path(r.file).name: [face.box for face in r.faces] for r in results}, 3)
+    for result in results:
+        faces = analyze(web.read(Path(result.file)))
+        assert [face.box for face in faces] == [face.box for face in result.faces]
 
 
 def test_the_daemon_sees_the_same_picture(photographs: Path) -> None:
@@ -138,7 +139,7 @@ def test_no_shape_takes_long(
     assert within(5, lambda: dataset.find_faces([sample], "faces")) == ([], [sample])
     within(5, lambda: dataset.crop_of(sample, classify.preprocessing))
     drawn = web.annotated(image, [])
-    assert max(drawn.size) <= web.SHOWN_PX
+    assert max(drawn.size) <= web.MAX_PICTURE_PX
     assert encoded(drawn, "JPEG")
 
 

@@ -1,13 +1,15 @@
-"""What is written on frames and pictures can be read: on a field, as large as needed, inside."""
+"""Text on frames and pictures is readable: on a field, large enough, inside the picture."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from edge.types import UNKNOWN, Box, Frame, Image, Track
-from tools.plotting import drawing
-from tools.plotting.drawing import COLOURS, annotated, captioned
+from tools.plotting import film
+from tools.plotting.boxes import COLORS, Label, Pen, draw_caption, draw_labels
+from tools.plotting.film import annotated
 
 CAPTION = (
     "in view 2",
@@ -27,10 +29,10 @@ def track(x: float, y: float, side: float, **changes: object) -> Track:
     return dataclasses.replace(person, **changes)  # type: ignore[arg-type]
 
 
-def field(picture: Image, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
+def field(picture: Image, color: tuple[int, int, int]) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the rows that a label's field fills."""
-    same = (picture == colour).all(axis=2)
-    # writing covers a part of the field; a box's side has few pixels of its colour in a row
+    same = (picture == color).all(axis=2)
+    # writing covers a part of the field; a box's side has few pixels of its color in a row
     rows = np.flatnonzero(same.sum(axis=1) > 30)
     columns = np.flatnonzero(same[rows].any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
@@ -41,9 +43,10 @@ def field(picture: Image, colour: tuple[int, int, int]) -> tuple[int, int, int, 
 )
 def test_a_label_lies_inside_the_picture(x: float, y: float) -> None:
     person = track(x, y, 24)
-    picture = annotated(frame(640, 360), [person])
-    left, top, right, bottom = field(picture, COLOURS["female"])
-    across, down, _ = drawing._text_size("3 female", 1.0)
+    view = frame(640, 360)
+    picture = annotated(view, [person])
+    left, top, right, bottom = field(picture, COLORS["female"])
+    across, down = Pen(view.image).size("3 female")
     assert right - left >= across - 1, "a part of the label is cut off"
     assert bottom - top >= down - 1
     if y < down:
@@ -57,7 +60,7 @@ def test_text_grows_with_the_picture_and_never_shrinks() -> None:
         person = track(300 * times, 150 * times, 60 * times)
         picture = annotated(frame(width, width * 9 // 16), [person])
         assert picture.shape[1] >= 480, "small frames are enlarged"
-        same = (picture == COLOURS["female"]).all(axis=2)
+        same = (picture == COLORS["female"]).all(axis=2)
         heights[width] = (same.sum(axis=1) > 30 * picture.shape[1] / 640).sum()
     assert min(heights.values()) >= 10
     assert heights[3840] > 4 * heights[640]
@@ -65,7 +68,7 @@ def test_text_grows_with_the_picture_and_never_shrinks() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(480, 853), (640, 360), (1920, 1080), (500, 60)])
 def test_a_caption_fits_between_the_sides(width: int, height: int) -> None:
-    picture = captioned(np.full((height, width, 3), 255, np.uint8), CAPTION)
+    picture = draw_caption(np.full((height, width, 3), 255, np.uint8), CAPTION)
     strip = picture[-14:]
     assert np.median(strip) < 70
     white = (picture.min(axis=2) > 200) & (np.median(picture, axis=(1, 2)) < 70)[:, None]
@@ -75,10 +78,11 @@ def test_a_caption_fits_between_the_sides(width: int, height: int) -> None:
 
 
 def test_what_is_not_counted_says_so() -> None:
-    written: list[str] = []
+    texts: list[str] = []
 
-    def note(_picture: Image, text: str, *_: object) -> None:
-        written.append(text)
+    def note(picture: Image, labels: Sequence[Label], **_: object) -> Image:
+        texts.extend(label.text for label in labels)
+        return picture
 
     people = [
         track(9, 40, 30),
@@ -87,6 +91,28 @@ def test_what_is_not_counted_says_so() -> None:
         track(270, 40, 30, stationary=True),
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "_write_label", note)
+        patch.setattr(film, "draw_labels", note)
         annotated(frame(640, 360), people)
-    assert written == ["3 female", f"3 {UNKNOWN}", "face?", "picture, not counted"]
+    assert texts == ["3 female", f"3 {UNKNOWN}", "face?", "picture, not counted"]
+
+
+@pytest.mark.parametrize("width", [90, 180, 640])
+def test_a_long_label_shrinks_to_the_width_of_the_picture(width: int) -> None:
+    plain = np.zeros((300, width, 3), np.uint8)
+    label = Label(Box(10, 200, 20, 20), "female 0.98, age 21-35 0.55", (1, 200, 3))
+    picture = draw_labels(plain, [label])
+    assert picture.shape == plain.shape
+    assert not plain.any(), "the caller's picture is changed"
+    same = (picture[:200] == label.color).all(axis=2)
+    rows, columns = (np.flatnonzero(same.any(axis=axis)) for axis in (1, 0))
+    ends = same[np.ix_(rows, [*columns[:2], *columns[-2:]])]
+    assert ends.all(), "the text is cut off"
+
+
+def test_a_dashed_box_has_gaps_on_every_side() -> None:
+    plain = np.zeros((360, 640, 3), np.uint8)
+    picture = draw_labels(plain, [Label(Box(300, 100, 200, 150), "", (1, 200, 3), dashed=True)])
+    line = (picture == (1, 200, 3)).all(axis=2)
+    for side in (line[100, 300:500], line[249, 300:500], line[100:250, 300], line[100:250, 499]):
+        assert 0.4 < side.mean() < 0.7
+        assert np.abs(np.diff(side.astype(int))).sum() > 10

@@ -11,7 +11,7 @@ from tests.support.commands import tool
 from tests.support.paths import ROOT
 from tools.datasets.dataset import load
 from tools.evaluation.count_metrics import compare, read_truth
-from tools.replay import configured, replay
+from tools.replay import load_unrestricted, replay
 
 
 def test_its_faces_are_a_data_set_in_which_nobody_is_in_two_parts(example: Path) -> None:
@@ -38,8 +38,8 @@ def test_the_daemon_counts_its_clip_as_the_truth_says(
     truth = read_truth(example / "clip.yaml", clip)
     scene = Scene()
     assert truth.people == scene.people(0) + scene.people(1)
-    run = replay(configured(Path("config.yaml"), clip))
-    figures = compare(run.seen, truth)
+    run = replay(load_unrestricted(Path("config.yaml"), clip))
+    figures = compare(run.visits, truth)
     assert (figures.missed, figures.doubled, figures.invented) == (0, 0, 0)
     assert figures.gender_right == figures.people == 4
     assert figures.dwell_error_s is not None

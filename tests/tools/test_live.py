@@ -12,7 +12,7 @@ import pytest
 from edge.types import Image
 from tests.support.commands import tool, wait_for
 from tests.support.paths import CLIP, ROOT
-from tools.plotting.drawing import Film
+from tools.plotting.film import Film
 
 
 def frames(path: Path) -> list[Image]:

@@ -24,7 +24,7 @@ from tests.support.paths import MODEL, PICTURE
 from tools import predict
 from tools.datasets import fetch
 from tools.datasets.archive import DataError
-from tools.plotting import drawing
+from tools.plotting.boxes import COLORS
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +170,7 @@ def test_a_label_at_the_right_edge_is_whole(tmp_path: Path) -> None:
     run = tool("predict", picture, "--save", out)
     assert ": 1 face" in run.stdout, run.stdout
     drawn = cv2.imread(str(out)).astype(int)
-    named = [np.abs(drawn - colour).max(axis=2) < 40 for colour in drawing.COLOURS.values()]
+    named = [np.abs(drawn - color).max(axis=2) < 40 for color in COLORS.values()]
     columns = np.flatnonzero(np.any(named, axis=0).any(axis=0))
     assert columns[0] < 300 + width / 2 - 40  # the label reaches to the left of the box's middle
     assert columns[-1] < scene.shape[1] - 1
@@ -197,7 +197,7 @@ def test_age_is_told_where_the_model_gives_it(age_models: Path, tmp_path: Path) 
     # the age stands beside the gender, further than the box reaches
     x, y, w, _ = faces[0]["box"]
     strip = cv2.imread(str(drawn))[y - 10 : y - 6, x + w + 20 : x + w + 100]
-    assert np.abs(np.median(strip, axis=(0, 1)) - drawing.COLOURS["male"]).max() < 20
+    assert np.abs(np.median(strip, axis=(0, 1)) - COLORS["male"]).max() < 20
 
 
 def test_a_model_of_age_alone(age_models: Path, labelled: Path, configure: Any) -> None:
@@ -334,7 +334,7 @@ def test_the_web_by_the_command_line(web: str) -> None:
 
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r": holds no pictures$"):
-        predict.items(str(tmp_path), 1)
+        predict.inputs(str(tmp_path), 1)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         (["a.jpg", "b.jpg", "--save", "x.png"], 2, "--save needs a single picture"),
         (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),
         (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
-        (["a.jpg", "--timeout", "inf"], 2, "--timeout must be more than 0, and an hour at most"),
+        (["a.jpg", "--timeout", "inf"], 2, "--timeout must be above 0 and at most 3600"),
         (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
         (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
         (["GROUP", "--csv", "README.md/x"], 2, "--csv README.md/x: cannot be made (File exists)"),

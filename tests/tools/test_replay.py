@@ -14,14 +14,14 @@ from edge.types import AGE_GROUPS, People, Visit
 from tests.support.commands import tool
 from tests.support.paths import CLIP, MODEL, ROOT
 from tools.evaluation.count_metrics import CountedVisit, Figures, Truth, compare, match, read_truth
-from tools.replay import configured, replay
+from tools.replay import load_unrestricted, replay
 
 
 def count(clips: Path, name: str, every: int = 1) -> Figures:
     clip = str(clips / name)
-    run = replay(configured(ROOT / "config.yaml", clip), every)
-    assert run.people.total == len(run.seen)
-    return compare(run.seen, read_truth(clips, clip))
+    run = replay(load_unrestricted(ROOT / "config.yaml", clip), every)
+    assert run.people.total == len(run.visits)
+    return compare(run.visits, read_truth(clips, clip))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ def test_inputs_are_not_overwritten(tmp_path: Path, name: str, option: str) -> N
     before = file.read_bytes()
     run = tool(name, file, option, tmp_path / "." / "person.jpg")
     assert run.returncode == 2
-    assert "person.jpg: is to be looked at; name another file" in run.stderr.splitlines()[-1]
+    assert (
+        "person.jpg: would replace what is read; name another file" in run.stderr.splitlines()[-1]
+    )
     assert file.read_bytes() == before
 
 

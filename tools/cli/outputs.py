@@ -1,6 +1,7 @@
 """Output files that the user names: existing ones are replaced only with `--force`."""
 
 import argparse
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,8 +23,10 @@ def need_free(option: str, path: Path, *, force: bool) -> None:
         raise ConfigError(f"{option} {path}: is there already; --force replaces it")
 
 
-def need_other(option: str, path: Path, sources: Iterable[Path]) -> None:
-    """Raises ConfigError if `path` is one of `sources`, which writing it would destroy."""
+def need_other(option: str, path: Path, sources: Iterable[str | Path]) -> None:
+    """Raises ConfigError if writing `path` would destroy one of `sources`, forced or not."""
     for source in sources:
-        if path.exists() and source.exists() and path.samefile(source):
-            raise ConfigError(f"{option} {path}: would replace what is read; name another file")
+        # one of the two does not exist, or the source is not a file at all
+        with contextlib.suppress(OSError, ValueError):
+            if path.samefile(source):
+                raise ConfigError(f"{option} {path}: would replace what is read; name another file")
