@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +46,8 @@ def captured() -> Iterator[list[bytes]]:
             yield lines
             return
         stack.callback(os.close, original)
-        file = stack.enter_context(tempfile.TemporaryFile())
+        # in memory: the daemon writes no file outside its state folder
+        file = stack.enter_context(os.fdopen(os.memfd_create("stderr"), "w+b"))
         os.dup2(file.fileno(), STDERR)
         try:
             yield lines

@@ -173,7 +173,7 @@ def test_a_run_in_a_terminal(example: Path, configure: Callable[..., Path]) -> N
     command = [sys.executable, "-m", "edge", "run", "--config", str(config), "--stdout"]
     command += ["--source", str(example / "clip.mp4"), "--verbose"]
     with terminal() as (slave, written):
-        run = subprocess.run(command, stdout=slave, stderr=slave, cwd=ROOT, timeout=120)
+        run = subprocess.run(command, stdout=slave, stderr=slave, cwd=ROOT, timeout=600)
         output = written()
     assert run.returncode == 0
     assert "%  0:" in output
@@ -188,7 +188,7 @@ def test_a_run_in_a_terminal(example: Path, configure: Callable[..., Path]) -> N
 def test_a_run_elsewhere(example: Path, configure: Callable[..., Path]) -> None:
     command = [sys.executable, "-m", "edge", "run", "--config", str(configure()), "--stdout"]
     command += ["--source", str(example / "clip.mp4")]
-    run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120)
+    run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=600)
     assert run.returncode == 0
     assert b"\r" not in run.stderr
     assert b"%" not in run.stderr
@@ -206,7 +206,7 @@ def test_tools_show_a_bar_on_a_terminal_alone(
     environment = os.environ | {"TERM": "xterm"}
     with terminal() as (slave, written):
         run = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=slave, cwd=ROOT, timeout=120, env=environment
+            command, stdout=subprocess.PIPE, stderr=slave, cwd=ROOT, timeout=600, env=environment
         )
         output = written()
     assert run.returncode == 0
@@ -214,5 +214,5 @@ def test_tools_show_a_bar_on_a_terminal_alone(
     assert "100%" in output
     assert b"%" not in run.stdout or name in ("replay", "bench")  # a share of their figures
     if name == "replay":
-        run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, env=environment)
+        run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=600, env=environment)
         assert b"clip.mp4" not in run.stderr

@@ -129,8 +129,8 @@ def test_the_tools_read_the_same(config: Path, tmp_path: Path, walk: list[Image]
     clip = tmp_path / "12:30 door.mov"
     write_video(clip, [np.ascontiguousarray(np.rot90(picture)) for picture in walk])
     set_matrix(clip, MATRICES[90])
-    film = tmp_path / "film.mp4"
     for name in ("replay", "live", "bench"):
+        film = tmp_path / f"{name}.mp4"
         rest: list[str | Path] = [] if name == "bench" else ["--save", film]
         ended = tool(name, clip, *rest, "--config", config)
         assert ended.returncode == 0, ended.stderr

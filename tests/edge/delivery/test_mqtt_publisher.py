@@ -224,6 +224,7 @@ def test_a_disk_that_refuses_for_a_while_delays_but_loses_nothing(
     other.close()
     append(outbox, courier, 1)
     wait_for(lambda: len(outbox) == 0, "the courier gave up")
+    wait_for(lambda: len(seqs(dashboard)) >= 32, "the last window did not arrive")
     assert seqs(dashboard) == list(range(1, 33))
 
 
