@@ -183,11 +183,8 @@ def run_demo(source: str, windows: int | None) -> None:
             "camera": {"give_up": 0},
             "window": {"seconds": CYCLE_S},
             "privacy": {"min_people": 1},
-            "mqtt": {
-                "host": "127.0.0.1",
-                "port": port,
-                "version": "3.1.1",
-            },  # all NATS speaks
+            # NATS speaks no other version
+            "mqtt": {"host": "127.0.0.1", "port": port, "version": "3.1.1"},
             "state_dir": str(folder / "state"),
         }
         config.write_text(yaml.safe_dump(settings))
