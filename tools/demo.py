@@ -1,4 +1,4 @@
-"""Show everything at work: a broker, the daemon, and a subscriber that prints what it receives.
+"""Run a broker, the daemon, and a subscriber that prints what it receives.
 
 python tools/demo.py
 python tools/demo.py --source clip.mp4
@@ -36,12 +36,13 @@ from tools.cli.options import add_sources, named_source
 
 SITE, DEVICE = "demo", "edge-1"
 START_S = 15.0
-"""How long the broker may take to listen."""
+"""How long the broker may take to listen, seconds."""
 STOP_S = 10.0
+"""How long a program may take to stop before it is killed, seconds."""
 
 
 class DemoError(EdgeError):
-    """The demo cannot be shown."""
+    """The demo cannot run."""
 
 
 def free_port() -> int:
@@ -52,9 +53,9 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(command: list[str], name: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is told to stop, and waited for, at the end."""
+    """Run a program; at the end, send it SIGTERM and wait for it."""
     with log.open("wb") as output:
-        # a session of its own: Ctrl-C is for this program alone, which stops the others in order
+        # a session of its own: only this program gets Ctrl-C, and stops the others in order
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -67,12 +68,12 @@ def running(command: list[str], name: str, log: Path) -> Iterator[subprocess.Pop
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            print(f"{name} did not stop in time and was ended", file=sys.stderr)
+            print(f"{name} did not stop in time and was killed", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def broker(folder: Path) -> Iterator[int]:
-    """An MQTT broker on loopback; its port."""
+    """Run an MQTT broker on loopback; gives its port."""
     program = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
     if program is None:
         raise DemoError("nats-server is not installed; run: make setup")
@@ -85,9 +86,9 @@ def broker(folder: Path) -> Iterator[int]:
     )
     log = folder / "broker.log"
     with running([program, "-c", str(config)], "the broker", log) as process:
-        end = time.monotonic() + START_S
+        deadline = time.monotonic() + START_S
         while not _listens(port):
-            if process.poll() is not None or time.monotonic() > end:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise DemoError(f"the broker did not start:\n{log.read_text()}")
             time.sleep(0.05)
         yield port
@@ -99,8 +100,8 @@ def _listens(port: int) -> bool:
     return False
 
 
-class Display:
-    """What to print for each message, with the scene's truth beside it if there is one."""
+class MessagePrinter:
+    """Prints what messages report, beside the truth if the scene is the demo's."""
 
     def __init__(self, scene: Scene | None) -> None:
         self._scene = scene
@@ -115,12 +116,12 @@ class Display:
         while not self.messages.empty():
             message = self.messages.get()
             if message.topic.endswith("/health") and not self._counting:
-                # health goes out with the first analysed frame, or earlier where the camera is lost
+                # health comes with the first analyzed frame, or earlier if the camera is lost
                 self._counting = json.loads(message.payload)["frames"] > 0
                 if not self._counting:
                     continue
                 elapsed = time.monotonic() - self._started
-                print(f"counting  first frame analysed after {elapsed:.1f} s", flush=True)
+                print(f"counting  first frame analyzed after {elapsed:.1f} s", flush=True)
                 print(f"          one line for each {CYCLE_S:.0f} s from now on", flush=True)
             elif message.topic.endswith("/window"):
                 print(self._line(json.loads(message.payload)), flush=True)
@@ -129,17 +130,17 @@ class Display:
     def _line(self, payload: dict[str, Any]) -> str:
         start, end = (_clock(payload["window"][key]) for key in ("start", "end"))
         people = payload["people"]
-        counted = _split(People(people["female"], people["male"], people["unknown"]))
+        counted = _by_label(People(people["female"], people["male"], people["unknown"]))
         line = f"{start} - {end}  counted {counted}"
         seconds = payload["window"]["seconds"]
         if seconds < CYCLE_S:
             line += f"   cut short after {seconds:.1f} s"
         elif self._scene is not None and seconds == CYCLE_S:
-            line += f"   really {_split(self._scene.people(payload['seq'] - 1))}"
+            line += f"   really {_by_label(self._scene.people(payload['seq'] - 1))}"
         return f"{line}   in all {payload['totals']['total']}"
 
 
-def _split(people: People) -> str:
+def _by_label(people: People) -> str:
     unknown = f", {people.unknown} unknown" if people.unknown else ""
     return f"{people.total} ({people.female} female, {people.male} male{unknown})"
 
@@ -148,14 +149,14 @@ def _clock(stamp: str) -> str:
     return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M:%S")
 
 
-def show(source: str, windows: int | None) -> None:
-    """Run until Ctrl-C, or until this many windows were shown, or the source ends."""
+def run_demo(source: str, windows: int | None) -> None:
+    """Run until Ctrl-C, until this many windows were printed, or until the source ends."""
     scene = Scene() if source == "demo" else None
     about = ": people who do not exist walk past, so the true number is known" if scene else ""
     print(f"source    {redacted_source(source)}{about}")
-    done = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: done.set())
+        signal.signal(number, lambda *_: stopped.set())
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-tally-")))
         port = stack.enter_context(broker(folder))
@@ -165,9 +166,9 @@ def show(source: str, windows: int | None) -> None:
         print(
             "privacy   min_people is 1 here, so that each person shows; the daemon's default is 3"
         )
-        display = Display(scene)
+        printer = MessagePrinter(scene)
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="demo-display")
-        client.on_message = lambda _client, _data, message: display.messages.put(message)
+        client.on_message = lambda _client, _data, message: printer.messages.put(message)
         client.on_connect = lambda c, *_: c.subscribe(topic, qos=1)
         client.connect("127.0.0.1", port)
         client.loop_start()
@@ -178,11 +179,12 @@ def show(source: str, windows: int | None) -> None:
             "site": SITE,
             "device": DEVICE,
             "source": source,
-            # who looks on is told at once that a camera is lost
+            # the user learns at once that a camera is lost
             "camera": {"give_up": 0},
             "window": {"seconds": CYCLE_S},
             "privacy": {"min_people": 1},
-            "mqtt": {"host": "127.0.0.1", "port": port, "version": "3.1.1"},  # NATS knows no other
+            # NATS speaks no other version
+            "mqtt": {"host": "127.0.0.1", "port": port, "version": "3.1.1"},
             "state_dir": str(folder / "state"),
         }
         config.write_text(yaml.safe_dump(settings))
@@ -190,16 +192,16 @@ def show(source: str, windows: int | None) -> None:
         command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
         with running(command, "the daemon", log) as daemon:
             print("starting  the daemon; Ctrl-C ends it", flush=True)
-            while not done.wait(0.1) and daemon.poll() is None:
-                display.print_new()
-                if windows is not None and display.windows >= windows:
+            while not stopped.wait(0.1) and daemon.poll() is None:
+                printer.print_new()
+                if windows is not None and printer.windows >= windows:
                     break
-            failed = daemon.poll()  # None where it still runs, and is stopped by us
+            failed = daemon.poll()  # None if it still runs, and is stopped below
         if failed:
             raise DemoError(f"the daemon ended with {failed}:\n{log.read_text().strip()}")
-        # the daemon's last window may still be on its way to us
+        # the daemon's last window may still be on its way
         time.sleep(0.3)
-        display.print_new()
+        printer.print_new()
     print("stopped")
 
 
@@ -214,7 +216,7 @@ def main() -> int:
     except SourceError:
         source = "demo"
     try:
-        show(source, args.windows)
+        run_demo(source, args.windows)
     except EdgeError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code

@@ -62,7 +62,7 @@ def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     text = log.read_text()
     assert "Traceback" not in text
     assert text.splitlines()[-1] == "stopped"
-    assert re.search(r"first frame analysed after \d+\.\d s", text)
+    assert re.search(r"first frame analyzed after \d+\.\d s", text)
     full = re.findall(r"counted (.+?)   really (.+?)   in all", text)
     assert len(full) >= 2
     for counted, really in full:

@@ -1,4 +1,4 @@
-"""The workstation's live view, on a clip and on a source that never ends."""
+"""The live view of a clip and of a source that never ends."""
 
 import signal
 import subprocess
@@ -17,11 +17,11 @@ from tools.plotting.film import Film
 
 def frames(path: Path) -> list[Image]:
     film = cv2.VideoCapture(str(path))
-    found = []
+    pictures = []
     while (read := film.read())[0]:
-        found.append(np.asarray(read[1], np.uint8))
+        pictures.append(np.asarray(read[1], np.uint8))
     film.release()
-    return found
+    return pictures
 
 
 def test_a_clip_with_what_was_counted(tmp_path: Path) -> None:
@@ -29,13 +29,13 @@ def test_a_clip_with_what_was_counted(tmp_path: Path) -> None:
     run = tool("live", CLIP, "--save", out)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "counted   2 (1 female, 1 male, 0 unknown)\n"
-    seen, plain = frames(out), frames(CLIP)
-    assert len(seen) == pytest.approx(len(plain) - 1, abs=1)
-    assert seen[0].shape == plain[0].shape
-    strip = seen[-1][-16:]
+    shown, plain = frames(out), frames(CLIP)
+    assert len(shown) == pytest.approx(len(plain) - 1, abs=1)
+    assert shown[0].shape == plain[0].shape
+    strip = shown[-1][-16:]
     assert np.median(strip) < 60  # dark
     assert (strip.min(axis=2) > 180).sum() > 300  # with white writing
-    red, green, blue = (seen[29][:, :, channel].astype(int) for channel in (2, 1, 0))
+    red, green, blue = (shown[29][:, :, channel].astype(int) for channel in (2, 1, 0))
     assert ((red - blue > 120) & (red - green > 120)).sum() > 50  # a woman's box
     assert (blue - red > 120).sum() > 50  # and a man's
 
@@ -48,11 +48,11 @@ def test_a_source_without_end_is_ended(tmp_path: Path, number: signal.Signals) -
         try:
             wait_for(out.exists, "nothing is written")
             run.send_signal(number)
-            told, _ = run.communicate(timeout=60)
+            output, _ = run.communicate(timeout=60)
         finally:
             run.kill()
     assert run.returncode == 0
-    assert told.startswith("counted   ")
+    assert output.startswith("counted   ")
     assert frames(out)
 
 
@@ -67,7 +67,7 @@ def test_a_film_runs_as_fast_as_its_frames_came(tmp_path: Path) -> None:
     assert shades == [0, 1, 2, 2, 4] + [5] * 50
 
 
-def test_the_second_frame_tells_how_fast_a_film_runs(tmp_path: Path) -> None:
+def test_the_second_frame_sets_the_rate_of_a_film(tmp_path: Path) -> None:
     out = tmp_path / "film.mp4"
     film = Film(out)
     for number in range(6):
@@ -85,8 +85,8 @@ def test_a_film_has_one_size(tmp_path: Path) -> None:
     film.close()
     pictures = frames(out)
     assert [picture.shape for picture in pictures] == [(64, 96, 3)] * 4
-    shares = [(picture > 125).mean() for picture in pictures]
-    assert shares == pytest.approx([1, 64 / 96, 1 / 2, 1], abs=0.02)
+    fractions = [(picture > 125).mean() for picture in pictures]
+    assert fractions == pytest.approx([1, 64 / 96, 1 / 2, 1], abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Web(BaseHTTPRequestHandler):
-    """A web server as bad as they come."""
+    """A web server that answers badly in every way."""
 
     picture = b""
 
@@ -60,33 +60,33 @@ class Web(BaseHTTPRequestHandler):
         elif path == "lie.png":
             self.answer("image/png", b"<html>")
         elif path == "short.png":
-            self.answer("image/png", self.picture[:5000], told=len(self.picture))
+            self.answer("image/png", self.picture[:5000], length=len(self.picture))
         elif path == "huge.png":
-            self.answer("image/png", b"", told=fetch.MAX_BYTES + 1)
+            self.answer("image/png", b"", length=fetch.MAX_BYTES + 1)
         elif path == "endless.png":
-            self.answer("image/png", self.picture[:8], told=None)
+            self.answer("image/png", self.picture[:8], length=None)
             chunk = bytes(2**20)
             while self.write(chunk):
                 pass
         elif path == "drips.png":  # each byte well within a socket's time limit
-            self.answer("image/png", b"", told=None)
+            self.answer("image/png", b"", length=None)
             while self.write(b"x"):
                 time.sleep(0.05)
         else:
             self.send_error(404)
 
-    def answer(self, kind: str, data: bytes, told: int | None = -1) -> None:
+    def answer(self, kind: str, data: bytes, length: int | None = -1) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
-        if told is not None:
-            self.send_header("Content-Length", str(len(data) if told == -1 else told))
+        if length is not None:
+            self.send_header("Content-Length", str(len(data) if length == -1 else length))
         self.end_headers()
         self.write(data)
 
     def write(self, data: bytes) -> bool:
         try:
             self.wfile.write(data)
-        except OSError:  # nobody listens any more
+        except OSError:  # the client is gone
             return False
         return True
 
@@ -108,15 +108,15 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     out = tmp_path / "out" / "drawn.png"
     run = tool("predict", PICTURE, "--save", out, "--json")
     assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout)
-    assert told["file"] == str(PICTURE)
-    assert [face["label"] for face in told["faces"]] == ["female", "male", "male"]
-    assert all(face["age"] in AGE_GROUPS[3:] for face in told["faces"])  # they are adults
-    assert all(0.6 <= face["confidence"] <= 1 for face in told["faces"])
+    result = json.loads(run.stdout)
+    assert result["file"] == str(PICTURE)
+    assert [face["label"] for face in result["faces"]] == ["female", "male", "male"]
+    assert all(face["age"] in AGE_GROUPS[3:] for face in result["faces"])  # they are adults
+    assert all(0.6 <= face["confidence"] <= 1 for face in result["faces"])
     plain, drawn = cv2.imread(str(PICTURE)), cv2.imread(str(out))
     assert drawn.shape == plain.shape
     differs = np.abs(plain.astype(int) - drawn).max(axis=2) > 60
-    for face in told["faces"]:
+    for face in result["faces"]:
         x, y, w, h = face["box"]
         edge = differs[y : y + h, x]
         assert edge.mean() > 0.9
@@ -126,7 +126,7 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     assert not differs[320:].any()  # no face is there
 
 
-def test_who_is_not_sure_is_marked_so(tmp_path: Path, configure: Any) -> None:
+def test_an_unsure_prediction_is_dashed(tmp_path: Path, configure: Any) -> None:
     config = configure(classifier={"model": str(MODEL), "min_confidence": 0.999})
     out = tmp_path / "drawn.png"
     run = tool("predict", PICTURE, "--config", config, "--save", out)
@@ -138,9 +138,9 @@ def test_who_is_not_sure_is_marked_so(tmp_path: Path, configure: Any) -> None:
     assert lines[3].endswith(f"{w} x {h} at {x}, {y}")
     drawn = cv2.imread(str(out)).astype(int)
     # as bright as the wall, but without its tint
-    grey = np.abs(drawn[y : y + h, x] - 180).max(axis=1) < 4
-    assert 0.4 < grey.mean() < 0.9  # dashes
-    assert np.abs(np.diff(grey.astype(int))).sum() > 4
+    gray = np.abs(drawn[y : y + h, x] - 180).max(axis=1) < 4
+    assert 0.4 < gray.mean() < 0.9  # dashes
+    assert np.abs(np.diff(gray.astype(int))).sum() > 4
 
 
 def test_a_picture_without_faces_says_so(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_label_at_the_right_edge_is_whole(tmp_path: Path) -> None:
     assert columns[-1] < scene.shape[1] - 1
 
 
-def test_age_is_told_where_the_model_gives_it(age_models: Path, tmp_path: Path) -> None:
+def test_age_is_reported_if_the_model_estimates_it(age_models: Path, tmp_path: Path) -> None:
     table, drawn = tmp_path / "seen.csv", tmp_path / "drawn.png"
     model = age_models / "both.tflite"
     run = tool("predict", PICTURE, "--model", model, "--json", "--csv", table, "--save", drawn)
@@ -206,11 +206,11 @@ def test_a_model_of_age_alone(age_models: Path, labelled: Path, configure: Any) 
     run = tool("predict", PICTURE, "--config", config, "--json")
     assert run.returncode == 0, run.stderr
     faces = json.loads(run.stdout)["faces"]
-    told = {(face["label"], face["confidence"], face["age"]) for face in faces}
-    assert {(label, confidence) for label, confidence, _ in told} == {(None, None)}
-    assert {age for _, _, age in told} <= set(AGE_GROUPS)  # the likeliest, however sure
+    predictions = {(face["label"], face["confidence"], face["age"]) for face in faces}
+    assert {(label, confidence) for label, confidence, _ in predictions} == {(None, None)}
+    assert {age for _, _, age in predictions} <= set(AGE_GROUPS)  # the likeliest, however sure
     assert all(0.6 <= face["age_confidence"] <= 0.999 for face in faces)
-    # the folders tell gender, with which there is nothing to compare
+    # the folders give gender, and there is no prediction to compare with it
     run = tool("predict", labelled, "--model", model)
     assert run.returncode == 0, run.stderr
     lines = [line for line in run.stdout.splitlines() if not re.search(r": (no|\d+) faces?$", line)]
@@ -323,8 +323,8 @@ def test_the_web_by_the_command_line(web: str) -> None:
         "--timeout", "1", "--json",
     )  # fmt: skip
     assert run.returncode == 0
-    (told,) = map(json.loads, run.stdout.splitlines())
-    assert (told["file"], len(told["faces"])) == (f"{web}/good.png", 3)
+    (result,) = map(json.loads, run.stdout.splitlines())
+    assert (result["file"], len(result["faces"])) == (f"{web}/good.png", 3)
     assert [line for line in run.stderr.splitlines() if "skipped" in line] == [
         f"skipped: {web}/nothing answers 404 Not Found",
         f"skipped: {web}/drips.png took longer than 1 s",

@@ -1,4 +1,4 @@
-"""What the shipped configuration counts on real and made clips, against the truth."""
+"""Counts of the shipped configuration on real and synthetic clips, against the truth."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -156,14 +156,14 @@ def test_a_truth_that_is_not_one(tmp_path: Path, text: str) -> None:
         read_truth(file, "clip.mp4")
 
 
-def test_a_truth_that_is_no_text(tmp_path: Path) -> None:
+def test_a_truth_that_is_not_text(tmp_path: Path) -> None:
     file = tmp_path / "clip.yaml"
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_truth(file, "clip.mp4")
 
 
-def test_nothing_rests_while_a_clip_is_compared(configure: Callable[..., Path]) -> None:
+def test_pauses_are_ignored_while_a_clip_is_compared(configure: Callable[..., Path]) -> None:
     config = configure(paused=True, quiet_hours=["00:00-23:59"])
     run = tool("replay", CLIP, "--config", config, timeout_s=300)
     assert run.returncode == 0, run.stderr
@@ -196,7 +196,7 @@ def test_an_annotated_clip_is_saved(tmp_path: Path) -> None:
     assert "cannot be written as a video" in run.stderr
 
 
-def test_ages_are_shown_where_they_are_counted(
+def test_ages_are_shown_if_they_are_counted(
     configure: Callable[..., Path], age_models: Path
 ) -> None:
     model = {"model": str(MODEL), "age": True, "age_model": str(age_models / "age.tflite")}
