@@ -302,6 +302,8 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=at_least(0), default=1)
     args = parser.parse_args()
+    if not args.model.name:  # "." has no name to derive others from
+        args.model = args.model.resolve()
     if args.out is None:
         name = args.model.name if args.model.is_dir() else args.model.stem
         args.out = args.model.with_name(f"{name}.tflite")

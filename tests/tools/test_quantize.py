@@ -389,6 +389,12 @@ def test_mistakes_of_use(args: list[str], expected: str, few_faces: Path) -> Non
     assert expected in run.stderr.splitlines()[-1]
 
 
+def test_the_current_folder_is_named_when_it_is_no_model(few_faces: Path) -> None:
+    run = tool("quantize", ".", "--calibrate", few_faces)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].endswith("is not a SavedModel, it has no saved_model.pb")
+
+
 def test_a_report_that_is_not_one(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
     for text in ("{", "[]", '{"preprocessing": {"sized": 3}, "settings": {}}'):
         (tmp_path / "x.training.json").write_text(text)
