@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
+from edge.sources.pictures import read as read_picture
 from edge.sources.recordings import open_file
 from tests.support import people
 from tests.support.paths import CLIP, PICTURE
@@ -17,7 +17,7 @@ def test_the_files_show_what_the_scene_shows(tmp_path: Path) -> None:
     # codecs differ in a little noise
     for frame, scene in zip(shown, people.frames(), strict=True):
         assert np.abs(frame - scene).mean() < 3
-    ours, again = (cv2.imread(str(file)) for file in (PICTURE, tmp_path / PICTURE.name))
+    ours, again = (read_picture(file) for file in (PICTURE, tmp_path / PICTURE.name))
     assert np.abs(ours.astype(int) - again).mean() < 1
     truth = CLIP.with_suffix(".yaml").name
     assert (CLIP.parent / truth).read_text() == (tmp_path / truth).read_text()

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge.sources.pictures import read as read_picture
 from edge.vision.classifier import Classifier
 from tests.support.commands import tool
 from tools.datasets.archive import DataError
@@ -127,7 +128,7 @@ def test_quantized_for_the_daemon(
     assert (card["name"], card["output"]) == ("gender-caffe", "softmax")
     assert card["metrics"]["quantisation"]["gender"]["mean_difference"] < 0.03
     classifier = Classifier(out)
-    pictures = [cv2.imread(str(file)) for file in sorted(few_faces.iterdir())[:12]]
+    pictures = [read_picture(file) for file in sorted(few_faces.iterdir())[:12]]
     crops = np.stack([cv2.resize(picture, (39, 39))[:, :, ::-1] for picture in pictures])
     ours = classifier.genders(list(np.asarray(crops, np.uint8)))
     assert np.abs(ours - expected(files, crops)[:, ::-1]).max() < 0.06

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge.sources.pictures import read as read_picture
 from edge.types import Image
 from edge.vision.classifier import Predictions
 from edge.vision.preprocessing import Preprocessing
@@ -47,7 +48,7 @@ def test_a_page_of_mistakes_has_the_surest_first(faces: list[Sample], tmp_path: 
     assert {file.name for file in tmp_path.iterdir()} == {
         "gender.confusion.png", "gender.mistakes.png",
     }  # fmt: skip
-    sheet = np.asarray(cv2.imread(str(tmp_path / "gender.mistakes.png")), np.uint8)
+    sheet = read_picture(tmp_path / "gender.mistakes.png")
     width = sheet.shape[1] // 8
     cells = [sheet[:, column * width : (column + 1) * width] for column in range(3)]
     crops = dataset.crops_of([faces[number] for number in (30, 5, 17)], preprocessing)
@@ -60,7 +61,7 @@ def test_a_model_without_mistakes_has_an_empty_page(faces: list[Sample], tmp_pat
     """So that the page of the training before it goes."""
     male = np.array([float(face.label) for face in faces])
     save_error_sheets(genders(faces, male), Preprocessing(size=64), tmp_path / "gender.keras")
-    sheet = cv2.imread(str(tmp_path / "gender.mistakes.png"))
+    sheet = read_picture(tmp_path / "gender.mistakes.png")
     assert sheet[60:].std() < 1
     assert sheet[:60].std() > 1  # the title, which says so
 
@@ -71,7 +72,7 @@ def test_the_confusion_is_darkest_where_most_faces_are(faces: list[Sample], tmp_
         Preprocessing(size=64),
         tmp_path / "all-male.keras",
     )
-    drawn = cv2.imread(str(tmp_path / "all-male.confusion.png")).astype(int)
+    drawn = read_picture(tmp_path / "all-male.confusion.png").astype(int)
     height, width = drawn.shape[:2]
     middle = drawn[height // 2 - 60, width // 2 - 80 : width // 2 + 160 : 140].sum(axis=1)
     female, male = middle

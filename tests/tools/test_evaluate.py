@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.sources.pictures import read as read_picture
 from edge.vision.classifier import Predictions
 from tests.support.commands import tool
 from tests.support.paths import MODEL
@@ -54,7 +55,7 @@ def test_one_json_object_and_plots(few_faces: Path, tmp_path: Path) -> None:
             "abstention", "calibration", "confusion", "groups", "mistakes",
         ]  # fmt: skip
         for file in drawn:
-            assert cv2.imread(str(file)).shape[0] >= 250
+            assert read_picture(file).shape[0] >= 250
 
 
 def test_too_little_accuracy_is_an_error(few_faces: Path) -> None:

@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-import cv2
 import pytest
 
 from edge.sources.demo import Scene
+from edge.sources.pictures import read as read_picture
 from tests.support.commands import tool
 from tests.support.paths import ROOT
 from tools.datasets.dataset import load
@@ -47,7 +47,7 @@ def test_the_daemon_counts_its_clip_as_the_truth_says(
 
 
 def test_three_people_are_in_its_picture(example: Path) -> None:
-    assert cv2.imread(str(example / "group.png")).shape == (360, 640, 3)
+    assert read_picture(example / "group.png").shape == (360, 640, 3)
     run = tool("predict", example / "group.png")
     assert run.stdout.splitlines()[0].endswith("group.png: 3 faces")
 

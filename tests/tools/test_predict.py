@@ -18,6 +18,7 @@ import pytest
 
 from edge.sources.demo import PEOPLE
 from edge.sources.pictures import PictureError, decode
+from edge.sources.pictures import read as read_picture
 from edge.types import AGE_GROUPS, LABELS
 from tests.support.commands import tool
 from tests.support.paths import MODEL, PICTURE
@@ -113,7 +114,7 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     assert [face["label"] for face in result["faces"]] == ["female", "male", "male"]
     assert all(face["age"] in AGE_GROUPS[3:] for face in result["faces"])  # they are adults
     assert all(0.6 <= face["confidence"] <= 1 for face in result["faces"])
-    plain, drawn = cv2.imread(str(PICTURE)), cv2.imread(str(out))
+    plain, drawn = read_picture(PICTURE), read_picture(out)
     assert drawn.shape == plain.shape
     differs = np.abs(plain.astype(int) - drawn).max(axis=2) > 60
     for face in result["faces"]:
@@ -136,7 +137,7 @@ def test_an_unsure_prediction_is_dashed(tmp_path: Path, configure: Any) -> None:
     assert [line.split()[0] for line in lines[1:]] == ["unknown"] * 3
     x, y, w, h = 485, 113, 87, 87
     assert lines[3].endswith(f"{w} x {h} at {x}, {y}")
-    drawn = cv2.imread(str(out)).astype(int)
+    drawn = read_picture(out).astype(int)
     # as bright as the wall, but without its tint
     gray = np.abs(drawn[y : y + h, x] - 180).max(axis=1) < 4
     assert 0.4 < gray.mean() < 0.9  # dashes
@@ -148,7 +149,7 @@ def test_a_picture_without_faces_says_so(tmp_path: Path) -> None:
     cv2.imwrite(str(blank), np.full((240, 320, 3), 90, np.uint8))
     run = tool("predict", "--source", blank, "--save", out)
     assert run.stdout.splitlines() == [f"{blank}: no faces"]
-    drawn = cv2.imread(str(out))
+    drawn = read_picture(out)
     assert drawn.shape == (240, 320, 3)
     written = (drawn.min(axis=2) > 200).any(axis=1)
     assert written[:60].sum() > 10  # on white, at the top
@@ -162,14 +163,14 @@ def test_a_picture_without_faces_says_so(tmp_path: Path) -> None:
 
 
 def test_a_label_at_the_right_edge_is_whole(tmp_path: Path) -> None:
-    face = cv2.imread(str(min(PEOPLE.glob("*.jpg"))))
+    face = read_picture(min(PEOPLE.glob("*.jpg")))
     width = face.shape[1]
     scene = cv2.copyMakeBorder(face, 120, 60, 300, 30, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     picture, out = tmp_path / "edge.png", tmp_path / "out.png"
     cv2.imwrite(str(picture), scene)
     run = tool("predict", picture, "--save", out)
     assert ": 1 face" in run.stdout, run.stdout
-    drawn = cv2.imread(str(out)).astype(int)
+    drawn = read_picture(out).astype(int)
     named = [np.abs(drawn - color).max(axis=2) < 40 for color in COLORS.values()]
     columns = np.flatnonzero(np.any(named, axis=0).any(axis=0))
     assert columns[0] < 300 + width / 2 - 40  # the label reaches to the left of the box's middle
@@ -196,7 +197,7 @@ def test_age_is_reported_if_the_model_estimates_it(age_models: Path, tmp_path: P
     assert "age" not in table.read_text()
     # the age stands beside the gender, further than the box reaches
     x, y, w, _ = faces[0]["box"]
-    strip = cv2.imread(str(drawn))[y - 10 : y - 6, x + w + 20 : x + w + 100]
+    strip = read_picture(drawn)[y - 10 : y - 6, x + w + 20 : x + w + 100]
     assert np.abs(np.median(strip, axis=(0, 1)) - COLORS["male"]).max() < 20
 
 
@@ -254,7 +255,7 @@ def test_a_labelled_folder(labelled: Path, tmp_path: Path) -> None:
         f"accuracy  {(len(files) - 1) / len(files):.1%}: {len(files) - 1} of {len(files)} right, "
         f"1 wrong, 0 unknown; no face in {len({row['file'] for row in rows}) - len(files)} more"
     )
-    drawn = cv2.imread(str(sheet))
+    drawn = read_picture(sheet)
     assert drawn.shape[0] > 200
     assert drawn[:, :160].std() > 40  # the one face, at the left
     assert drawn[60:, 160:].std() < 1  # and no other
