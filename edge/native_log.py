@@ -25,6 +25,8 @@ CHATTER = re.compile(
 
 STDERR = 2
 """The file descriptor."""
+CHILD_WAIT_S = 1.0
+"""How long the lines of child processes that still write are waited for."""
 _capturing = threading.Lock()
 
 
@@ -46,15 +48,27 @@ def captured() -> Iterator[list[bytes]]:
             yield lines
             return
         stack.callback(os.close, original)
-        # in memory: the daemon writes no file outside its state folder
-        file = stack.enter_context(os.fdopen(os.memfd_create("stderr"), "w+b"))
-        os.dup2(file.fileno(), STDERR)
+        # a pipe, for the daemon writes no file outside its state folder; read on a thread, for a
+        # full pipe would block the writer
+        read_end, write_end = os.pipe()
+        chunks: list[bytes] = []
+        reader = threading.Thread(target=_read_all, args=(read_end, chunks), daemon=True)
+        reader.start()
+        os.dup2(write_end, STDERR)
+        os.close(write_end)
         try:
             yield lines
         finally:
             os.dup2(original, STDERR)
-            file.seek(0)
-            lines += file.read().splitlines(keepends=True)
+            # it ends with the last writer; a child process may live longer
+            reader.join(CHILD_WAIT_S)
+            lines += b"".join(chunks).splitlines(keepends=True)
+
+
+def _read_all(read_end: int, chunks: list[bytes]) -> None:
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
+        while chunk := pipe.read(65_536):
+            chunks.append(chunk)
 
 
 @contextlib.contextmanager

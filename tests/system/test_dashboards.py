@@ -244,7 +244,7 @@ def test_ages_are_there_once(mosquitto: Mosquitto, known: Path) -> None:
     aged = windows(count=8, ages=True)
     first, odd = json.loads(aged[0].payload), [7, {"0-3": None}, []]
     nonsense = [Message(aged[0].topic, json.dumps(first | {"ages": ages})) for ages in odd]
-    with sqlite3.connect(known) as db:  # as an older collector left it
+    with contextlib.closing(sqlite3.connect(known)) as db:  # as an older collector left it
         db.execute("DROP TABLE ages")
     publish(mosquitto, [*nonsense, *aged, *map(replayed, aged[::-1]), *windows("door")])
     with collector(mosquitto, known):

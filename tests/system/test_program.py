@@ -343,6 +343,8 @@ def test_the_broker_tells_of_a_daemon_that_was_killed(
     config = configure(source="demo", mqtt={"host": "127.0.0.1", "port": mosquitto.port})
     daemon = start("run", "--config", config)
     wait_for(lambda: dashboard.payloads("availability") == ["online"], "no birth")
+    journal = mosquitto.folder / "mosquitto.log"
+    wait_for(lambda: "\thomeassistant/status" in journal.read_text(), "births are not heard")
     # Home Assistant comes up: everything that is retained is sent again
     publish.single("homeassistant/status", "online", port=mosquitto.port)
     wait_for(lambda: dashboard.payloads("availability") == ["online"] * 2, "not sent again")
