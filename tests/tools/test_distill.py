@@ -84,8 +84,10 @@ def test_several_teachers_are_better_than_one(few_faces: Path, tmp_path: Path) -
         blurred = rng.normal(0, 1, (len(files), 12)) - labels[:, None]
         np.savez(sources[-1], files=files, features=blurred)
 
+    out = tmp_path / "teacher.npz"
+
     def right(*sources: Path) -> float:
-        run = tool("distill", *sources, "--data", few_faces, "--out", tmp_path / "teacher.npz")
+        run = tool("distill", *sources, "--data", few_faces, "--out", out, "--force")
         assert run.returncode == 0, run.stderr
         summary = re.search(r"80 faces, (\d+) features; .* right for (.*)%", run.stdout)
         assert summary, run.stdout

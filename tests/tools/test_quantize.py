@@ -309,7 +309,7 @@ def test_what_cannot_be_converted_is_one_line(colors: Path, tmp_path: Path) -> N
     rows = layers.Reshape((32, 96)), layers.LSTM(4), layers.Reshape((2, 2, 1))
     cases = {
         "lstm.keras": ([*rows, layers.Conv2D(3, 1)], "LSTM and GRU layers with unroll=True"),
-        "saved": ([Own()], "Atan2; leave out or replace these layers"),
+        "saved": ([Own()], "Atan2; leave out or replace their layers"),
     }
     for name, (first, expected) in cases.items():
         model = color_model(first, tmp_path / name)

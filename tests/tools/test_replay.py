@@ -217,7 +217,7 @@ def test_a_source_is_named_as_to_the_daemon(
 ) -> None:
     clip, other = example / "clip.mp4", example / "group.png"
     config = configure(source=str(clip))
-    save: list[str | Path] = ["--save", tmp_path / "out.mp4"] if name == "live" else []
+    save: list[str | Path] = ["--save", tmp_path / "out.mp4", "--force"] if name == "live" else []
     counted = "4 people" if name == "bench" else "counted   4 (2 female, 2 male, 0 unknown)"
     named: tuple[list[str | Path], ...] = ([], ["--source", clip], [clip])
     for source in named:
