@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.support import face_folder
@@ -126,47 +128,75 @@ def configure(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Make a folder that all test processes of one run share, whichever needs it first."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def get(name: str, make: Callable[[Path], None]) -> Path:
+        folder = base / f"shared-{name}"
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                unfinished = folder.with_suffix(".unfinished")
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def example(made_once: MadeOnce) -> Path:
     """Made people: `faces`, `clip.mp4` (20 s, two women, two men) and `group.png`."""
-    folder = tmp_path_factory.mktemp("example")
-    run = tool("example", "--out", folder, "--seconds", "20")
-    assert run.returncode == 0, run.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        run = tool("example", "--out", folder, "--seconds", "20")
+        assert run.returncode == 0, run.stderr
+
+    return made_once("example", make)
 
 
 @pytest.fixture(scope="session")
-def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_faces(made_once: MadeOnce) -> Path:
     """A folder of 160 labelled faces, aligned, with its table beside it."""
-    folder = tmp_path_factory.mktemp("data") / "faces"
-    face_folder.write(folder)
-    return folder
+    return made_once("data", lambda folder: face_folder.write(folder / "faces")) / "faces"
 
 
 @pytest.fixture(scope="session")
-def small_model(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_model(few_faces: Path, made_once: MadeOnce) -> Path:
     """A narrow network that was trained for real, if only for a few steps."""
-    out = tmp_path_factory.mktemp("model") / "small.keras"
-    run = tool(
-        "train", "--data", few_faces, "--start", "none", "--size", "64", "--alpha", "0.35",
-        "--epochs", "2", "--batch", "16", "--out", out,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert "right on validation faces; seed 1, backend tensorflow" in run.stdout
-    return out
+
+    def make(folder: Path) -> None:
+        run = tool(
+            "train", "--data", few_faces, "--start", "none", "--size", "64", "--alpha", "0.35",
+            "--epochs", "2", "--batch", "16", "--out", folder / "small.keras",
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        assert "right on validation faces; seed 1, backend tensorflow" in run.stdout
+
+    return made_once("model", make) / "small.keras"
 
 
 @pytest.fixture(scope="session")
-def age_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def age_models(made_once: MadeOnce) -> Path:
     """A folder with `both`, `gender` and `age.tflite`: the brighter a face, the older."""
-    folder = tmp_path_factory.mktemp("age-models")
-    run = subprocess.run(
-        [sys.executable, ROOT / "tests" / "support" / "age_models.py", folder],
-        capture_output=True, text=True, cwd=ROOT, timeout=900, check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        run = subprocess.run(
+            [sys.executable, ROOT / "tests" / "support" / "age_models.py", folder],
+            capture_output=True, text=True, cwd=ROOT, timeout=900, check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+
+    return made_once("age-models", make)
 
 
 @pytest.fixture

@@ -58,11 +58,11 @@ def test_heads_of_a_network(
 def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
     """A network with one head is trained a second one, quantized and evaluated."""
     start, weights = tmp_path / "start.keras", tmp_path / "both.keras"
-    size = ("--size", "64", "--alpha", "0.35", "--batch", "16", "--epochs", "1", "--data")
-    run = tool("train", *size, few_faces, "--start", "none", "--out", start)
+    args = ("--arch", "cnn64", "--batch", "16", "--epochs", "1", "--data")
+    run = tool("train", *args, few_faces, "--start", "none", "--out", start)
     assert run.returncode == 0, run.stderr
     both = ("--estimate", "gender,age", "--only", "age", "--out", weights)
-    run = tool("train", *size, few_faces, "--start", start, *both)
+    run = tool("train", *args, few_faces, "--start", start, *both)
     assert run.returncode == 0, run.stderr
     report = json.loads(weights.with_suffix(".training.json").read_text())
     assert set(report["val_accuracy"]) == {"gender", "age"}
@@ -73,7 +73,7 @@ def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
     assert "get the same gender" in run.stdout
     assert "get the same age" in run.stdout
     card = json.loads(out.with_suffix(".json").read_text())
-    assert card["name"] == "gender-age-mobilenetv2"
+    assert card["name"] == "gender-age-cnn64"
     assert card["ages"] == list(AGE_GROUPS)
     predictions = Classifier(out)([np.full((64, 64, 3), 90, np.uint8)])
     assert predictions.gender is not None

@@ -56,7 +56,7 @@ def test_two_networks_teach_another(small_model: Path, few_faces: Path, tmp_path
         assert arrays["male"].shape == (80,)
         assert len(set(arrays["files"])) == 80
     weights = tmp_path / "taught.keras"
-    quick = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16", "--epochs", "1")
+    quick = ("--arch", "ann48", "--batch", "16", "--epochs", "1")
     run = tool("train", "--data", few_faces, *quick, "--teacher", out, "--out", weights)
     assert run.returncode == 0, run.stderr
 

@@ -20,7 +20,7 @@ from tests.support.commands import tool, wait_for
 from tests.support.paths import ROOT
 from tools.datasets.archive import DataError
 
-QUICK = ("--start", "none", "--size", "32", "--alpha", "0.35", "--batch", "16")
+QUICK = ("--arch", "ann48", "--batch", "16")
 
 
 def losses(log: Path) -> dict[int, float]:
@@ -66,9 +66,9 @@ def test_a_killed_training_is_resumed(few_faces: Path, tmp_path: Path) -> None:
     run = tool("train", *args)
     assert run.returncode == 2
     assert "a training was stopped here after epoch" in run.stderr
-    run = tool("train", *args, "--resume", "--alpha", "0.5")
+    run = tool("train", *args, "--resume", "--batch", "20")
     assert run.returncode == 2
-    assert "--alpha 0.5: the stopped training had 0.35" in run.stderr
+    assert "--batch 20: the stopped training had 16" in run.stderr
 
     run = tool("train", *args, "--epochs", str(done + 2), "--resume")
     assert run.returncode == 0, run.stderr
@@ -115,7 +115,7 @@ def test_another_backend_trains_too(few_faces: Path, tmp_path: Path) -> None:
     run = tool("train", *args, KERAS_BACKEND="jax")
     assert run.returncode == 0, run.stderr
     assert "backend jax" in run.stdout
-    assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
+    assert keras.models.load_model(out, compile=False).output_shape == (None, 2)
 
 
 def test_a_teacher_replaces_the_labels(few_faces: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_teacher_replaces_the_labels(few_faces: Path, tmp_path: Path) -> None:
     report = json.loads(out.with_suffix(".training.json").read_text())
     assert report["history"]["gender"]["accuracy"][-1] > 0.95
     assert 0.4 < report["val_accuracy"]["gender"] < 0.6
-    assert keras.models.load_model(out, compile=False).output_shape == (None, 1)
+    assert keras.models.load_model(out, compile=False).output_shape == (None, 2)
 
 
 def test_a_teacher_of_other_faces(few_faces: Path, tmp_path: Path) -> None:

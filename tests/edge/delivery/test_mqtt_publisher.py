@@ -245,9 +245,13 @@ def test_nothing_is_lost_on_a_bad_link(
     how: str,
 ) -> None:
     monkeypatch.setattr("edge.delivery.mqtt_publisher.STABLE_S", 0)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.FIRST_RETRY_S", 0.2)
+    monkeypatch.setattr("edge.delivery.mqtt_publisher.LONGEST_REST_S", 1.0)
+    monkeypatch.setattr("edge.delivery.mqtt_socket.GREETING_S", 1.0)
+    monkeypatch.setattr("edge.delivery.mqtt_socket.KEEPALIVE_CHECK_S", 0.2)
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
-    link = Proxy(mosquitto.port, lost=0.3 if how == "lossy" else 0)
+    link = Proxy(mosquitto.port, lost=0.2 if how == "lossy" else 0)
     outbox, courier, publisher = start_delivery(link.port, keepalive=1)
     for _ in range(1 if how == "lossy" else 2):
         append(outbox, courier, 10)
