@@ -91,7 +91,7 @@ class Reporter:
     def on_frame(self, frame: Frame, _tracks: object) -> None:
         """Report that a frame was analyzed; health is due by the source's own clock."""
         if self._health.frames_total == 1:
-            log.info("counting: first frame analysed, %d x %d", *frame.image.shape[1::-1])
+            log.info("counting: first frame analyzed, %d x %d", *frame.image.shape[1::-1])
             sd_notify.notify("READY=1", "STATUS=counting")
         self._heartbeat(frame.mono)
 

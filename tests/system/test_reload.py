@@ -73,7 +73,7 @@ def test_counts_go_on(
 
     daemon = start(configure(**settings, window={"seconds": 600}))
     # the scene's first two people have gone when the next ones come
-    wait_for(daemon.said("first frame analysed"), "no frame")
+    wait_for(daemon.said("first frame analyzed"), "no frame")
     with pytest.raises(subprocess.TimeoutExpired):
         daemon.process.wait(6)
     configure(**settings, window={"seconds": 1})
@@ -108,12 +108,12 @@ def test_ages_are_switched_on_and_off(
     model = {"model": str(age_models / "both.tflite")}
     # the first windows wait on disk until the broker comes, and by then ages are counted
     daemon = start(configure(**settings, classifier=model | {"age": False}))
-    wait_for(daemon.said("first frame analysed"), "no frame")
+    wait_for(daemon.said("first frame analyzed"), "no frame")
     with pytest.raises(subprocess.TimeoutExpired):
         daemon.process.wait(2)
     configure(**settings, classifier=model | {"age": True})
     daemon.reload()
-    wait_for(daemon.said("first frame analysed", times=2), "not read again")
+    wait_for(daemon.said("first frame analyzed", times=2), "not read again")
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "tally/#", "homeassistant/#")
 
@@ -175,7 +175,7 @@ def test_a_mistake_changes_nothing(
     wait_for(daemon.said("the configuration stays as it was"), "nothing is said")
     assert daemon.said(told)()
     wait_for(daemon.said('"seq":3'), "it counts no more")
-    assert not daemon.said("first frame analysed", times=2)()
+    assert not daemon.said("first frame analyzed", times=2)()
     # and once it is mended
     configure(**SETTINGS, window={"seconds": 2})
     daemon.reload()
@@ -210,8 +210,8 @@ def test_systemd_is_told(
 def test_a_recording_is_counted_once(configure: Configure, start: Callable[..., Daemon]) -> None:
     config = configure(source=str(CLIP), window={"seconds": 1})
     daemon = start(config, "--stdout")
-    wait_for(daemon.said("first frame analysed"), "no frame")
+    wait_for(daemon.said("first frame analyzed"), "no frame")
     daemon.reload()
     assert daemon.process.wait(60) == 0
-    assert not daemon.said("first frame analysed", times=2)()
+    assert not daemon.said("first frame analyzed", times=2)()
     assert not daemon.said("configuration reloaded")()

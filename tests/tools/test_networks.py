@@ -48,7 +48,7 @@ def test_shapes_and_trainable_parameters(
 
 @pytest.mark.parametrize("name", ["ann48", "cnn64"])
 def test_from_faces_to_the_daemon(name: str, few_faces: Path, tmp_path: Path) -> None:
-    """Trained, quantised, and run on a picture."""
+    """Trained, quantized, and run on a picture."""
     weights = tmp_path / "network.keras"
     run = tool(
         "train", "--arch", name, "--data", few_faces, "--out", weights, "--epochs", "2",
