@@ -19,7 +19,7 @@ from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.progress import LogHandler, ProgressLine
 from edge.sources.recordings import length
 from edge.types import Message
-from tests.support.paths import ROOT
+from tests.support.paths import CLIP, ROOT
 
 
 def text_on_screen(output: str) -> list[str]:
@@ -185,9 +185,9 @@ def test_a_run_in_a_terminal(example: Path, configure: Callable[..., Path]) -> N
     assert [line for line in others if not line.startswith(known)] == []
 
 
-def test_a_run_elsewhere(example: Path, configure: Callable[..., Path]) -> None:
+def test_a_run_elsewhere(configure: Callable[..., Path]) -> None:
     command = [sys.executable, "-m", "edge", "run", "--config", str(configure()), "--stdout"]
-    command += ["--source", str(example / "clip.mp4")]
+    command += ["--source", str(CLIP)]
     run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=600)
     assert run.returncode == 0
     assert b"\r" not in run.stderr
@@ -197,11 +197,9 @@ def test_a_run_elsewhere(example: Path, configure: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("options", [["replay"], ["live", "--save", "OUT"], ["bench"]])
-def test_tools_show_a_bar_on_a_terminal_alone(
-    example: Path, tmp_path: Path, options: list[str]
-) -> None:
+def test_tools_show_a_bar_on_a_terminal_alone(tmp_path: Path, options: list[str]) -> None:
     name, *rest = options
-    command = [sys.executable, f"tools/{name}.py", "--source", str(example / "clip.mp4")]
+    command = [sys.executable, f"tools/{name}.py", "--source", str(CLIP)]
     command += [str(tmp_path / "out.mp4") if option == "OUT" else option for option in rest]
     environment = os.environ | {"TERM": "xterm"}
     with terminal() as (slave, written):
@@ -210,9 +208,9 @@ def test_tools_show_a_bar_on_a_terminal_alone(
         )
         output = written()
     assert run.returncode == 0
-    assert "clip.mp4" in output
+    assert CLIP.name in output
     assert "100%" in output
     assert b"%" not in run.stdout or name in ("replay", "bench")  # a share of their figures
     if name == "replay":
         run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=600, env=environment)
-        assert b"clip.mp4" not in run.stderr
+        assert CLIP.name.encode() not in run.stderr

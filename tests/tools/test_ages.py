@@ -58,7 +58,7 @@ def test_heads_of_a_network(
 def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
     """A network with one head is trained a second one, quantized and evaluated."""
     start, weights = tmp_path / "start.keras", tmp_path / "both.keras"
-    args = ("--arch", "cnn64", "--batch", "16", "--epochs", "1", "--data")
+    args = ("--arch", "ann48", "--batch", "16", "--epochs", "1", "--data")
     run = tool("train", *args, few_faces, "--start", "none", "--out", start)
     assert run.returncode == 0, run.stderr
     both = ("--estimate", "gender,age", "--only", "age", "--out", weights)
@@ -73,9 +73,9 @@ def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
     assert "get the same gender" in run.stdout
     assert "get the same age" in run.stdout
     card = json.loads(out.with_suffix(".json").read_text())
-    assert card["name"] == "gender-age-cnn64"
+    assert card["name"] == "gender-age-ann48"
     assert card["ages"] == list(AGE_GROUPS)
-    predictions = Classifier(out)([np.full((64, 64, 3), 90, np.uint8)])
+    predictions = Classifier(out)([np.full((48, 48, 1), 90, np.uint8)])
     assert predictions.gender is not None
     assert predictions.age is not None
     assert predictions.gender.shape == (1, 2)
@@ -94,7 +94,7 @@ def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
     import keras
 
     old, new = (keras.models.load_model(file, compile=False) for file in (start, weights))
-    faces = np.random.default_rng(0).normal(0, 0.5, (4, 64, 64, 3)).astype(np.float32)
+    faces = np.random.default_rng(0).normal(0, 0.5, (4, 48, 48, 1)).astype(np.float32)
     assert np.allclose(old.predict(faces, verbose=0), new.predict(faces, verbose=0)[0], atol=1e-6)
 
 
