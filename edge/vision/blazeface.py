@@ -17,8 +17,12 @@ from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
 
 SIZE = 128
 """Side of the model's input, pixels."""
-STRIDES = (8, 16, 16, 16)
-"""Strides of its layers, pixels; each has two anchors per step (face_detection_short_range)."""
+ANCHORS_PER_CELL = {8: 2, 16: 6}
+"""By stride of the grid, pixels: its anchors per cell.
+
+MediaPipe's face_detection_short_range has four layers of two anchors per cell, of strides 8, 16, 16
+and 16; its SsdAnchorsCalculator merges layers of one stride cell by cell.
+"""
 VALUES = 16
 """Values per anchor: center, size, and the points (x, y) of eyes, nose, mouth and ears."""
 
@@ -84,10 +88,10 @@ class BlazeFace:
 def anchors() -> Floats:
     """Centers (x, y) of the anchors as fractions of the input, float32 (896, 2)."""
     centers: list[Floats] = []
-    for stride in STRIDES:
+    for stride, per_cell in ANCHORS_PER_CELL.items():
         steps = (np.arange(SIZE // stride, dtype=np.float32) + 0.5) * stride / SIZE
         x, y = np.meshgrid(steps, steps)
-        centers.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), 2, axis=0))
+        centers.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), per_cell, axis=0))
     return np.concatenate(centers)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge.errors import ModelError
-from edge.sources.demo import Scene
+from edge.sources.demo import PEOPLE, Scene
 from edge.types import Box, Image
-from edge.vision.blazeface import BlazeFace
+from edge.vision.blazeface import SIZE, BlazeFace, anchors
 from edge.vision.tflite import RUNTIMES
 from tests.support.paths import ROOT
 
@@ -54,6 +54,28 @@ def test_tilt_is_measured(verify: BlazeFace, turned: float) -> None:
     assert found is not None
     assert found.roll - upright.roll == pytest.approx(turned, abs=8)
     assert found.box.w == pytest.approx(upright.box.w, rel=0.15)
+
+
+@pytest.mark.parametrize("fraction", [0.15, 0.25, 0.4, 0.5, 0.7, 1.0])
+def test_all_anchors_that_see_a_face_agree_on_its_place(verify: BlazeFace, fraction: float) -> None:
+    """From a small part of the view to all of it, with the small anchors and the large."""
+    side = round(SIZE * fraction)
+    corner = (SIZE - side) // 2
+    seen = 0
+    for file in sorted(PEOPLE.glob("*.jpg")):
+        view = np.full((SIZE, SIZE, 3), 110, np.uint8)
+        face = cv2.resize(
+            np.asarray(cv2.imread(str(file))), (side, side), interpolation=cv2.INTER_AREA
+        )
+        view[corner : corner + side, corner : corner + side] = face
+        values, scores = verify._run(view)
+        found = np.flatnonzero(scores > 0.5)
+        centers = anchors()[found] * SIZE + values[found, :2]
+        seen += len(found) > 1
+        if len(found):
+            assert np.abs(centers - SIZE / 2).max() < 0.2 * side
+            assert np.abs(centers - np.median(centers, axis=0)).max() < 0.1 * side
+    assert seen >= 10
 
 
 def test_there_is_no_face_in_a_wall(verify: BlazeFace) -> None:
