@@ -81,6 +81,9 @@ def test_from_faces_to_both_heads(few_faces: Path, tmp_path: Path) -> None:
     assert predictions.gender.shape == (1, 2)
     assert predictions.age.shape == (1, 8)
     assert predictions.age.sum() == pytest.approx(1, abs=0.03)
+    picture = [np.full((48, 48, 1), 90, np.uint8)]
+    assert Classifier(out, age=False)(picture).age is None
+    assert Classifier(out, gender=False)(picture).gender is None
 
     run = tool("evaluate", out, "--data", few_faces, "--json")
     assert run.returncode == 0, run.stderr
