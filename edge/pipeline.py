@@ -40,6 +40,7 @@ class Pipeline:
         tracker: Tracker,
         classify: Classify | None,
         classify_age: Classify | None = None,
+        is_face: Callable[[Frame, Box], bool] = lambda frame, box: True,
         counter: Counter,
         health: Health,
         on_window: Callable[[Window], None],
@@ -49,9 +50,11 @@ class Pipeline:
     ) -> None:
         """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
+        `is_face` is asked again and again whether what is followed is a face.
+
         `on_frame` gets each analyzed frame with the tracks seen in it.
         """
-        self._detect, self._tracker = detect, tracker
+        self._detect, self._is_face, self._tracker = detect, is_face, tracker
         self._models = [model for model in (classify, classify_age) if model is not None]
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
@@ -82,6 +85,7 @@ class Pipeline:
         self._size = (width, height)
         with self._health.timed("track"):
             tracks, visits = self._tracker.update(faces, frame.mono, self._size)
+        self._check(frame, tracks)
         if self._models:
             self._vote(frame, tracks)
         self._report(visits)
@@ -91,6 +95,12 @@ class Pipeline:
             self._on_window(window)
         self._health.record_frame()
         self._on_frame(frame, tracks)
+
+    def _check(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        with self._health.timed("detect"):
+            for track in tracks:
+                if self._tracker.wants_check(track):
+                    self._tracker.check(track, self._is_face(frame, track.box))
 
     def _vote(self, frame: Frame, tracks: Sequence[Track]) -> None:
         for track in tracks:

@@ -117,6 +117,14 @@ class Face:
     """Found only because a track predicted it there: it continues a track but begins none."""
 
 
+MIN_CHECKS_PASSED = 0.4
+"""Fraction of a track's checks at which the verifier must see a face.
+
+In 19 real clips it saw one in 0.46 or more of all sightings of each person, and in 0.33 or less of
+seven of the eight things that Haar took for a face (hands, walls, trees, a shoe).
+"""
+
+
 @dataclass(slots=True)
 class Track:
     """One person followed over frames by place and motion alone."""
@@ -146,6 +154,22 @@ class Track:
     """Weighted sums over votes of ln(p), one per group of `AGE_GROUPS`."""
     stationary: bool = False
     """Whether it has kept still for so long that it is a picture of a face."""
+    checks: int = 0
+    """How often the verifier looked again at what is followed."""
+    checks_passed: int = 0
+    """How often it saw a face there."""
+    last_check: float = 0.0
+    """`Frame.mono` of the latest check, seconds."""
+
+    @property
+    def is_face(self) -> bool:
+        """Whether the verifier sees a face often enough; true until it was asked."""
+        return self.checks_passed >= MIN_CHECKS_PASSED * self.checks
+
+    @property
+    def is_visitor(self) -> bool:
+        """Whether it counts as a person, from what is known so far."""
+        return self.confirmed and self.is_face and not self.stationary
 
     @property
     def age(self) -> str:

@@ -103,6 +103,15 @@ def validate_state_dir(state_dir: Path) -> None:
 
 def detector(config: Config) -> Detect:
     """Haar's search with BlazeFace, behind a motion gate if configured. Raises ModelError."""
+    return _gated(config, haar_detector(config))
+
+
+def _gated(config: Config, search: HaarDetector) -> Detect:
+    return MotionGate(search) if config.detector.idle else search
+
+
+def haar_detector(config: Config) -> HaarDetector:
+    """Haar's search with BlazeFace. Raises ModelError."""
     settings = config.detector
     verifier = BlazeFace(
         settings.judge,
@@ -110,7 +119,7 @@ def detector(config: Config) -> Detect:
         runtime=config.classifier.runtime,
         threads=config.classifier.threads,
     )
-    search = HaarDetector(
+    return HaarDetector(
         verifier,
         min_face_px=settings.min_face_px,
         max_face_px=settings.max_face_px,
@@ -119,7 +128,6 @@ def detector(config: Config) -> Detect:
         region=config.zones.region,
         excluded=config.zones.excluded,
     )
-    return MotionGate(search) if settings.idle else search
 
 
 def tracker(config: Config) -> Tracker:
@@ -206,8 +214,10 @@ def counter(config: Config) -> Counter:
 def pipeline(
     config: Config, models: Models, health: Health, **callbacks: Unpack[Callbacks]
 ) -> Pipeline:
+    search = haar_detector(config)
     return Pipeline(
-        detect=detector(config),
+        detect=_gated(config, search),
+        is_face=search.is_face,
         tracker=tracker(config),
         classify=models.main,
         classify_age=models.age,

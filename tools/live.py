@@ -47,7 +47,7 @@ class LiveView:
 
     def on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Show a frame that was analyzed."""
-        in_view = sum(track.confirmed and not track.stationary for track in tracks)
+        in_view = sum(track.is_visitor for track in tracks)
         parts = [
             f"in view {in_view}",
             f"counted {by_label(self.people)}",

@@ -12,7 +12,8 @@ from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import LABELS, UNKNOWN, Box, Face, Track, Visit
 
 UNCONFIRMED_PATIENCE = 0.5
-"""Fraction of the patience for a track not yet confirmed: false alarms come and go."""
+"""Fraction of the patience for a track not yet confirmed, or no face after all: false alarms come
+and go."""
 LEAVING_PATIENCE = 0.3
 """Fraction of the patience for a face last seen moving out of the view.
 
@@ -28,6 +29,12 @@ CLEAR_FACE_PX = 32
 """Width, pixels, below which a face shows less; its votes weigh less in proportion."""
 HIDDEN_WEIGHT = 0.25
 """Factor on the votes of a face that another one may hide in part."""
+CHECK_EVERY_S = 0.1
+"""Least time between two checks of one track, seconds."""
+CHECK_EVERY = 0.1
+"""The same, in lifetimes of the track: what is followed for long is checked for as long."""
+ENOUGH_CHECKS = 5
+"""Checks after which a track that is no face is dropped: a person who passes should not join it."""
 SURE_LOG_ODDS = 8.0
 """Summed evidence for a gender at which no more votes are needed, unless for an age."""
 MIN_PROBABILITY = 0.002
@@ -131,18 +138,34 @@ class Tracker:
     @property
     def present(self) -> int:
         """People followed at the moment."""
-        return sum(track.confirmed and not track.stationary for track in self._tracks)
+        return sum(track.is_visitor for track in self._tracks)
 
     @property
     def stationary(self) -> int:
         """Places with a face that never moves, which is not counted."""
         return len(self._stationary)
 
+    def wants_check(self, track: Track) -> bool:
+        """Whether the verifier should look again at what this track follows.
+
+        It has looked at a new track already; from then on what Haar finds there is taken for it.
+        """
+        gap_s = max(CHECK_EVERY_S, CHECK_EVERY * (track.last - track.first))
+        return track.hits > 1 and not track.stationary and track.last - track.last_check >= gap_s
+
+    def check(self, track: Track, is_face: bool) -> None:
+        """Add what the verifier saw; drop the track if that shows that it is no face."""
+        track.checks += 1
+        track.checks_passed += is_face
+        track.last_check = track.last
+        if track.checks >= ENOUGH_CHECKS and not track.is_face:
+            self._tracks.remove(track)
+            del self._motion[track.id], self._stillness[track.id]
+
     def wants_vote(self, track: Track) -> bool:
         """Whether one more prediction for this track's face would help."""
         return (
-            track.confirmed
-            and not track.stationary
+            track.is_visitor
             and track.votes < self._votes
             and (self._ages or abs(track.log_odds) < SURE_LOG_ODDS)
             and (track.votes == 0 or track.last - track.last_vote >= VOTE_EVERY_S)
@@ -169,7 +192,8 @@ class Tracker:
     def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
         # at any frame rate, only a frame without the face shortens it
         missed = track.last < self._updated
-        fraction = UNCONFIRMED_PATIENCE if missed and not track.confirmed else 1.0
+        doubtful = not (track.confirmed and track.is_face)
+        fraction = UNCONFIRMED_PATIENCE if missed and doubtful else 1.0
         if _is_leaving(track.box, self._motion[track.id].velocity, size):
             fraction = min(fraction, LEAVING_PATIENCE)
         return self._patience * fraction
@@ -186,7 +210,7 @@ class Tracker:
         if not (track.stationary or stillness.moved):
             self._stationary.add(stillness, track.last)
             track.stationary = self._stationary.recognize(track.box, track.last)
-        return track.confirmed and not track.stationary
+        return track.is_visitor
 
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.weight if track.weight else 0.0

@@ -92,6 +92,10 @@ class HaarDetector:
                     faces.append(dataclasses.replace(recovered, recovered=True))
         return sorted(_without_duplicates(faces), key=lambda face: (face.box.x, face.box.y))
 
+    def is_face(self, frame: Frame, box: Box) -> bool:
+        """Whether the verifier sees a face at `box`, in pixels of `frame.image`."""
+        return self._verify(frame.image, box, VERIFY_RATIO) is not None
+
     def _find(self, frame: Frame) -> list[Face]:
         """Haar's faces that count; their score is the number of overlapping hits."""
         ratio = frame.image.shape[1] / frame.gray.shape[1]

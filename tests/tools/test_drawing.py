@@ -89,11 +89,12 @@ def test_what_is_not_counted_says_so() -> None:
         track(90, 40, 30, votes=0),
         track(180, 40, 30, confirmed=False),
         track(270, 40, 30, stationary=True),
+        track(360, 40, 30, checks=10, checks_passed=3),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(film, "draw_labels", note)
         annotated(frame(640, 360), people)
-    assert texts == ["3 female", f"3 {UNKNOWN}", "face?", "picture, not counted"]
+    assert texts == ["3 female", f"3 {UNKNOWN}", "face?", "picture, not counted", "not a face"]
 
 
 @pytest.mark.parametrize("width", [90, 180, 640])

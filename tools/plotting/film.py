@@ -26,6 +26,8 @@ def _label(track: Track) -> Label:
     gender = UNKNOWN if track.votes == 0 else LABELS[track.log_odds > 0]
     age = "" if track.age == UNKNOWN else track.age
     text = f"{track.id} {gender} {age}".rstrip() if track.confirmed else "face?"
+    if not track.is_face:
+        text = "not a face"
     if track.stationary:
         text = "picture, not counted"
     return Label(track.box, text, COLORS[gender], dashed=gender == UNKNOWN)

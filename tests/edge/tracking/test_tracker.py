@@ -143,6 +143,20 @@ def test_a_face_seen_once_is_waited_for_half_as_long() -> None:
     assert followed == [1, 1, 0]
 
 
+def test_what_may_be_no_face_is_waited_for_half_as_long() -> None:
+    tracker = Tracker(patience=2)
+    for step in range(5):
+        (track,), _ = tracker.update([face(300)], step / 4, SIZE)
+        if step > 1:
+            tracker.check(track, False)
+    assert track.confirmed
+    tracker.update([], 1.1, SIZE)
+    tracker.update([], 1.9, SIZE)
+    assert len(tracker.predict(1.9)) == 1
+    tracker.update([], 2.1, SIZE)
+    assert tracker.predict(2.1) == []
+
+
 @pytest.mark.parametrize(("dx", "dy", "hidden"), [(64, 64, True), (66, 0, False), (0, 66, False)])
 def test_faces_touch_at_less_than_a_third_of_a_face_between(
     dx: float, dy: float, hidden: bool
@@ -537,6 +551,64 @@ crowds = st.lists(st.lists(places, max_size=6, unique=True), min_size=1, max_siz
 # on a grid that is coarse and symmetric, faces are often equally far from a track
 grid = st.tuples(st.sampled_from([160, 200, 240, 280]), st.sampled_from([120, 160]), st.just(40))
 grids = st.lists(st.lists(grid, max_size=4, unique=True), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("results", "people"),
+    [
+        ([True] * 5, 1),
+        ([False] * 4, 0),
+        ([True, False, False, True, False], 1),
+        ([True, False, False], 0),
+        ([False, False, False, True, True], 1),
+    ],
+)
+def test_what_the_verifier_seldom_sees_is_not_a_person(results: list[bool], people: int) -> None:
+    tracker = Tracker()
+    tracker.update([face(300)], 0, SIZE)
+    for step, result in enumerate(results, 1):
+        (track,), _ = tracker.update([face(300 + 2 * step)], step / 5, SIZE)
+        assert tracker.wants_check(track)
+        tracker.check(track, result)
+    assert tracker.present == people
+    assert len(tracker.finish()) == people
+
+
+def test_what_is_no_face_is_dropped_before_a_person_joins_it() -> None:
+    tracker = Tracker()
+    for step in range(6):
+        (track,), _ = tracker.update([face(300)], step / 5, SIZE)
+        if tracker.wants_check(track):
+            tracker.check(track, False)
+    assert tracker.predict(1.2) == []
+    assert not tracker.wants_vote(track)
+    # whoever comes to the place is another track
+    (person,), _ = tracker.update([face(302)], 1.2, SIZE)
+    assert person.id != track.id
+
+
+@pytest.mark.parametrize(("seconds", "fewest", "most"), [(1, 8, 10), (10, 28, 34), (100, 48, 60)])
+def test_checks_spread_over_the_whole_track(seconds: float, fewest: int, most: int) -> None:
+    tracker = Tracker()
+    times = []
+    for step in range(round(30 * seconds) + 1):
+        (track,), _ = tracker.update([face(300 + 0.1 * step % 60)], step / 30, SIZE)
+        if tracker.wants_check(track):
+            tracker.check(track, True)
+            times.append(track.last)
+    assert fewest <= len(times) <= most
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(times))
+    assert times[-1] > 0.85 * seconds
+
+
+def test_a_new_or_stationary_face_is_not_checked() -> None:
+    tracker = Tracker(static_after=5)
+    (track,), _ = tracker.update([face(300)], 0, SIZE)
+    assert not tracker.wants_check(track), "the detector has just verified it"
+    for second in range(1, 9):
+        (track,), _ = tracker.update([face(300)], second, SIZE)
+    assert track.stationary
+    assert not tracker.wants_check(track)
 
 
 @settings(max_examples=200, deadline=None)
