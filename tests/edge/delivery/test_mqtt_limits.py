@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,6 +208,21 @@ def test_a_message_alone_in_flight_is_left_out_in_the_end() -> None:
     assert not suspects.is_alone("t/state")
     suspects.acquit("t/config")
     assert not suspects.refused
+
+
+def test_each_further_failure_doubles_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("edge.delivery.mqtt_suspects.time", clock)
+    suspects, large = Suspects(), Message("t/config", "", 1)
+    for _ in range(STRIKES - 1):
+        suspects.blame([large], stalled=False)
+    for wait_s in (60, 120, 240):
+        suspects.blame([large], stalled=False)
+        now[0] += wait_s - 1
+        assert suspects.left_out("t/config")
+        now[0] += 2
+        assert not suspects.left_out("t/config")
 
 
 def test_a_window_is_blamed_later_and_never_for_a_link_that_stalls() -> None:

@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery.courier import Courier
 from edge.delivery.mqtt_broker import Broker, Version
 from edge.delivery.mqtt_probe import probe
 from edge.delivery.mqtt_publisher import MqttPublisher
+from edge.delivery.mqtt_subscriptions import Subscriptions
 from edge.delivery.outbox import Outbox
 from edge.types import Message, People
 from tests.support.commands import wait_for
@@ -144,6 +147,14 @@ def test_a_subscription_that_is_refused_for_good(serve: Serve) -> None:
     wait_for(lambda: publisher.status()["refused"] == ["window"], "it is not named")
     wait_for(lambda: server.published.count("t/window") == 4, "it is not tried again")
     assert len(outbox) == 5
+
+
+def test_the_wait_doubles_up_to_a_minute() -> None:
+    subscriptions = Subscriptions(Client(CallbackAPIVersion.VERSION2))
+    assert subscriptions.put_off("t") is None, "it was never requested"
+    subscriptions.subscribe("t")
+    waits = [subscriptions.put_off("t") for _ in range(9)]
+    assert waits == list(zip([0, 1, 2, 4, 8, 16, 32, 60, 60], range(1, 10), strict=True))
 
 
 @pytest.mark.parametrize("code", [0, 1])
