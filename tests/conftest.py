@@ -25,8 +25,10 @@ from tests.support.paths import CLIP, MODEL, ROOT
 NEEDS = {"shared": "shared", "small_disk": "root"}
 """The marker of tests that use a fixture, directly or not; CI runs them as a part of their own."""
 
-SLOW = re.compile(r"\b(subprocess|mosquitto|tool|storm|keras|clips|few_faces|age_models)\b", re.I)
-"""A test file with one of these words starts programs, or works on more than a few pictures."""
+SLOW = re.compile(
+    r"\b(subprocess|create_server|mosquitto|tool|storm|keras|clips|few_faces|age_models)\b", re.I
+)
+"""A test file with one of these words starts programs or servers, or works on many pictures."""
 QUICK_S = 20.0
 """CPU time that a quick test may take on a slow machine, seconds."""
 
@@ -34,7 +36,9 @@ QUICK_S = 20.0
 @functools.cache
 def is_quick(file: Path) -> bool:
     """Whether `make quick` runs the tests of this file."""
-    return not SLOW.search(file.read_text(encoding="utf-8"))
+    return "system" not in file.relative_to(ROOT).parts and not SLOW.search(
+        file.read_text(encoding="utf-8")
+    )
 
 
 @pytest.fixture(autouse=True)
