@@ -34,8 +34,7 @@ from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.readers import beside
 from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
 from tools.evaluation.prediction import HeadPrediction
-from tools.plotting import boxes, error_sheet, image_files, screen
-from tools.plotting.error_sheet import Mistake
+from tools.plotting import boxes, image_files, screen
 
 COLUMNS = ("file", "x", "y", "w", "h", "label", "confidence", "truth")
 """First columns of the table that --csv writes."""
@@ -229,8 +228,12 @@ def accuracy(results: Sequence[Result]) -> str:
 
 def save_mistakes(results: Iterable[Result], path: Path) -> None:
     """A sheet of the labelled faces that were predicted wrong. Raises EdgeError."""
+    from tools.plotting import error_sheet  # makes Matplotlib write files only
+
     mistakes = [
-        Mistake(Path(result.file).name, prediction.label, prediction.confidence, face.crop)
+        error_sheet.Mistake(
+            Path(result.file).name, prediction.label, prediction.confidence, face.crop
+        )
         for result in results
         if (face := result.largest)
         and (prediction := result.compared)

@@ -338,6 +338,12 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         predict.inputs(str(tmp_path), 1)
 
 
+def test_a_window_is_opened_if_matplotlib_has_a_screen() -> None:
+    run = tool("predict", PICTURE, "--show", MPLBACKEND="pdf")  # a screen as far as it can tell
+    assert run.returncode == 0, run.stderr
+    assert "no screen" not in run.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "code", "expected"),
     [
