@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from scipy.optimize import linear_sum_assignment
 
 from edge.errors import ConfigError
 from edge.types import LABELS, UNKNOWN, People, Visit
@@ -163,6 +162,8 @@ def match(
     counted: Sequence[CountedVisit], truth: Sequence[dict[str, Any]]
 ) -> list[tuple[int, int]]:
     """Index pairs (counted, true), each at most once, with the largest total similarity."""
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     similarity = np.array([[_similarity(item, true) for true in truth] for item in counted])
     similarity = similarity.reshape(len(counted), len(truth))
     rows, columns = linear_sum_assignment(-similarity)

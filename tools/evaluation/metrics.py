@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from edge.types import AGE_GROUPS, LABELS
 from edge.vision.classifier import Predictions
@@ -32,6 +31,8 @@ GROUPS: dict[str, Callable[[Sample], str | None]] = {
 
 def wilson_interval(correct: int, number: int) -> tuple[float, float]:
     """95 % interval of `correct` out of `number` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    from scipy.stats import binomtest  # slow to import
+
     low, high = binomtest(correct, number).proportion_ci(0.95, method="wilson")
     return float(low), float(high)
 
