@@ -25,6 +25,8 @@ from tests.support.paths import CLIP, MODEL, ROOT
 NEEDS = {"shared": "shared", "small_disk": "root"}
 """The marker of tests that use a fixture, directly or not; CI runs them as a part of their own."""
 
+SYSTEM = ROOT / "tests" / "system"
+"""Tests of whole programs."""
 SLOW = re.compile(
     r"\b(subprocess|create_server|mosquitto|tool|storm|keras|clips|few_faces|age_models)\b", re.I
 )
@@ -36,9 +38,7 @@ QUICK_S = 20.0
 @functools.cache
 def is_quick(file: Path) -> bool:
     """Whether `make quick` runs the tests of this file."""
-    return "system" not in file.relative_to(ROOT).parts and not SLOW.search(
-        file.read_text(encoding="utf-8")
-    )
+    return SYSTEM not in file.parents and not SLOW.search(file.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
