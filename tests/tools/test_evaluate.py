@@ -104,9 +104,7 @@ def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
     assert f"data {data}: 15 of 15 pictures cannot be read; 15 are not there" in last
 
 
-def test_a_model_is_not_evaluated_on_its_training_faces(
-    few_faces: Path, tmp_path: Path
-) -> None:
+def test_a_model_is_not_evaluated_on_its_training_faces(few_faces: Path, tmp_path: Path) -> None:
     """The folder has no splits of its own; its name is in the model's card."""
     shutil.copytree(few_faces, tmp_path / "faces")
     network = tmp_path / "small.keras"
