@@ -12,9 +12,9 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
-import gradio as gr
 import PIL.Image
 
 from edge.config import Config, load_config
@@ -28,6 +28,9 @@ from edge.vision.classifier import Classifier
 from tools.cli.exit import add_verbose, run_command
 from tools.evaluation.inference import ClassifiedFace, FaceAnalyzer, open_model
 from tools.plotting.boxes import READABLE_PX, draw_labels, face_label
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 MODELS = Path("models")
 EXAMPLE_S = 53.0
@@ -112,8 +115,10 @@ def annotated(image: Image, faces: Sequence[ClassifiedFace]) -> PIL.Image.Image:
     return picture
 
 
-def page(models: ModelSet, examples: Sequence[Path]) -> gr.Blocks:
+def page(models: ModelSet, examples: Sequence[Path]) -> "gr.Blocks":
     """The whole page."""
+    import gradio as gr  # takes seconds
+
     choices = [
         (f"{name} ({classifier.card.id})", name) for name, classifier in models.classifiers.items()
     ]
@@ -159,6 +164,8 @@ def page(models: ModelSet, examples: Sequence[Path]) -> gr.Blocks:
 
 def render_result(models: ModelSet, file: Path | None, model: str) -> None:
     """The column of results: a line of text, the picture with boxes, and bars for each face."""
+    import gradio as gr
+
     if file is None:
         gr.Markdown("Choose a picture, or an example.")
         return

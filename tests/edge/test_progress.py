@@ -19,6 +19,7 @@ from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.progress import LogHandler, ProgressLine
 from edge.sources.recordings import length
 from edge.types import Message
+from tests.support.commands import NO_ESTIMATES
 from tests.support.paths import CLIP, ROOT
 
 
@@ -197,8 +198,12 @@ def test_a_run_elsewhere(configure: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("options", [["replay"], ["live", "--save", "OUT"], ["bench"]])
-def test_tools_show_a_bar_on_a_terminal_alone(tmp_path: Path, options: list[str]) -> None:
+def test_tools_show_a_bar_on_a_terminal_alone(
+    configure: Callable[..., Path], tmp_path: Path, options: list[str]
+) -> None:
     name, *rest = options
+    if name == "bench":
+        rest += ["--config", str(configure(classifier=NO_ESTIMATES))]
     command = [sys.executable, f"tools/{name}.py", "--source", str(CLIP)]
     command += [str(tmp_path / "out.mp4") if option == "OUT" else option for option in rest]
     environment = os.environ | {"TERM": "xterm"}

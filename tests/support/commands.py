@@ -13,6 +13,9 @@ import pytest
 from tests.support import preloaded
 from tests.support.paths import ROOT
 
+NO_ESTIMATES = {"gender": False, "model": "none.tflite"}
+"""The configuration's `classifier` if people are only counted; then no model is needed."""
+
 
 def tool(
     name: str, *args: str | Path, timeout_s: float = 900, **environment: str

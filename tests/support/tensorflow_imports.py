@@ -1,4 +1,4 @@
-"""What the tools in `tests.support.preloaded` import, imported as they do."""
+"""What the tools in `tests.support.preloaded` import once they have read their options."""
 
 import importlib
 import os
@@ -6,10 +6,8 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 for name in (
-    "tools.cli.keras_log",  # first: it silences the others
-    "tools.conversion.tflite_converter",
-    "tools.evaluation.metrics",
-    "tools.training.checkpoint",
-    "tools.training.training_report",
+    "tools.conversion.quantization",
+    "tools.training.distillation",
+    "tools.training.training",
 ):
     importlib.import_module(name)

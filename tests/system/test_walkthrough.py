@@ -17,6 +17,7 @@ def test_each_command_works_with_what_those_before_it_made(tmp_path: Path) -> No
     script = script.replace(".venv/bin/python", shlex.quote(sys.executable))
     script = script.replace("--epochs 20", "--epochs 2")
     script = script.replace("example.py", "example.py --seconds 20")
+    script = script.replace("quantize.py", "quantize.py --calibration-faces 100")
     run = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script],
         cwd=ROOT,

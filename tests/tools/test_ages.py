@@ -48,7 +48,7 @@ def test_ages_near_the_edge_of_a_group_belong_to_both(years: int) -> None:
 def test_heads_of_a_network(
     heads: tuple[str, ...], shapes: list[tuple[None, int]], name: str
 ) -> None:
-    from tools.networks import build
+    from tools.networks.build import build
 
     model = build("levi-hassner", heads=heads)
     assert [output.shape for output in model.outputs] == shapes
@@ -144,7 +144,7 @@ def test_a_data_set_without_ages(few_faces: Path, tmp_path: Path) -> None:
 
 
 def test_the_other_head_must_be_in_the_start(few_faces: Path, tmp_path: Path) -> None:
-    from tools.networks import build
+    from tools.networks.build import build
 
     build("ann48", heads=["age"]).save(tmp_path / "age.keras")
     args = ("--data", few_faces, "--arch", "ann48", "--start", tmp_path / "age.keras")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import tool
 from tests.support.paths import ROOT
 from tools.cli import options
 
@@ -60,6 +61,30 @@ def test_a_folder_is_not_a_file_to_write(tmp_path: Path) -> None:
     (tmp_path / "x.keras").mkdir()
     with pytest.raises(argparse.ArgumentTypeError, match="must be a file"):
         options.output_file(".keras")(str(tmp_path / "x.keras"))
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("train", "keras"),
+        ("quantize", "keras"),
+        ("distill", "keras"),
+        ("predict", "matplotlib"),
+        ("replay", "matplotlib"),
+        ("live", "matplotlib"),
+        ("bench", "matplotlib"),
+        ("web", "gradio"),
+    ],
+)
+def test_help_and_mistakes_wait_for_no_large_library(
+    name: str, library: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{library}.py").write_text("raise SystemExit('imported')")
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    for option, code, answer in (("--help", 0, "usage: "), ("--nonsense", 2, "error: ")):
+        run = tool(name, option, PYTHONPATH=path)
+        assert run.returncode == code, run.stderr
+        assert answer in run.stdout + run.stderr
 
 
 def test_a_failure_that_nobody_reads_is_still_a_failure() -> None:

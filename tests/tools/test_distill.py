@@ -16,7 +16,7 @@ from tools.training import teacher
 
 
 def test_wrong_labels_are_overruled_by_the_other_faces() -> None:
-    from tools.distill import combine_with_labels, cross_fitted_log_odds
+    from tools.training.distillation import combine_with_labels, cross_fitted_log_odds
 
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 2, 600).astype(float)
@@ -37,7 +37,7 @@ def test_wrong_labels_are_overruled_by_the_other_faces() -> None:
 def test_two_networks_teach_another(small_model: Path, few_faces: Path, tmp_path: Path) -> None:
     import keras
 
-    from tools.distill import feature_extractor
+    from tools.training.distillation import feature_extractor
 
     saved = tmp_path / "saved"
     network = keras.models.load_model(small_model, compile=False)
@@ -98,7 +98,7 @@ def test_several_teachers_are_better_than_one(few_faces: Path, tmp_path: Path) -
 
 
 def test_wide_features_are_reduced() -> None:
-    from tools.distill import MAX_FEATURES, combined
+    from tools.training.distillation import MAX_FEATURES, combined
 
     rng = np.random.default_rng(2)
     hidden = rng.normal(size=(900, 20))

@@ -5,6 +5,7 @@ Keras is imported by the tests that need it: tflite-runtime fails in a process t
 
 import json
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge.vision.classifier import Classifier
 from tests.support.commands import tool
 from tests.support.paths import ROOT
 from tools.datasets.archive import DataError
+from tools.networks.names import IMAGENET, NETWORKS
 
 
 @pytest.mark.parametrize(
@@ -37,13 +39,23 @@ from tools.datasets.archive import DataError
 def test_shapes_and_trainable_parameters(
     name: str, parameters: int, entry: tuple[int, ...], outputs: int
 ) -> None:
-    from tools.networks import build
+    from tools.networks.build import build
 
     model = build(name)
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == parameters
     assert model.input_shape == (None, *entry)
     assert model.output_shape == (None, outputs)
     assert model.name == f"gender-{name}"
+
+
+def test_the_names_are_those_of_the_functions() -> None:
+    """The names are listed apart from the functions, which need Keras."""
+    from tools.networks.build import BUILDERS
+
+    assert tuple(BUILDERS) == NETWORKS
+    assert {
+        name for name, function in BUILDERS.items() if "weights" in signature(function).parameters
+    } == IMAGENET
 
 
 @pytest.mark.parametrize("name", ["ann48", "cnn64"])
@@ -98,7 +110,7 @@ def test_a_backbone_with_weights_keeps_all_but_its_last_stage(
     """Here the start weights are random: only what changes matters."""
     import keras
 
-    from tools.networks import FROZEN, build
+    from tools.networks.build import FROZEN, build
 
     small = build("vgg16", size=32)
     small.save(tmp_path / "start.keras")
@@ -164,7 +176,7 @@ def test_images_reach_a_backbone_as_it_learnt_them() -> None:
     ],
 )
 def test_what_a_network_cannot_be(name: str, options: dict[str, Any], expected: str) -> None:
-    from tools.networks import build
+    from tools.networks.build import build
 
     with pytest.raises(DataError, match=expected):
         build(name, **options)

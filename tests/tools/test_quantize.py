@@ -503,7 +503,7 @@ def test_layers_that_cannot_be_folded_stay() -> None:
 
 
 def test_calibration_has_as_many_women_as_men(few_faces: Path) -> None:
-    from tools.quantize import draw_balanced
+    from tools.conversion.quantization import draw_balanced
 
     train = dataset.load(few_faces).part("train")
     first, again, other = (draw_balanced(train, 30, seed) for seed in (1, 1, 2))

@@ -210,7 +210,7 @@ def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:
     """A wide network that uses only a few channels computes the same without the others."""
     import keras
 
-    from tools.networks import build
+    from tools.networks.build import build
     from tools.training.init_weights import load_keras_weights
     from tools.training.recalibrate_bn import recalibrate_batch_norm
 

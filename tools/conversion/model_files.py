@@ -14,17 +14,11 @@ import keras
 import numpy as np
 
 from edge import native_log
+from tools.conversion.formats import MODELS, ConversionError
 from tools.datasets.archive import DataError
 
 MAX_MESSAGE = 200
 """Most characters of a library's message to pass on."""
-
-
-class ConversionError(DataError):
-    """A model that Keras or TensorFlow cannot convert; the message does not name the model."""
-
-
-KINDS = "a .keras, .h5 or .onnx file, or a SavedModel folder"
 
 
 def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
@@ -46,7 +40,7 @@ def saved_model(path: Path, folder: Path) -> tuple[Path, keras.Model | None]:
         return export(model, folder / "saved"), model
     if path.suffix == ".tflite":
         raise DataError(f"{path}: is a TFLite file already; give the model that it was made from")
-    raise DataError(f"{path}: must be {KINDS}")
+    raise DataError(f"{path}: must be {MODELS}")
 
 
 def check_saved_model(path: Path) -> None:

@@ -11,15 +11,13 @@ from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.cli.progress import bar
 from tools.conversion import model_files
-from tools.conversion.model_files import ConversionError
-
-TYPES = ("int8", "float16", "dynamic", "float32")
+from tools.conversion.formats import ConversionError
 
 
 def convert(
     model: Path, kind: str, crops: list[Image], preprocessing: Preprocessing, io_type: str = "int8"
 ) -> bytes:
-    """A TFLite file of one of `TYPES` from a SavedModel.
+    """A TFLite file of one of `formats.TYPES` from a SavedModel.
 
     `int8` quantizes everything, weights per channel, with ranges measured on `crops`; its input and
     outputs are of `io_type`, int8 or uint8. `dynamic` has int8 weights and float arithmetic,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import matplotlib as mpl
 import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFont
@@ -166,6 +165,8 @@ class Pen:
 @cache
 def _font(px: int) -> ImageFont.FreeTypeFont:
     # the font that comes with Matplotlib, and that its charts use
+    import matplotlib as mpl  # slow to import
+
     return ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", px)
 
 

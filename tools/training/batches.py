@@ -39,7 +39,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
     ) -> None:
         """`teacher` replaces the labels of a training set; `epoch` is the number of the first one.
 
-        There is one target for each of `heads` (see `networks.HEADS`), and one more if the teacher
+        There is one target for each of `heads` (see `networks.names`), and one more if the teacher
         has features. `shear` is the standard deviation of the augmentation's slant, degrees;
         `mixup` is the strength with which the faces of a training batch are mixed.
         """

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.vision.tflite import open_interpreter
 from tools.datasets.archive import DataError
-from tools.networks import HEADS
+from tools.networks.names import HEADS
 
 
 def load_tflite_weights(model: keras.Model, path: Path, pictures: Any) -> None:
