@@ -319,4 +319,9 @@ def info(config: Config, models: Models) -> dict[str, Any]:
         "runtime": "none" if running is None else running.runtime,
         "config": settings,
     }
-    return payload if models.age is None else payload | {"age_model": models.age.card.id}
+    if models.age is not None:
+        payload["age_model"] = models.age.card.id
+    if models.main is not None and config.classifier.gender:
+        confusion = models.main.card.confusion_at(config.classifier.min_confidence)
+        payload |= {} if confusion is None else {"confusion": confusion}
+    return payload

@@ -1,6 +1,9 @@
 """Measure a TFLite model on labelled faces, with the daemon's own preprocessing.
 
 python tools/evaluate.py models/gender.tflite --data faces.zip --min-age 12
+
+With --record the model's JSON keeps how many women and men are called women, men and unknown, at
+each of several `classifier.min_confidence`. The daemon publishes its own with `info`.
 """
 
 import argparse
@@ -11,15 +14,17 @@ from typing import Any
 
 from edge.errors import EdgeError
 from edge.vision.classifier import Classifier
+from edge.vision.confusion import Measurement
 from edge.vision.tflite import RUNTIMES
 from tools.cli.exit import run_command
 from tools.cli.options import at_least, fraction
 from tools.cli.progress import bar
+from tools.conversion import card
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
 from tools.datasets.readers import SPLITS
-from tools.evaluation import metrics
+from tools.evaluation import confusion, metrics
 from tools.evaluation.metrics import HeadResult
 
 
@@ -104,11 +109,18 @@ def main() -> int:
     parser.add_argument(
         "--min-accuracy", type=fraction, default=0.0, help="exit with 1 below this, 0 to 1"
     )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write the confusion matrix into the JSON beside the model, for the daemon to publish",
+    )
     args = parser.parse_args()
     try:
         if args.plots:
             dataset.make_folder(args.plots, f"--plots {args.plots}")
         classifier = Classifier(args.model, runtime=args.runtime, threads=args.threads)
+        if args.record and not classifier.card.labels:
+            raise DataError(f"--record: {args.model} estimates only age")
         data = dataset.load(args.data, args.layout, args.detect)
         held_back = data.has_splits or args.data.name in training_sets(args.model)
         split = args.split or ("test" if held_back else "all")
@@ -128,6 +140,16 @@ def main() -> int:
             **figures[first],
         }
         result |= {name: figures[name] for name in others}
+        if args.record:
+            measured = Measurement(
+                model=classifier.card.id,
+                data=args.data.absolute().name,
+                split=split,
+                min_age=args.min_age,
+                face_px=args.face_px,
+                thresholds=confusion.matrices(heads["gender"]),
+            )
+            recorded = card.record(measured, args.model)
         if args.plots:
             from tools.plotting import charts, error_sheet
 
@@ -143,6 +165,8 @@ def main() -> int:
         print(json.dumps(result))
     else:
         print_report(result)
+        if args.record:
+            print(f"recorded  confusion matrix of {measured.data}, in {recorded}")
     if result["accuracy"] < args.min_accuracy:
         print(f"evaluate: accuracy is below {args.min_accuracy}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Keeps every window of every device in SQLite, each exactly once.
+"""Keeps every window of every device in SQLite, each exactly once, and how its model errs.
 
     python collect.py windows.db mqtt://localhost:1883
 
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS windows (
     started TEXT NOT NULL, ended TEXT NOT NULL, seconds REAL NOT NULL, time_synced INTEGER NOT NULL,
     replayed INTEGER NOT NULL, people INTEGER NOT NULL, female INTEGER, male INTEGER,
     peak INTEGER NOT NULL, present REAL NOT NULL, coverage REAL NOT NULL,
-    people_ever INTEGER NOT NULL,
+    people_ever INTEGER NOT NULL, model TEXT,
     PRIMARY KEY (device, epoch, seq)
 );
 CREATE INDEX IF NOT EXISTS windows_ended ON windows (ended);
@@ -30,13 +30,25 @@ CREATE TABLE IF NOT EXISTS ages (
     age TEXT NOT NULL, people INTEGER NOT NULL,
     PRIMARY KEY (device, epoch, seq, age)
 );
+CREATE TABLE IF NOT EXISTS matrices (  -- what the model calls test faces of women and men
+    device TEXT NOT NULL, model TEXT NOT NULL, min_confidence REAL NOT NULL,
+    data TEXT NOT NULL, split TEXT NOT NULL,
+    women_female INTEGER NOT NULL CHECK (women_female >= 0),
+    women_male INTEGER NOT NULL CHECK (women_male >= 0),
+    women_unknown INTEGER NOT NULL CHECK (women_unknown >= 0),
+    men_female INTEGER NOT NULL CHECK (men_female >= 0),
+    men_male INTEGER NOT NULL CHECK (men_male >= 0),
+    men_unknown INTEGER NOT NULL CHECK (men_unknown >= 0),
+    PRIMARY KEY (device, model)
+) STRICT;
 """
 KEEP = """
 INSERT INTO windows SELECT
     w ->> 'site', w ->> 'device', w ->> 'epoch', w ->> 'seq',
     w ->> '$.window.start', w ->> '$.window.end', w ->> '$.window.seconds', w ->> 'time_synced',
     w ->> 'replayed', w ->> '$.people.total', w ->> '$.people.female', w ->> '$.people.male',
-    w ->> '$.presence.peak', w ->> '$.presence.mean', w ->> 'coverage', w ->> '$.totals.total'
+    w ->> '$.presence.peak', w ->> '$.presence.mean', w ->> 'coverage', w ->> '$.totals.total',
+    w ->> 'model'
 FROM (SELECT ? AS w) WHERE true
 ON CONFLICT (device, epoch, seq) DO UPDATE SET replayed = excluded.replayed,
     -- it may come again because the clock was set meanwhile
@@ -47,31 +59,48 @@ INSERT OR REPLACE INTO ages
 SELECT w ->> 'device', w ->> 'epoch', w ->> 'seq', key, value
 FROM (SELECT ? AS w), json_each(w, '$.ages')
 """
+DROP_MATRIX = """
+DELETE FROM matrices
+WHERE (device, model) = (SELECT i ->> 'device', i ->> 'model' FROM (SELECT ? AS i))
+"""
+KEEP_MATRIX = """
+INSERT INTO matrices SELECT
+    i ->> 'device', i ->> 'model', m ->> 'min_confidence', m ->> 'data', m ->> 'split',
+    m ->> '$.female.female', m ->> '$.female.male', m ->> '$.female.unknown',
+    m ->> '$.male.female', m ->> '$.male.male', m ->> '$.male.unknown'
+FROM (SELECT i, i -> 'confusion' AS m FROM (SELECT ? AS i)) WHERE m IS NOT NULL
+"""
+STATEMENTS = {"window": (KEEP, KEEP_AGES), "info": (DROP_MATRIX, KEEP_MATRIX)}
+"""What to do with a message, by the last level of its topic."""
 
 
 def collect(file: str, url: str) -> None:
     broker = urlsplit(url)
     db = sqlite3.connect(file, isolation_level=None)  # each window is on disk at once
     db.executescript(f"PRAGMA journal_mode=WAL; {TABLE}")
+    if "model" not in [column for _, column, *_ in db.execute("PRAGMA table_info(windows)")]:
+        db.execute("ALTER TABLE windows ADD COLUMN model TEXT")  # from before matrices were kept
 
     def on_connect(
         client: mqtt.Client, _data: object, _flags: object, reason: object, _: object
     ) -> None:
         print(f"{broker.hostname}: {reason}", file=sys.stderr)
-        client.subscribe("tally/v1/+/+/window", qos=1)
+        client.subscribe([(f"tally/v1/+/+/{kind}", 1) for kind in STATEMENTS])
 
     def on_connect_fail(_client: mqtt.Client, _data: object) -> None:
         print(f"{broker.hostname}: {sys.exc_info()[1]}; it is tried again", file=sys.stderr)
 
     def on_message(client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        kind = message.topic.rsplit("/", 1)[1]
         try:
-            window = (message.payload.decode(),)
-            if not db.execute("SELECT json_valid(?)", window).fetchone()[0]:
+            payload = (message.payload.decode(),)
+            if not db.execute("SELECT json_valid(?)", payload).fetchone()[0]:
                 raise ValueError("not JSON")
-            for statement in (KEEP, KEEP_AGES):  # killed in between, it gets the window again
-                db.execute(statement, window)
+            for statement in STATEMENTS[kind]:  # killed in between, it gets the message again
+                db.execute(statement, payload)
         except (ValueError, sqlite3.IntegrityError) as error:
-            print(f"{message.topic}: not a window ({error})", file=sys.stderr)
+            if message.payload or kind == "window":  # an empty info: the device was removed
+                print(f"{message.topic}: not a valid {kind} ({error})", file=sys.stderr)
         client.ack(message.mid, message.qos)  # not before it is on disk
 
     client = mqtt.Client(

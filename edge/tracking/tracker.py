@@ -177,8 +177,7 @@ class Tracker:
         weight = min(1.0, track.box.w / CLEAR_FACE_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
         track.weight += weight
         if male is not None:
-            male = _clip(male)
-            track.log_odds += weight * math.log(male / (1 - male))
+            track.log_odds += weight * log_odds(male)
         if ages is not None:
             sums = zip(track.log_ages, ages, strict=True)
             track.log_ages = tuple(total + weight * math.log(_clip(p)) for total, p in sums)
@@ -214,10 +213,7 @@ class Tracker:
 
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.weight if track.weight else 0.0
-        confidence = 1 / (1 + math.exp(-abs(mean)))
-        # a mean of 0: no vote, none on the gender, or a tie
-        sure = mean != 0 and confidence >= self._min_confidence
-        label = LABELS[mean > 0] if sure else UNKNOWN
+        label, confidence = gender(mean, self._min_confidence)
         age = track.age if self._ages else None
         return Visit(track.first, track.last, label, confidence, track.id, age)
 
@@ -239,6 +235,23 @@ class Tracker:
         elif stillness.still_s >= self._static_after:
             self._stationary.add(stillness, mono)
             track.stationary = True
+
+
+def log_odds(male: float) -> float:
+    """ln(p(male) / p(female)) of one vote, from the probability of a man, 0 to 1."""
+    male = _clip(male)
+    return math.log(male / (1 - male))
+
+
+def gender(mean_log_odds: float, min_confidence: float) -> tuple[str, float]:
+    """The label of a visit, from the mean of its votes, and the probability of the likelier class.
+
+    The label is `unknown` if that is below `min_confidence`.
+    """
+    confidence = 1 / (1 + math.exp(-abs(mean_log_odds)))
+    # a mean of 0: no vote, none on the gender, or a tie
+    sure = mean_log_odds != 0 and confidence >= min_confidence
+    return LABELS[mean_log_odds > 0] if sure else UNKNOWN, confidence
 
 
 def _clip(probability: float) -> float:

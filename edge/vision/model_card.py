@@ -2,12 +2,13 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
 from edge.errors import ModelError
 from edge.types import AGE_GROUPS, LABELS
+from edge.vision.confusion import Measurement
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import read_model
 
@@ -27,11 +28,22 @@ class ModelCard(pydantic.BaseModel, frozen=True):
     ages: tuple[str, ...] = ()
     """The age groups, one softmax value each; empty if the model estimates only gender."""
     input: Preprocessing
+    confusion: tuple[Measurement, ...] = ()
+    """What `tools/evaluate.py --record` measured, the newest last; empty until it did."""
 
     @property
     def id(self) -> str:
         """Name and first 8 digits of the file's SHA-256, as published in every window."""
         return f"{self.name}@{self.sha256[:8]}"
+
+    def confusion_at(self, min_confidence: float) -> dict[str, Any] | None:
+        """The newest confusion matrix of this very model at `min_confidence`; None without one.
+
+        A matrix measured at another certainty, or of another file of the same name, is not it.
+        """
+        of_this = [measured for measured in self.confusion if measured.model == self.id]
+        matrices = (measured.at(min_confidence) for measured in reversed(of_this))
+        return next((matrix for matrix in matrices if matrix), None)
 
 
 def read_card(model: Path) -> ModelCard:

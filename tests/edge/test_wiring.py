@@ -1,5 +1,7 @@
 """What the configuration says reaches the parts: each key changes what they do."""
 
+import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +16,11 @@ from edge.sources.demo import Scene
 from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Message, People, Visit
 from edge.vision.detector import HaarDetector
+from edge.vision.model_card import read_card
 from edge.vision.motion_gate import MotionGate
 from edge.vision.tflite import RUNTIMES
-from tests.support.paths import ROOT
+from tests.support import contract
+from tests.support.paths import MODEL, ROOT
 
 Load = Callable[[str], Config]
 
@@ -29,6 +33,26 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
     monkeypatch.chdir(ROOT)
     return read
+
+
+@pytest.fixture
+def measured_model(tmp_path: Path) -> Path:
+    """The shipped model, measured at two certainties."""
+    file = Path(shutil.copy(MODEL, tmp_path))
+    men = {"female": 3, "male": 90, "unknown": 7}
+    thresholds = [
+        {
+            "min_confidence": minimum,
+            "female": {"female": women, "male": 5, "unknown": 14},
+            "male": men,
+        }
+        for minimum, women in ((0.6, 81), (0.8, 61))
+    ]
+    measured = {"data": "faces.zip", "split": "test", "min_age": 12, "thresholds": thresholds}
+    card = json.loads(MODEL.with_suffix(".json").read_text())
+    card["confusion"] = [measured | {"model": read_card(MODEL).id}]
+    file.with_suffix(".json").write_text(json.dumps(card))
+    return file
 
 
 @pytest.mark.parametrize(
@@ -148,6 +172,42 @@ def test_home_assistant_learns_how_long_to_wait(load: Load) -> None:
     assert '"expire_after":130' in message.payload
     assert '"expire_after":60' in message.payload
     assert wiring.messages(load("mqtt: {discovery_prefix: null}")).discovery("1") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "women"),
+    [
+        ("", 81),
+        ("min_confidence: 0.8", 61),
+        ("min_confidence: 0.62", None),  # its errors were not measured
+        ("gender: off, age: on", None),
+    ],
+)
+def test_info_has_the_errors_at_this_certainty(
+    load: Load, measured_model: Path, text: str, women: int | None
+) -> None:
+    config = load(f"classifier: {{model: {measured_model}, {text}}}")
+    info = wiring.info(config, wiring.models(config))
+    message = wiring.messages(config).info(info)
+    contract.validate(message.topic, message.payload)
+    confusion = json.loads(message.payload).get("confusion")
+    if women is None:
+        assert confusion is None
+    else:
+        assert confusion == {
+            "data": "faces.zip", "split": "test", "min_age": 12,
+            "min_confidence": config.classifier.min_confidence,
+            "female": {"female": women, "male": 5, "unknown": 14},
+            "male": {"female": 3, "male": 90, "unknown": 7},
+        }  # fmt: skip
+
+
+def test_the_errors_of_another_file_are_not_shown(load: Load, measured_model: Path) -> None:
+    text = measured_model.with_suffix(".json").read_text()
+    other = text.replace(read_card(measured_model).id, "gender@12345678")
+    measured_model.with_suffix(".json").write_text(other)
+    config = load(f"classifier: {{model: {measured_model}}}")
+    assert "confusion" not in wiring.info(config, wiring.models(config))
 
 
 def test_a_folder_that_is_called_like_the_demo(

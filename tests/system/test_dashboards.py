@@ -5,12 +5,13 @@ import dataclasses
 import json
 import random
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.delivery.messages import Messages, iso, replayed, restamped
 from edge.types import Message, People, Totals
 from tests.edge.delivery.test_messages import WINDOW, window_message
-from tests.support.broker import Mosquitto
-from tests.support.commands import wait_for
-from tests.support.paths import ROOT
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import tool, wait_for
+from tests.support.paths import CLIP, MODEL, ROOT
 
 DOCS = ROOT / "docs" / "dashboards"
 START = datetime(2026, 11, 21, 9, 50, tzinfo=UTC).timestamp()
@@ -129,7 +130,7 @@ def test_each_window_is_there_once(mosquitto: Mosquitto, known: Path) -> None:
         wait_for(lambda: len(rows(known)) == len(expected) + 3, "the gap is not filled")
         # asked now: what is not acknowledged when the broker goes comes twice
         log = (known.parent / "collector.log").read_text()
-        assert log.count("not a window") == len(nonsense)
+        assert log.count("not a valid window") == len(nonsense)
         mosquitto.stop()  # and the broker goes away and comes back
         mosquitto.start()
         publish(mosquitto, windows(count=21)[-1:])
@@ -141,9 +142,9 @@ def test_each_window_is_there_once(mosquitto: Mosquitto, known: Path) -> None:
     kept = "SELECT * FROM windows WHERE epoch = '6f0c2a7e' AND device = 'lobby' AND seq IN (12, 13)"
     assert rows(known, f"{kept} ORDER BY seq") == [
         ("store-7", "lobby", "6f0c2a7e", 12, iso(START + 660), iso(START + 720), 60.0, 1, 1, 2,
-         None, None, 12, 0.83, 0.998, 60),
+         None, None, 12, 0.83, 0.998, 60, "m@12345678"),
         ("store-7", "lobby", "6f0c2a7e", 13, iso(START + 720), iso(START + 780), 60.0, 1, 0, 6,
-         3, 2, 13, 0.83, 0.998, 66),
+         3, 2, 13, 0.83, 0.998, 66, "m@12345678"),
     ]  # fmt: skip
 
 
@@ -303,3 +304,111 @@ def test_node_reds_flow_is_whole() -> None:
     broker = nodes[nodes["tally-in"]["broker"]]
     assert (broker["cleansession"], broker["autoUnsubscribe"]) == (False, False)
     assert (nodes["tally-in"]["topic"], nodes["tally-in"]["qos"]) == ("tally/v1/+/+/window", "1")
+
+
+MEASURED = {"data": "faces.zip", "split": "test", "min_age": 12, "min_confidence": 0.6}
+MEASURED |= {"female": {"female": 90, "male": 5, "unknown": 5}}
+MEASURED |= {"male": {"female": 4, "male": 93, "unknown": 3}}
+
+
+def info(device: str = "lobby", model: str = "m@12345678", **keys: Any) -> Message:
+    made = Messages(site="store-7", device=device, model=model, discovery_prefix=None)
+    return made.info({"model": model} | keys)
+
+
+def test_the_newest_matrix_of_each_device_and_model(mosquitto: Mosquitto, known: Path) -> None:
+    women = {"female": 80, "male": 15, "unknown": 5}
+    broken = [
+        MEASURED | {"female": women | {"male": -1}},
+        MEASURED | {"female": women | {"male": "many"}},
+        MEASURED | {"male": None},
+        [7],
+    ]
+    sent = [
+        info(confusion=MEASURED),
+        info(confusion=MEASURED | {"female": women}),
+        info("door", confusion=MEASURED),
+        info("door", model="n@12345678", confusion=MEASURED | {"min_confidence": 0.8}),
+        info("gate", confusion=MEASURED),
+        info("gate"),  # its certainty was changed
+        info("gone", confusion=MEASURED),
+        dataclasses.replace(info("gone"), payload=""),  # it was removed; its windows stay
+        *(info("odd", confusion=confusion) for confusion in broken),
+    ]
+    publish(mosquitto, [*sent, windows(count=2)[-1]])
+    with collector(mosquitto, known):
+        wait_for(lambda: len(rows(known)) == 2, "not all collected")
+    found = rows(known, "SELECT * FROM matrices ORDER BY device, model")
+    usual = ("faces.zip", "test", 90, 5, 5, 4, 93, 3)
+    assert found == [
+        ("door", "m@12345678", 0.6, *usual),
+        ("door", "n@12345678", 0.8, *usual),
+        ("gone", "m@12345678", 0.6, *usual),
+        ("lobby", "m@12345678", 0.6, "faces.zip", "test", 80, 15, 5, 4, 93, 3),
+    ]
+    log = (known.parent / "collector.log").read_text()
+    assert log.count("not a valid info") == len(broken)
+    assert "not a valid window" not in log
+
+
+def test_a_database_from_before_matrices_were_kept(mosquitto: Mosquitto, known: Path) -> None:
+    with contextlib.closing(sqlite3.connect(known)) as db:
+        db.execute("DROP TABLE matrices")
+        db.execute("ALTER TABLE windows DROP COLUMN model")
+    publish(mosquitto, [*windows(count=3), info(confusion=MEASURED)])
+    with collector(mosquitto, known):
+        wait_for(lambda: len(rows(known)) == 3, "not all collected")
+        wait_for(lambda: rows(known, "SELECT device FROM matrices"), "no matrix")
+    assert rows(known, "SELECT seq, model FROM windows ORDER BY seq") == [
+        (1, None), (2, "m@12345678"), (3, "m@12345678"),
+    ]  # fmt: skip
+
+
+def test_from_measured_errors_to_corrected_totals(
+    mosquitto: Mosquitto,
+    known: Path,
+    few_faces: Path,
+    configure: Callable[..., Path],
+    subscribe: Callable[..., Subscriber],
+    tmp_path: Path,
+) -> None:
+    """Model, daemon, broker, collector, report."""
+    model = Path(shutil.copy(MODEL, tmp_path))
+    shutil.copy(MODEL.with_suffix(".json"), tmp_path)
+    run = tool("evaluate", model, "--data", few_faces, "--split", "all", "--record")
+    assert run.returncode == 0, run.stderr
+    dashboard = subscribe(mosquitto.port, "tally/v1/test/#")
+
+    def count(min_confidence: float) -> dict[str, Any]:
+        keys = {"model": str(model), "min_confidence": min_confidence}
+        mqtt = {"host": "127.0.0.1", "port": mosquitto.port}
+        config = configure(classifier=keys, mqtt=mqtt, privacy={"min_people": 1})
+        args = ["--config", str(config), "--source", str(CLIP)]
+        command = [sys.executable, "-m", "edge", "run", *args]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        late = subscribe(mosquitto.port, "tally/v1/test/cam-1/info", client_id="late")
+        wait_for(lambda: late.payloads("info"), "info is not retained")
+        return dict(json.loads(late.payloads("info")[-1]))
+
+    def report() -> list[str]:
+        command = [sys.executable, str(DOCS / "report.py"), str(known), "--device", "cam-1"]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        return run.stdout.splitlines()
+
+    with collector(mosquitto, known):
+        confusion = count(0.6)["confusion"]
+        assert (confusion["data"], confusion["min_confidence"]) == ("faces", 0.6)
+        assert sum(confusion["female"].values()) == sum(confusion["male"].values()) == 80
+        wait_for(lambda: rows(known, "SELECT * FROM matrices"), "no matrix")
+        wait_for(lambda: len(rows(known)) == 2, "no window")
+        with contextlib.closing(sqlite3.connect(known, timeout=30)) as db, db:  # a long day
+            db.execute("UPDATE windows SET people = 1000 * people, female = 1000 * female,"
+                       " male = 1000 * male WHERE device = 'cam-1'")  # fmt: skip
+        shown = report()
+        assert shown[1:3] == ["  people     2000", "  called     women 1000, men 1000, unknown 0"]
+        assert re.fullmatch(r"  estimated  women \d+ \(\d+ to \d+\), men \d+ \(.*\)", shown[3])
+        assert shown[5].endswith(" at min_confidence 0.6: 160 faces of faces, split all")
+        assert "confusion" not in count(0.62)
+        wait_for(lambda: not rows(known, "SELECT * FROM matrices"), "the matrix stays")
+    assert any("no matrix of" in line for line in report())
+    wait_for(lambda: len(dashboard.payloads("info")) == 2, "not all published")

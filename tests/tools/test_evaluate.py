@@ -1,5 +1,6 @@
 """What is measured of a model, and how it is reported."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -11,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.sources.pictures import read as read_picture
+from edge.tracking.tracker import Tracker
+from edge.types import LABELS, UNKNOWN, Box, Face
 from edge.vision.classifier import Predictions
+from edge.vision.model_card import read_card
 from tests.support.commands import tool
 from tests.support.paths import MODEL
-from tools.datasets.archive import DataFiles
+from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.dataset import Sample
-from tools.evaluation import metrics
+from tools.evaluation import confusion, metrics
 
 
 def test_shipped_model_keeps_its_promise(shared: Path) -> None:
@@ -221,3 +225,103 @@ def test_a_file_where_the_plots_should_go(few_faces: Path, tmp_path: Path) -> No
     run = tool("evaluate", MODEL, "--data", few_faces, "--plots", tmp_path / "taken")
     assert run.returncode == 2
     assert "taken: cannot be made (File exists)" in run.stderr.splitlines()[-1]
+
+
+def copy_of_model(folder: Path) -> Path:
+    """The shipped model, with a card on which nothing is recorded."""
+    card = json.loads(MODEL.with_suffix(".json").read_text())
+    card.pop("confusion", None)
+    (folder / "gender.json").write_text(json.dumps(card))
+    return Path(shutil.copy(MODEL, folder))
+
+
+def test_the_confusion_matrix_is_recorded(few_faces: Path, tmp_path: Path) -> None:
+    model = copy_of_model(tmp_path)
+    file, before = tmp_path / "gender.json", model.stat()
+    card = json.loads(file.read_text())
+    run = tool("evaluate", model, "--data", few_faces, "--min-age", "12", "--record")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.endswith(f"recorded  confusion matrix of faces, in {file}\n")
+    assert "recorded" not in tool("evaluate", model, "--data", few_faces).stdout
+    first = json.loads(file.read_text())
+    assert first | {"confusion": card.get("confusion")} == card | {"confusion": None}
+    (measured,) = first["confusion"]
+    assert (measured["data"], measured["split"], measured["min_age"]) == ("faces", "test", 12)
+    assert "face_px" not in measured
+    assert [each["min_confidence"] for each in measured["thresholds"]] == [
+        0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95
+    ]  # fmt: skip
+    unknown = []
+    for threshold in measured["thresholds"]:
+        assert sum(threshold["female"].values()) == sum(threshold["male"].values()) == 20
+        assert threshold["female"]["female"] > 10 < threshold["male"]["male"]
+        unknown.append(threshold["female"]["unknown"] + threshold["male"]["unknown"])
+    assert unknown == sorted(unknown)
+    assert unknown[0] < unknown[-1]
+
+    # other data is added, the same data replaced; what was recorded last is used
+    others = tmp_path / "others"
+    shutil.copytree(few_faces, others)
+    shutil.copy(few_faces.with_suffix(".csv"), tmp_path / "others.csv")
+    for data, more in ((others, ["--split", "all", "--json"]), (few_faces, ["--face-px", "20"])):
+        run = tool("evaluate", model, "--data", data, "--record", *more)
+        assert run.returncode == 0, run.stderr
+        newest = read_card(model).confusion_at(0.6)
+        assert newest is not None
+        assert newest["data"] == data.name
+    assert newest is not None
+    assert newest["face_px"] == 20
+    both = json.loads(file.read_text())["confusion"]
+    assert [(each["data"], each["split"]) for each in both] == [
+        ("others", "all"),
+        ("faces", "test"),
+    ]
+    assert (model.stat().st_mtime_ns, model.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_with_json_the_record_leaves_one_object(few_faces: Path, tmp_path: Path) -> None:
+    model = copy_of_model(tmp_path)
+    run = tool("evaluate", model, "--data", few_faces, "--record", "--json")
+    assert json.loads(run.stdout)["n"] == 40
+    assert read_card(model).confusion_at(0.6) is not None
+
+
+def test_what_cannot_be_recorded(few_faces: Path, age_models: Path, tmp_path: Path) -> None:
+    model = copy_of_model(tmp_path)
+    card = (tmp_path / "gender.json").read_bytes()
+    run = tool("evaluate", age_models / "age.tflite", "--data", few_faces, "--record")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == f"evaluate: --record: {age_models}/age.tflite estimates only age\n"
+    (tmp_path / "gender.json.new").mkdir()
+    run = tool("evaluate", model, "--data", few_faces, "--record")
+    assert run.returncode == 2
+    assert "gender.json: cannot be written (Is a directory)" in run.stderr.splitlines()[-1]
+    assert (tmp_path / "gender.json").read_bytes() == card
+
+
+def test_a_matrix_needs_both_genders() -> None:
+    sample = Sample("", 0, "test", True, DataFiles(Path(__file__).parent), "")
+    women = metrics.HeadResult([sample], np.array([0]), np.array([[0.9, 0.1]]), LABELS)
+    with pytest.raises(DataError, match="no face is labelled male"):
+        confusion.matrices(women)
+
+
+def test_faces_are_called_what_the_daemon_calls_them() -> None:
+    """A person seen once, by a real tracker at the same certainty."""
+    male = np.array([0.0, 0.2, 0.399, 0.4, 0.45, 0.5, 0.501, 0.6, 0.75, 0.8, 0.95, 1.0], np.float32)
+    truth = np.array([0, 1] * 6)
+    sample = Sample("", 0, "test", True, DataFiles(Path(__file__).parent), "")
+    result = metrics.HeadResult(
+        [sample] * len(male), truth, np.stack([1 - male, male], axis=1), LABELS
+    )
+    for matrix in confusion.matrices(result):
+        expected = dict.fromkeys(itertools.product(LABELS, (*LABELS, UNKNOWN)), 0)
+        for actual, probability in zip(truth, male, strict=True):
+            tracker = Tracker(min_sightings=1, min_seconds=0, min_confidence=matrix.min_confidence)
+            (track,), _ = tracker.update([Face(Box(300, 150, 50, 50), 1.0)], 0, (640, 360))
+            tracker.vote(track, float(probability))
+            (visit,) = tracker.finish()
+            expected[LABELS[actual], visit.label] += 1
+        rows = {"female": matrix.female, "male": matrix.male}
+        calls = {(row, call): n for row, calls in rows.items() for call, n in calls}
+        assert calls == expected, matrix.min_confidence

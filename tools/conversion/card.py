@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from edge.atomic_file import write_all_atomically
+from edge.atomic_file import write_all_atomically, write_atomically
 from edge.types import AGE_GROUPS, LABELS
+from edge.vision.confusion import Measurement
 from edge.vision.model_card import ModelCard
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
@@ -30,10 +31,32 @@ class AnnotatedCard(ModelCard, frozen=True):
     def write(self, data: bytes, path: Path) -> Path:
         """Write a model to `path`, and this card, with the model's digest, beside it as JSON."""
         card = self.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
-        keys = {"schema": SCHEMA, **card.model_dump(mode="json"), **self.notes}
-        text = json.dumps(keys, indent=2) + "\n"
-        write_all_atomically({path: data, path.with_suffix(".json"): text.encode()})
+        # a new file's errors are not measured yet
+        keys = {"schema": SCHEMA, **card.model_dump(mode="json", exclude={"confusion"})}
+        text = _json(keys | self.notes)
+        write_all_atomically({path: data, path.with_suffix(".json"): text})
         return path
+
+
+def record(measured: Measurement, model: Path) -> Path:
+    """Add confusion matrices to the JSON beside `model`; those of the same data are replaced.
+
+    They come last: the daemon publishes the newest. Everything else in the file stays as it is.
+    Returns its path. Raises DataError.
+    """
+    path = model.with_suffix(".json")
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+        others = [old for old in keys.get("confusion", []) if old["data"] != measured.data]
+        keys["confusion"] = [*others, measured.model_dump(mode="json", exclude_none=True)]
+        write_atomically(path, _json(keys))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+    return path
+
+
+def _json(keys: dict[str, Any]) -> bytes:
+    return (json.dumps(keys, indent=2) + "\n").encode()
 
 
 def describe(path: Path, args: argparse.Namespace, training: dict[str, Any]) -> AnnotatedCard:

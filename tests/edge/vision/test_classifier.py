@@ -157,6 +157,8 @@ def test_missing_json(copy: Path) -> None:
         ({"input": {"size": 96}}, r"its JSON says \[1, 96, 96, 3\]"),
         ({"input": {"colour": "grey", "size": 112}}, r"its JSON says \[1, 112, 112, 1\]"),
         ({"input": 5}, "gender.json: input"),
+        ({"confusion": [{"model": "m"}]}, "gender.json: confusion.0.data: Field required"),
+        ({"confusion": {}}, "gender.json: confusion"),
     ],
 )
 def test_json_that_does_not_fit(copy: Path, keys: dict[str, Any], expected: str) -> None:
