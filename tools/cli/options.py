@@ -5,6 +5,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+MIN_SIDE_PX, MAX_SIDE_PX = 160, 4096
+"""Smallest and largest width or height of a picture to make."""
+
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add `--config`."""
@@ -96,6 +99,19 @@ def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
 def numbers(text: str) -> list[float]:
     """An argparse type: finite numbers, separated by commas."""
     return [_number(part, lambda _: True, "must be a number") for part in text.split(",")]
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """An argparse type: width and height in pixels, such as 640x360."""
+    try:
+        width, height = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        width = height = 0
+    if min(width, height) < MIN_SIDE_PX or max(width, height) > MAX_SIDE_PX:
+        raise argparse.ArgumentTypeError(
+            f"{text}: must be WIDTHxHEIGHT, such as 640x360, each {MIN_SIDE_PX} to {MAX_SIDE_PX}"
+        )
+    return width, height
 
 
 def output_file(*suffixes: str) -> Callable[[str], Path]:
