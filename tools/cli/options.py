@@ -4,6 +4,9 @@ import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MIN_SIDE_PX, MAX_SIDE_PX = 160, 4096
 """Smallest and largest width or height of a picture to make."""
@@ -99,6 +102,15 @@ def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
 def numbers(text: str) -> list[float]:
     """An argparse type: finite numbers, separated by commas."""
     return [_number(part, lambda _: True, "must be a number") for part in text.split(",")]
+
+
+def separated(read: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """An argparse type: values of another type, separated by commas."""
+
+    def values(text: str) -> list[T]:
+        return [read(part) for part in text.split(",")]
+
+    return values
 
 
 def picture_size(text: str) -> tuple[int, int]:

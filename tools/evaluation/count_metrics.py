@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from edge.errors import ConfigError
-from edge.types import LABELS, UNKNOWN, People, Visit
+from edge.types import LABELS, UNKNOWN, Box, People, Visit
+from tools.evaluation.count_truth import Truth
 
 MIN_OVERLAP_S = 0.2
 """A counted visit can match a true one only if they overlap by at least this much, seconds."""
 MAX_SIZE_RATIO = 1.6
 """A counted visit can match a true one only if their faces' sizes differ by no more than this."""
+MIN_ON_FACE = 0.3
+"""If it is known where each face is, a counted visit can match a true one only if at least this
+fraction of its sightings lies on the face: people who pass each other share a few."""
+MAX_SHIFT = 0.5
+"""A sighting lies on a face if their middles are at most this far apart, in sides of the face."""
+MAX_GAP_S = 0.3
+"""Longest time before and after the path of a face for which its ends hold, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +29,8 @@ class CountedVisit:
     visit: Visit
     face_px: float
     """Median side of its boxes, pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """The people who are in a clip."""
-
-    people: People
-    visits: tuple[dict[str, Any], ...] = ()
-    """`gender`, `first_s`, `last_s` and perhaps `face_px` of each visit; empty if not known."""
+    sightings: tuple[tuple[float, Box], ...] = ()
+    """Seconds, and where the face was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,11 @@ class Figures:
     unknown: int
     dwell_error_s: float | None
     """Mean difference of the matched visits' durations; None if the truth has no visits."""
+
+    @property
+    def with_gender(self) -> int:
+        """Visits whose gender can be compared and is not unknown."""
+        return max(self.gender_right, self.matched - self.unknown)
 
     @property
     def count_error(self) -> float:
@@ -77,37 +80,6 @@ class Figures:
         wrong = self.missed + self.doubled + self.invented
         right = self.people - self.missed
         return 2 * right / (2 * right + wrong) if right or wrong else 1.0
-
-
-def read_truth(path: Path, clip: str) -> Truth:
-    """The truth about one clip: from its own YAML file, or from a folder's clips.yaml.
-
-    Raises ConfigError if it is missing or invalid.
-    """
-    if path.is_dir():
-        own = path / f"{Path(clip).stem}.yaml"
-        path = own if own.exists() else path / "clips.yaml"
-    try:
-        truth = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"truth {path}: cannot be read ({error})") from error
-    if isinstance(truth, dict) and Path(clip).name in truth:
-        truth = truth[Path(clip).name]
-    if not isinstance(truth, dict) or not {"female", "male"} & set(truth):
-        raise ConfigError(f"truth {path}: says nothing about {Path(clip).name}")
-    try:
-        people = People(*(int(truth.get(key, 0)) for key in (*LABELS, "unsure")))
-        visits = tuple(truth.get("visits", ()))
-        for visit in visits:
-            known = visit["gender"] in (*LABELS, UNKNOWN)
-            if not known or min(_duration_s(visit), visit.get("face_px", 1)) <= 0:
-                raise ValueError(visit)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"truth {path}: must hold numbers of female, male and perhaps unsure people, and "
-            "perhaps visits: for each its gender, first_s, a later last_s, and perhaps face_px"
-        ) from error
-    return Truth(people, visits)
 
 
 def compare(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
@@ -171,15 +143,34 @@ def match(
 
 
 def _similarity(counted: CountedVisit, true: dict[str, Any]) -> float:
-    """Intersection over union of the two times, divided by the ratio of the faces' sizes."""
+    """The number of sightings on the face if its path is known; otherwise intersection over union
+    of the two times, divided by the ratio of the faces' sizes."""
     if not _can_match(counted, true):
         return 0.0
+    if "path" in true:
+        return _on_face(counted, true) * len(counted.sightings)
     return _overlap_s(counted, true) / _union_s(counted, true) / _size_ratio(counted, true)
 
 
 def _can_match(counted: CountedVisit, true: dict[str, Any]) -> bool:
+    if "path" in true:
+        return _on_face(counted, true) >= MIN_ON_FACE
     overlaps = _overlap_s(counted, true) >= MIN_OVERLAP_S
     return overlaps and _size_ratio(counted, true) <= MAX_SIZE_RATIO
+
+
+def _on_face(counted: CountedVisit, true: dict[str, Any]) -> float:
+    """Fraction of the sightings, 0 to 1, that lie on the face, whose path is known."""
+    path = np.array(true["path"], float)
+    seen = np.array([(moment, box.cx, box.cy, box.w) for moment, box in counted.sightings])
+    if not len(seen):
+        return 0.0
+    moments = seen[:, 0]
+    x, y, side = (np.interp(moments, path[:, 0], path[:, column]) for column in (1, 2, 3))
+    there = (moments >= path[0, 0] - MAX_GAP_S) & (moments <= path[-1, 0] + MAX_GAP_S)
+    near = np.hypot(seen[:, 1] - x, seen[:, 2] - y) <= MAX_SHIFT * side
+    ratio = np.maximum(seen[:, 3] / side, side / seen[:, 3])
+    return float(np.mean(there & near & (ratio <= MAX_SIZE_RATIO)))
 
 
 def _size_ratio(counted: CountedVisit, true: dict[str, Any]) -> float:
