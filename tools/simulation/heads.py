@@ -50,10 +50,10 @@ def make_head(
     y1, x1 = min(SIDE_PX, top + size[1]), min(SIDE_PX, left + size[0])
     canvas[y0:y1, x0:x1] = content[y0 - top : y1 - top, x0 - left : x1 - left]
     known[y0 + 3 : y1 - 3, x0 + 3 : x1 - 3] = 1
+    skin, hair = _tones(canvas, rng)
     if mask:
         _put_on_mask(canvas, rng)
     alpha = _oval(0.5, 0.42, 0.47, 0.68, softness=4) * cv2.GaussianBlur(known, (0, 0), 4)
-    skin, hair = _tones(canvas, rng)
     neck = _neck(skin)
     front = _over(_layer(canvas, np.asarray(alpha, np.float32)), neck)
     return Head(label, _copies(_over(_hair(hair, rng), neck)), _copies(front))
@@ -116,7 +116,7 @@ def _copies(layer: Layer) -> tuple[Layer, ...]:
 
 
 def _tones(canvas: Image, rng: np.random.Generator) -> tuple[Layer, Layer]:
-    """The colours of skin and hair, B G R: skin from the cheeks, hair from the top if dark there."""
+    """Colours of the cheeks and of the hair, which is seen above the face if it is dark; B G R."""
     x, y = BOX_PX + BOX_PX // 3, BOX_PX
     cheeks = canvas[y + BOX_PX // 2 : y + 2 * BOX_PX // 3, x : x + BOX_PX // 3]
     top = canvas[y - 8 : y + 4, x : x + BOX_PX // 3].reshape(-1, 3)

@@ -76,7 +76,10 @@ def in_view(crowd: Crowd, seconds: float) -> list[bool]:
 
 
 def _cover(area: npt.NDArray[np.int16], place: Place, scale: float) -> int:
-    """Draw a person into the plan, -1 but for the face; returns the face's size, 0 if turned away."""
+    """Draw a person into the plan, all but the face as -1.
+
+    Returns the size of the face in pixels of the plan, 0 if it is turned away.
+    """
     pose = place.pose
     side, x, y = scale * pose.side, scale * pose.middle.real, scale * pose.middle.imag
     left, right = (max(0, round(x + across * side)) for across in (-0.95, 0.95))
