@@ -42,7 +42,9 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
     samples: list[Sample] = []
     for path in args.data:
         data = dataset.load(path, args.layout, args.detect)
-        usable, without_face = dataset.find_faces(data.part(split), f"{path.name} {split}")
+        usable, without_face = dataset.find_faces(
+            data.part(split), f"{path.name} {split}", args.face_cache
+        )
         count = f"{len(usable)} faces" + (
             f", {len(without_face)} not found" if without_face else ""
         )
