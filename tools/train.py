@@ -124,10 +124,10 @@ def train(args: argparse.Namespace) -> None:
         train_set.mixup = 0.0  # the daemon's faces are not mixed
         recalibrate_batch_norm(network, train_set)
     network.save(args.out)
-    checkpoint.end()
     history = training_report.history_by_head(checkpoint.rows(), args.estimate, output_names)
     settings |= {"size": args.size}
     training_report.write(network, args.out, train_set, val_set, history, settings)
+    checkpoint.end()  # the report takes a while: killed before its end, a training can be resumed
 
 
 def read_sets(
