@@ -84,6 +84,23 @@ def test_a_killed_training_is_resumed(few_faces: Path, tmp_path: Path) -> None:
     assert "model.csv belongs to a completed training" in run.stderr
 
 
+def test_a_training_without_its_report_is_resumed(few_faces: Path, tmp_path: Path) -> None:
+    """As if it was killed while it wrote the report: all epochs are done, and none is repeated."""
+    out, report = tmp_path / "model.keras", tmp_path / "model.training.json"
+    args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "2")
+    report.mkdir()  # cannot be written
+    assert tool("train", *args).returncode != 0
+    log = (tmp_path / "model.csv").read_text()
+    report.rmdir()
+    run = tool("train", *args, "--resume")
+    assert run.returncode == 0, run.stderr
+    assert "Epoch 1/2" not in run.stdout
+    assert (tmp_path / "model.csv").read_text() == log
+    history = json.loads(report.read_text())["history"]["gender"]
+    assert history["val_loss"] == list(losses(tmp_path / "model.csv").values())
+    assert not out.with_suffix(".checkpoint").exists()
+
+
 def test_a_checkpoint_whose_settings_are_lost(tmp_path: Path) -> None:
     from tools.training.checkpoint import Checkpoint
 

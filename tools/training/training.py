@@ -34,7 +34,9 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
     samples: list[Sample] = []
     for path in args.data:
         data = dataset.load(path, args.layout, args.detect)
-        usable, without_face = dataset.find_faces(data.part(split), f"{path.name} {split}")
+        usable, without_face = dataset.find_faces(
+            data.part(split), f"{path.name} {split}", args.face_cache
+        )
         count = f"{len(usable)} faces" + (
             f", {len(without_face)} not found" if without_face else ""
         )
@@ -108,10 +110,10 @@ def train(args: argparse.Namespace) -> None:
         train_set.mixup = 0.0  # the daemon's faces are not mixed
         recalibrate_batch_norm(network, train_set)
     network.save(args.out)
-    checkpoint.end()
     history = training_report.history_by_head(checkpoint.rows(), args.estimate, output_names)
     settings |= {"size": args.size}
     training_report.write(network, args.out, train_set, val_set, history, settings)
+    checkpoint.end()  # the report takes a while: killed before its end, a training can be resumed
 
 
 def read_sets(
