@@ -91,6 +91,8 @@ def train(args: argparse.Namespace) -> None:
     if args.only:
         for layer in network.layers:
             layer.trainable = layer.name == args.only
+    elif args.freeze:
+        freeze_until(network, args.freeze)
     elif args.start != "none" and args.arch in FROZEN:
         freeze(network, args.arch)
         if not checkpoint.epochs:
@@ -116,6 +118,15 @@ def train(args: argparse.Namespace) -> None:
     checkpoint.end()  # the report takes a while: killed before its end, a training can be resumed
 
 
+def freeze_until(network: keras.Model, name: str) -> None:
+    """Keep a layer and all before it as they are. Raises DataError if there is no such layer."""
+    names = [layer.name for layer in network.layers if layer.name not in HEADS]
+    if name not in names:
+        raise DataError(f"--freeze {name}: must be a layer, such as {', '.join(names[3::40])}")
+    for layer in network.layers[: names.index(name) + 1]:
+        layer.trainable = False
+
+
 def read_sets(
     args: argparse.Namespace, preprocessing: Preprocessing, soft_labels: Teacher, epoch: int
 ) -> tuple[Batches, Batches]:
@@ -130,6 +141,7 @@ def read_sets(
         "shear": args.shear,
         "heads": args.estimate,
         "mixup": args.mixup,
+        "balance": args.balance,
         "teacher": soft_labels,
     }
     faces = read_data(args, "train")
