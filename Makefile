@@ -1,6 +1,8 @@
 # make setup   install the daemon and the demo's broker into .venv
 # make demo    see it at work; Ctrl-C ends it
 # make tools   install what the tools for training and evaluation need
+# make model DATA=path/to/fairface
+#              train, quantize and evaluate a model on labelled faces, and write its model card
 # make onnx    install what tools/quantize.py needs for ONNX files
 # make web     install what tools/web.py needs, the page to try models on
 # make test    install what the tests need and run all checks
@@ -14,7 +16,10 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # versions of everything, with an older TensorFlow
 ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 
-.PHONY: setup demo tools onnx web test quick programs clean
+# option NAME,option: the option with what the command line says NAME is, if it does
+option = $(if $(findstring command,$(origin $1)),--$2 '$(subst ','\'',$($1))')
+
+.PHONY: setup demo tools model data-named onnx web test quick programs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -23,6 +28,15 @@ demo: setup
 	@$(BIN)/python tools/demo.py
 
 tools: $(VENV)/.tools
+
+model: data-named $(VENV)/.tools
+	@$(BIN)/python tools/make_model.py $(foreach path,$(DATA),--data '$(path)') \
+		$(call option,TERMS,terms) $(call option,OUT,out) $(call option,START,start) \
+		$(call option,ARCH,arch) $(call option,SIZE,size) $(call option,ESTIMATE,estimate) \
+		$(call option,EPOCHS,epochs)
+
+data-named:
+	@test -n "$(DATA)" || { echo 'name the faces: make model DATA=path/to/fairface' >&2; exit 2; }
 
 onnx: tools
 	@echo "Installing the ONNX converter into $(VENV) (a minute or two) ..."

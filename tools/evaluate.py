@@ -29,13 +29,13 @@ from tools.evaluation.metrics import HeadResult
 
 
 def evaluate(
-    samples: list[Sample], classifier: Classifier, face_px: int | None
+    samples: list[Sample], classifier: Classifier, face_px: int | None, face_cache: Path | None
 ) -> tuple[dict[str, HeadResult], float]:
     """The model's results by head, and the fraction of the pictures in which a face was found.
 
     Raises DataError if nothing can be evaluated.
     """
-    faces, without_face = dataset.find_faces(samples, "faces")
+    faces, without_face = dataset.find_faces(samples, "faces", face_cache)
     if not faces:
         raise DataError("no face was found in any picture")
     crops = (dataset.crop_of(face, classifier.preprocessing, face_px) for face in faces)
@@ -129,7 +129,7 @@ def main() -> int:
             raise DataError(
                 f"data {args.data}: nobody in split {split!r} is {args.min_age} or older"
             )
-        heads, detection_rate = evaluate(samples, classifier, args.face_px)
+        heads, detection_rate = evaluate(samples, classifier, args.face_px, args.face_cache)
         figures = {name: metrics.summarize(head) for name, head in heads.items()}
         first, *others = figures
         result: dict[str, Any] = {

@@ -74,6 +74,16 @@ def main() -> int:
         help="strength with which faces are mixed; 0.1 to 0.4 is usual",
     )
     parser.add_argument(
+        "--balance",
+        action="store_true",
+        help="let women and men weigh the same in each data set and age group",
+    )
+    parser.add_argument(
+        "--freeze",
+        metavar="LAYER",
+        help="keep this layer and all before it as they are, which makes steps cheaper",
+    )
+    parser.add_argument(
         "--warm-up",
         type=at_least(0),
         default=1,

@@ -21,7 +21,7 @@ from edge.vision.classifier import Classifier
 from tests.edge.sources.test_pictures import STORED, encoded, scene, turned
 from tests.support.paths import MODEL, ROOT
 from tools import predict, probabilities, web
-from tools.datasets import dataset
+from tools.datasets import dataset, face_search
 from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.dataset import Sample
 from tools.evaluation.inference import FaceAnalyzer, open_model
@@ -155,12 +155,12 @@ def test_a_large_picture_is_shrunk_before_the_search(analyzer: FaceAnalyzer) -> 
     def boxes(times: int) -> list[tuple[float, float, float]]:
         large = view.resize((view.width * times, view.height * times))
         image = np.ascontiguousarray(np.asarray(large)[:, :, ::-1])
-        faces = dataset.with_margin(image, search)
+        faces = face_search.with_margin(image, search)
         return [(f.box.x / times, f.box.y / times, f.box.w / times) for f in faces]
 
     for box, other in zip(boxes(8), boxes(1), strict=True):
         assert box == pytest.approx(other, abs=0.15 * other[2])
-    assert sizes[0] <= 1.01 * dataset.MAX_SEARCHED_PX < sizes[0] * 1.1
+    assert sizes[0] <= 1.01 * face_search.MAX_SEARCHED_PX < sizes[0] * 1.1
     assert sizes[1] == (view.width + 320) * (view.height + 320)
 
 

@@ -14,6 +14,7 @@ import pytest
 from edge.vision.preprocessing import Preprocessing
 from tools.datasets import dataset
 from tools.datasets.dataset import Sample
+from tools.training.balance import balanced_weights
 from tools.training.teacher import Teacher
 
 SIZE = Preprocessing(size=32)
@@ -70,6 +71,25 @@ def test_infants_weigh_less_only_in_training(make: Make) -> None:
     by_face = dict(zip(whole.order, weights.tolist(), strict=True))
     assert [by_face[n] for n in range(10)] == pytest.approx([0.3] * 4 + [1.0] * 6)
     assert make(False, batch_size=10)[0][2].tolist() == [1.0] * 10
+
+
+def test_women_and_men_weigh_the_same_in_each_age_if_asked(make: Make, faces: list[Sample]) -> None:
+    # under 12: two women, three men; 20 to 39: no women; 40 to 59: no men; unknown: one man
+    labels = [0, 1, 1, 1, 0, 1, 1, 0, 0, 1]
+    some = [dataclasses.replace(f, label=label) for f, label in zip(faces, labels, strict=True)]
+    expected = [5 / 4, 5 / 6, 5 / 6, 5 / 6, 5 / 4, 1, 1, 1, 1, 1]
+    assert balanced_weights(some) == pytest.approx(expected)
+    whole = make(True, batch_size=10, infant_weight=1.0, balance=True)
+    (_, _, weights) = whole[0]
+    assert weights.tolist() == pytest.approx(np.array(balanced_weights(faces))[whole.order])
+    assert make(False, batch_size=10, balance=True)[0][2].tolist() == [1.0] * 10
+
+
+def test_a_few_faces_are_not_weighted_up_without_limit(faces: list[Sample]) -> None:
+    women = [dataclasses.replace(faces[0], age=30, label=0)] * 20
+    assert balanced_weights([*women, dataclasses.replace(faces[0], age=30, label=1)]) == (
+        pytest.approx([21 / 40] * 20 + [4.0])
+    )
 
 
 def test_a_teacher_is_used_only_in_training(make: Make, faces: list[Sample]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from edge.sources.demo import PEOPLE
 from edge.vision.preprocessing import Preprocessing
 from tests.support.commands import tool, wait_for
-from tests.support.paths import ROOT
+from tests.support.paths import MODEL, ROOT
 from tools.datasets.archive import DataError
 
 QUICK = ("--arch", "ann48", "--batch", "16")
@@ -82,6 +82,23 @@ def test_a_killed_training_is_resumed(few_faces: Path, tmp_path: Path) -> None:
     run = tool("train", *args, "--resume")
     assert run.returncode == 2
     assert "model.csv belongs to a completed training" in run.stderr
+
+
+def test_a_training_without_its_report_is_resumed(few_faces: Path, tmp_path: Path) -> None:
+    """As if it was killed while it wrote the report: all epochs are done, and none is repeated."""
+    out, report = tmp_path / "model.keras", tmp_path / "model.training.json"
+    args = ("--data", few_faces, *QUICK, "--out", out, "--epochs", "2")
+    report.mkdir()  # cannot be written
+    assert tool("train", *args).returncode != 0
+    log = (tmp_path / "model.csv").read_text()
+    report.rmdir()
+    run = tool("train", *args, "--resume")
+    assert run.returncode == 0, run.stderr
+    assert "Epoch 1/2" not in run.stdout
+    assert (tmp_path / "model.csv").read_text() == log
+    history = json.loads(report.read_text())["history"]["gender"]
+    assert history["val_loss"] == list(losses(tmp_path / "model.csv").values())
+    assert not out.with_suffix(".checkpoint").exists()
 
 
 def test_a_checkpoint_whose_settings_are_lost(tmp_path: Path) -> None:
@@ -204,6 +221,46 @@ def test_imagenet_start_computes_what_the_file_computes(shared: Path) -> None:
         theirs = interpreter.get_tensor(pooling).astype(np.float32).ravel()
         theirs -= theirs.min()
         assert np.corrcoef(features, theirs)[0, 1] > 0.9
+
+
+def test_a_start_from_the_shipped_file_keeps_its_heads() -> None:
+    from edge.vision.classifier import Classifier
+    from tools.networks.build import build
+    from tools.training.init_weights import load_tflite_weights
+
+    classifier = Classifier(MODEL)
+    prepare = classifier.preprocessing
+    composites = [
+        np.asarray(cv2.imread(str(file)), np.uint8) for file in sorted(PEOPLE.glob("*.jpg"))[::3]
+    ]
+    crops = [prepare.crop(c, prepare.whole(*c.shape[1::-1])) for c in composites]
+    expected = classifier(crops)
+    assert expected.gender is not None
+    assert expected.age is not None
+    model = build("mobilenetv2", size=prepare.size, heads=("gender", "age"))
+    values = prepare.normalize(np.stack(crops))
+    load_tflite_weights(model, MODEL, values)
+    male, ages = model.predict(values, verbose=0)
+    assert np.abs(male[:, 0] - expected.gender[:, 1]).max() < 0.1
+    assert (ages.argmax(axis=1) == expected.age.argmax(axis=1)).mean() > 0.8
+
+
+def test_layers_that_are_frozen_stay_as_they_are(few_faces: Path, tmp_path: Path) -> None:
+    import keras
+
+    start, out = tmp_path / "start.keras", tmp_path / "out.keras"
+    train = ("train", "--data", few_faces, "--arch", "ann48", "--batch", 16, "--epochs", 1)
+    assert tool(*train, "--out", start).returncode == 0
+    first, last = (keras.models.load_model(start, compile=False).layers[n] for n in (-3, -1))
+    run = tool(*train, "--start", start, "--freeze", first.name, "--out", out)
+    assert run.returncode == 0, run.stderr
+    trained = keras.models.load_model(out, compile=False)
+    for layer, same in ((first, True), (last, False)):
+        before, after = layer.get_weights(), trained.get_layer(layer.name).get_weights()
+        assert all(map(np.array_equal, before, after)) == same
+    run = tool(*train, "--start", start, "--freeze", "x", "--out", tmp_path / "y.keras")
+    assert run.returncode == 2
+    assert "--freeze x: must be a layer" in run.stderr
 
 
 def test_a_narrower_network_starts_from_the_channels_that_matter() -> None:

@@ -120,7 +120,7 @@ def quantize(args: argparse.Namespace) -> int:
 
     def faces(split: str, number: int) -> list[Sample]:
         drawn = draw_balanced(data.part(split), number, args.seed)
-        usable, _ = dataset.find_faces(drawn, split)
+        usable, _ = dataset.find_faces(drawn, split, args.face_cache)
         if not usable:
             raise DataError(f"data {args.calibrate}: no face was found in split {split!r}")
         return usable

@@ -2,11 +2,10 @@
 
 import argparse
 import dataclasses
-import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +14,21 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from edge.sources.frame import frame_of
 from edge.sources.pictures import PictureError, decode
-from edge.types import Box, CaptureSettings, Face, Image
-from edge.vision.blazeface import BlazeFace
-from edge.vision.detector import HaarDetector
+from edge.types import Box, Image
 from edge.vision.preprocessing import Preprocessing
 from tools.cli.exit import add_verbose
+from tools.cli.options import output_file
 from tools.cli.progress import bar
-from tools.datasets import readers
+from tools.datasets import face_cache, face_search, readers
 from tools.datasets.archive import DataError, DataFiles
+from tools.datasets.face_cache import FaceCache
 from tools.datasets.readers import LAYOUTS, Entry, recognize, with_splits
 
 REPORTED_AGES = ((0, 11), (12, 19), (20, 39), (40, 59), (60, 120))
 """First and last years of the age bands that accuracies are reported for."""
-FACE_MODEL = Path(__file__).parents[2] / "models/face.tflite"
 MAX_BROKEN = 0.05
 """Fraction of unreadable pictures above which a data set is refused."""
-MAX_SEARCHED_PX = 2_000_000
-"""Most pixels of a picture and its margin to search; the daemon searches about half a million."""
 NAMED = 10
 """Most unreadable pictures listed on stderr."""
 
@@ -144,34 +139,44 @@ def _without_repeats(entries: list[Entry], path: Path) -> list[Entry]:
     return list(by_member.values())
 
 
-def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list[Sample]]:
+def find_faces(
+    samples: Sequence[Sample], what: str, cache_file: Path | None = None
+) -> tuple[list[Sample], list[Sample]]:
     """Read each picture and find its face; returns (usable samples, samples without a face).
 
     An aligned picture is its own face; in others the largest face that the daemon's detector finds
-    is used. A bar named `what` shows the progress if stderr is a terminal. Unreadable pictures are
-    named on stderr and left out. Raises DataError if they are more than `MAX_BROKEN` of all.
+    is used, or the one that `cache_file` remembers. A bar named `what` shows the progress if stderr
+    is a terminal. Unreadable pictures are named on stderr and left out. Raises DataError if they
+    are more than `MAX_BROKEN` of all.
     """
     thread = threading.local()  # a cascade serves one thread at a time
 
-    def find(sample: Sample) -> tuple[Sample, PictureError | None, Box | None]:
+    def find(sample: Sample) -> tuple[Sample, PictureError | None, bytes, Box | None]:
         try:
-            image = sample.image()
+            data = sample.files.read(sample.member)
+            key = face_cache.key(data)
+            if key in cache:
+                return sample, None, key, cache[key]
+            image = decode(data)
         except PictureError as error:
-            return sample, error, None
+            return sample, error, b"", None
         if sample.aligned:
-            return sample, None, None
+            return sample, None, b"", None
         if not hasattr(thread, "detect"):
-            thread.detect = HaarDetector(BlazeFace(FACE_MODEL), min_face_px=24)
-        return sample, None, _largest_face(image, thread.detect)
+            thread.detect = face_search.detector()
+        return sample, None, key, face_search.largest_face(image, thread.detect)
 
     usable, without_face, broken = [], [], []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for sample, reason, box in bar(pool.map(find, samples), len(samples), what):
+    with FaceCache(cache_file) as cache, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for sample, reason, key, box in bar(pool.map(find, samples), len(samples), what):
             if reason:
                 broken.append((sample, reason))
-            elif sample.aligned:
+                continue
+            if sample.aligned:
                 usable.append(sample)
-            elif box is None:
+                continue
+            cache.add(key, box)
+            if box is None:
                 without_face.append(sample)
             else:
                 usable.append(dataclasses.replace(sample, box=box))
@@ -191,39 +196,6 @@ def find_faces(samples: Sequence[Sample], what: str) -> tuple[list[Sample], list
 def _missing(broken: Sequence[Sample]) -> str:
     members = [sample.member for sample in broken if sample.member not in sample.files]
     return f"; {len(members)} are not there, such as {members[0]}" if members else ""
-
-
-def _largest_face(image: Image, detect: HaarDetector) -> Box | None:
-    def search(padded: Image) -> list[Face]:
-        return detect(frame_of(0, 0.0, 0.0, padded, CaptureSettings(gray_width=padded.shape[1])))
-
-    faces = with_margin(image, search)
-    return max((face.box for face in faces), key=lambda box: box.w, default=None)
-
-
-def with_margin(image: Image, search: Callable[[Image], list[Face]]) -> list[Face]:
-    """Faces that `search` finds in the picture with a margin around it, in pixels of the picture.
-
-    Haar needs some margin around a face, which tightly cropped pictures lack. The margin is at most
-    the picture's shorter side, and the search covers at most `MAX_SEARCHED_PX`, so that it is fast
-    for pictures of any shape and size.
-    """
-    height, width = image.shape[:2]
-    margin = min(max(height, width) // 4, min(height, width))
-    padded = (height + 2 * margin) * (width + 2 * margin)
-    scale = min(1.0, math.sqrt(MAX_SEARCHED_PX / padded))
-    if scale < 1:
-        margin = round(margin * scale)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    image = np.asarray(
-        cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE), np.uint8
-    )
-
-    def in_picture(box: Box) -> Box:
-        return Box((box.x - margin) / scale, (box.y - margin) / scale, box.w / scale, box.h / scale)
-
-    return [dataclasses.replace(face, box=in_picture(face.box)) for face in search(image)]
 
 
 def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = None) -> Image:
@@ -283,4 +255,10 @@ def add_arguments(
         default="auto",
         help="haar: find the face as the daemon does; none: the whole picture is the face; "
         "auto: none for utkface, haar elsewhere",
+    )
+    parser.add_argument(
+        "--face-cache",
+        type=output_file(".npz"),
+        metavar="NPZ",
+        help="keep in this file where faces were found, so that the next command knows",
     )

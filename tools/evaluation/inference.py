@@ -8,7 +8,7 @@ from edge.config import Config
 from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Image
 from edge.vision.classifier import Classifier
-from tools.datasets import dataset
+from tools.datasets import face_search
 from tools.evaluation.prediction import FacePrediction, predict
 
 
@@ -41,7 +41,7 @@ class FaceAnalyzer:
 
     def __call__(self, image: Image, classify: Classifier) -> list[ClassifiedFace]:
         """If no face is found, the picture is searched again with a margin around it."""
-        faces = self._detect(image) or dataset.with_margin(image, self._detect)
+        faces = self._detect(image) or face_search.with_margin(image, self._detect)
         return [self._classify(image, face, classify) for face in faces]
 
     def _detect(self, image: Image) -> list[Face]:

@@ -13,6 +13,7 @@ from tools.datasets import ages
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
 from tools.training.augmentation import augment
+from tools.training.balance import balanced_weights
 from tools.training.teacher import Teacher
 
 INFANT_YEARS = 6
@@ -35,20 +36,28 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         heads: Sequence[str] = ("gender",),
         shear: float = 0.0,
         mixup: float = 0.0,
+        balance: bool = False,
         epoch: int = 0,
     ) -> None:
         """`teacher` replaces the labels of a training set; `epoch` is the number of the first one.
 
         There is one target for each of `heads` (see `networks.names`), and one more if the teacher
         has features. `shear` is the standard deviation of the augmentation's slant, degrees;
-        `mixup` is the strength with which the faces of a training batch are mixed.
+        `mixup` is the strength with which the faces of a training batch are mixed; with `balance`
+        the women and the men of a training set weigh the same, see `balanced_weights`.
         """
         super().__init__(workers=2, max_queue_size=16)
         self.samples, self.preprocessing = samples, preprocessing
         self.teacher, self.heads = teacher, heads
         self.batch_size, self.training, self.seed = batch_size, training, seed
-        self.infant_weight, self.shear, self.mixup = infant_weight, shear, mixup
+        self.shear, self.mixup = shear, mixup
         self.epoch = epoch
+        self.weights = np.ones(len(samples), np.float32)
+        if training:
+            infants = [s.age is not None and s.age < INFANT_YEARS for s in samples]
+            self.weights[np.array(infants, bool)] = infant_weight
+            if balance:
+                self.weights *= np.array(balanced_weights(samples), np.float32)
         self._shuffle()
 
     def _shuffle(self) -> None:
@@ -67,9 +76,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         samples = [self.samples[row] for row in rows]
         crops = np.stack([self._crop(sample, rng) for sample in samples])
         inputs = self.preprocessing.normalize(crops)
-        outputs = [getattr(self, f"_{head}")(samples) for head in self.heads]
+        outputs = [getattr(self, f"_{head}")(rows) for head in self.heads]
         if self.teacher.width:
-            outputs.append(self._hints(samples))
+            outputs.append(self._hints(rows))
         if self.training and self.mixup:
             inputs, outputs = _mixup(inputs, outputs, self.mixup, rng)
         if len(outputs) == 1:
@@ -77,23 +86,24 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         targets, weights = zip(*outputs, strict=True)
         return inputs, targets, weights
 
-    def _gender(self, samples: Sequence[Sample]) -> tuple[Any, Any]:
+    def _gender(self, rows: Any) -> tuple[Any, Any]:
         """p(male) (n, 1) and the weight of each face (n), float32."""
-        labels = np.array([[self._target(sample)] for sample in samples], np.float32)
-        return labels, np.array([self._weight(sample) for sample in samples], np.float32)
+        labels = np.array([[self._target(self.samples[row])] for row in rows], np.float32)
+        return labels, self.weights[rows]
 
-    def _age(self, samples: Sequence[Sample]) -> tuple[Any, Any]:
+    def _age(self, rows: Any) -> tuple[Any, Any]:
         """Distribution over the age groups (n, 8) and weights (n), 0 for an unknown age."""
+        samples = [self.samples[row] for row in rows]
         targets = np.zeros((len(samples), len(AGE_GROUPS)), np.float32)
         for row, sample in zip(targets, samples, strict=True):
             if sample.age is not None:
                 row[:] = ages.smoothed(sample.age) if self.training else ages.one_hot(sample.age)
         return targets, targets.sum(axis=1)
 
-    def _hints(self, samples: Sequence[Sample]) -> tuple[Any, Any]:
+    def _hints(self, rows: Any) -> tuple[Any, Any]:
         """The teacher's features (n, width) and weights (n), 0 for a face that it does not have."""
         zeros = np.zeros(self.teacher.width)
-        features = [self.teacher.features.get(sample.name) for sample in samples]
+        features = [self.teacher.features.get(self.samples[row].name) for row in rows]
         hints = np.array([zeros if v is None else v for v in features], np.float32)
         return hints, np.array([v is not None and self.training for v in features], np.float32)
 
@@ -109,10 +119,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
 
     def _target(self, sample: Sample) -> float:
         return self.teacher.male.get(sample.name, sample.label) if self.training else sample.label
-
-    def _weight(self, sample: Sample) -> float:
-        infant = sample.age is not None and sample.age < INFANT_YEARS
-        return self.infant_weight if infant and self.training else 1.0
 
     def on_epoch_end(self) -> None:
         self.epoch += 1

@@ -14,7 +14,7 @@ import pandas as pd
 from edge.atomic_file import write_atomically
 from tools.datasets.archive import DataError
 
-MAY_DIFFER_ON_RESUME = ("out", "epochs", "patience", "resume", "force", "verbose")
+MAY_DIFFER_ON_RESUME = ("out", "epochs", "patience", "resume", "force", "verbose", "face_cache")
 """Options that may change when a training is resumed."""
 
 

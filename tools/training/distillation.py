@@ -179,7 +179,7 @@ def distill(args: argparse.Namespace) -> None:
     samples: list[Sample] = []
     for path in args.data:
         part = dataset.load(path, args.layout, args.detect).part("train")
-        samples += dataset.find_faces(part, path.name)[0]
+        samples += dataset.find_faces(part, path.name, args.face_cache)[0]
     names = [sample.name for sample in samples]
     try:
         teacher.require_unique(names, "--data")

@@ -14,6 +14,7 @@ from tools.networks.names import HEADS
 def load_tflite_weights(model: keras.Model, path: Path, pictures: Any) -> None:
     """Give each convolution of a MobileNetV2 the dequantized kernel at the same place in `path`.
 
+    The heads get those of the file if it has any of the same width.
     The file's batch normalization is folded into its kernels and biases. Here each normalization
     layer is set so that on `pictures` (float32 n x h x w x 3, normalized as the network needs them)
     it only adds the bias: the function stays the same, and training starts with sound statistics.
@@ -21,12 +22,16 @@ def load_tflite_weights(model: keras.Model, path: Path, pictures: Any) -> None:
     Raises DataError if the file's convolutions do not fit the model's.
     """
     try:
-        kernels = _file_convolutions(path)
+        kernels, heads = _file_weights(path)
     except (ValueError, KeyError, IndexError) as error:
         raise DataError(f"{path}: is not an int8 or float32 MobileNetV2") from error
     pairs = _convolution_pairs(model)
     if len(kernels) != len(pairs):
         raise DataError(f"{path}: has {len(kernels)} convolutions, the network {len(pairs)}")
+    for layer in (layer for layer in model.layers if layer.name in HEADS):
+        for kernel, bias in heads:
+            if kernel.T.shape == tuple(layer.kernel.shape):
+                layer.set_weights([kernel.T, bias])
     biases = []
     for (kernel, bias), (convolution, norm) in zip(kernels, pairs, strict=True):
         weight = convolution.weights[0]
@@ -127,8 +132,11 @@ def _convolution_pairs(model: keras.Model) -> list[tuple[Any, Any]]:
     return list(zip(convolutions, norms, strict=True))
 
 
-def _file_convolutions(path: Path) -> list[tuple[Any, Any]]:
-    """Dequantized (kernel, bias) of all convolutions except the classifying one, in order."""
+def _file_weights(path: Path) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
+    """Dequantized (kernel, bias) of the convolutions, in order, and of the fully connected layers.
+
+    The convolution that classifies ImageNet's pictures is left out.
+    """
     interpreter, _ = open_interpreter(path)
     tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
 
@@ -143,9 +151,11 @@ def _file_convolutions(path: Path) -> list[tuple[Any, Any]]:
         zeros = quantization["zero_points"].reshape(shape)
         return (values - zeros) * scales
 
-    pairs = []
+    convolutions, connected = [], []
     for operator in interpreter._get_ops_details():
-        if operator["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            _, kernel, bias = operator["inputs"]
-            pairs.append((dequantized(kernel), dequantized(bias)))
-    return [pair for pair in pairs if pair[0].shape[0] != 1001]
+        kind = operator["op_name"]
+        if kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            _, kernel, bias = operator["inputs"]  # Keras' converter writes a bias always
+            layers = connected if kind == "FULLY_CONNECTED" else convolutions
+            layers.append((dequantized(kernel), dequantized(bias)))
+    return [pair for pair in convolutions if pair[0].shape[0] != 1001], connected

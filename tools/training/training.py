@@ -34,7 +34,9 @@ def read_data(args: argparse.Namespace, split: str) -> list[Sample]:
     samples: list[Sample] = []
     for path in args.data:
         data = dataset.load(path, args.layout, args.detect)
-        usable, without_face = dataset.find_faces(data.part(split), f"{path.name} {split}")
+        usable, without_face = dataset.find_faces(
+            data.part(split), f"{path.name} {split}", args.face_cache
+        )
         count = f"{len(usable)} faces" + (
             f", {len(without_face)} not found" if without_face else ""
         )
@@ -89,6 +91,8 @@ def train(args: argparse.Namespace) -> None:
     if args.only:
         for layer in network.layers:
             layer.trainable = layer.name == args.only
+    elif args.freeze:
+        freeze_until(network, args.freeze)
     elif args.start != "none" and args.arch in FROZEN:
         freeze(network, args.arch)
         if not checkpoint.epochs:
@@ -108,10 +112,19 @@ def train(args: argparse.Namespace) -> None:
         train_set.mixup = 0.0  # the daemon's faces are not mixed
         recalibrate_batch_norm(network, train_set)
     network.save(args.out)
-    checkpoint.end()
     history = training_report.history_by_head(checkpoint.rows(), args.estimate, output_names)
     settings |= {"size": args.size}
     training_report.write(network, args.out, train_set, val_set, history, settings)
+    checkpoint.end()  # the report takes a while: killed before its end, a training can be resumed
+
+
+def freeze_until(network: keras.Model, name: str) -> None:
+    """Keep a layer and all before it as they are. Raises DataError if there is no such layer."""
+    names = [layer.name for layer in network.layers if layer.name not in HEADS]
+    if name not in names:
+        raise DataError(f"--freeze {name}: must be a layer, such as {', '.join(names[3::40])}")
+    for layer in network.layers[: names.index(name) + 1]:
+        layer.trainable = False
 
 
 def read_sets(
@@ -128,6 +141,7 @@ def read_sets(
         "shear": args.shear,
         "heads": args.estimate,
         "mixup": args.mixup,
+        "balance": args.balance,
         "teacher": soft_labels,
     }
     faces = read_data(args, "train")
