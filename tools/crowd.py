@@ -31,8 +31,6 @@ from tools.simulation.stays import Stay
 
 CAST, CAMERA = Cast(), Camera()
 """Defaults of the options."""
-POSTERS = (0, 0, 0, 1)
-"""Numbers of posters, one of which a seed draws."""
 HEADER = """\
 # people in the film, in order of appearance; seconds from when to when the whole face is visible
 # path: seconds, x and y of the face's middle, and side of its box, pixels
@@ -46,7 +44,7 @@ def labelled_faces(
     if args.data is None:
         return faces.of_the_demo(number, rng)
     samples = dataset.load(args.data, args.layout, args.detect).part(args.split)
-    return faces.of_data(samples, number, rng)
+    return faces.of_data(samples, number, rng, args.face_cache)
 
 
 def write_film(path: Path, crowd: Crowd, cast: Cast, camera: Camera, seed: int) -> None:
@@ -100,7 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--masks", type=fraction, default=CAST.masks, metavar="FRACTION", help="of people"
     )
     people.add_argument(
-        "--posters", type=at_least(0), metavar="N", help="default: one for every fourth seed or so"
+        "--posters", type=at_least(0), default=0, metavar="N", help="on the wall, each with a face"
     )
     camera = parser.add_argument_group("camera")
     camera.add_argument("--seconds", type=positive, default=CAST.seconds)
@@ -121,9 +119,7 @@ def background_and_posters(
         background = backgrounds.generated(args.size, rng)
     else:
         background = backgrounds.read(args.background, args.size, rng)
-    drawn = int(rng.choice(POSTERS))
-    number = drawn if args.posters is None else args.posters
-    return background, hang_posters(background, labelled_faces(args, number, rng), rng)
+    return background, hang_posters(background, labelled_faces(args, args.posters, rng), rng)
 
 
 def main() -> int:

@@ -13,8 +13,9 @@ from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
 from tests.support.commands import NO_ESTIMATES, tool
 from tests.support.paths import CLIP, MODEL, PICTURE, ROOT
-from tools.evaluation.count_metrics import CountedVisit, Figures, Truth, compare, match, read_truth
-from tools.replay import load_unrestricted, replay
+from tools.evaluation.count_metrics import CountedVisit, Figures, compare, match
+from tools.evaluation.count_truth import Truth, read_truth
+from tools.evaluation.replay import load_unrestricted, replay
 
 
 def count(clips: Path, name: str, every: int = 1) -> Figures:

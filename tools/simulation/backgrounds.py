@@ -66,8 +66,8 @@ def _room(width: int, rng: np.random.Generator) -> Image:
     """A wall with uneven light above a floor."""
     tone = rng.uniform(90, 215)
     wall = tone * rng.uniform(0.9, 1.1, 3)
-    light = rng.normal(1, 0.12, (3, 5)).astype(np.float32)
-    light = cv2.resize(light, (width, SCENERY), interpolation=cv2.INTER_CUBIC)
+    lamps = rng.normal(1, 0.12, (3, 5)).astype(np.float32)
+    light = cv2.resize(lamps, (width, SCENERY), interpolation=cv2.INTER_CUBIC)
     room = wall * light[:, :, None]
     floor = round(SCENERY * rng.uniform(0.75, 0.95))
     room[floor:] *= rng.uniform(0.4, 0.8, 3)

@@ -15,7 +15,10 @@ from tools.simulation.stays import Stay, stays
 from tools.simulation.walks import NEAR_M, alone, facing_away, plan
 
 DRAWS = 50
-"""How often people whom nobody could count get other walks."""
+"""How often people who are hardly seen, or hidden for long, get other walks."""
+MAX_AWAY_S = 4.0
+"""Longest time for which a face may be out of view before it returns, seconds: a little longer than
+anybody turns away. Nobody stands behind somebody else for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,10 @@ def draw_crowd(
     crowd = Crowd(size, background, people, _pillars(rng))
     for _ in range(DRAWS):
         truth = stays(crowd, cast.seconds, cast.fps)[: cast.people]
-        unseen = [number for number, stay in enumerate(truth) if stay is None]
-        if not unseen:
-            return crowd, sorted((stay for stay in truth if stay), key=lambda stay: stay.first_s)
-        for number in unseen:
+        good = [stay for stay in truth if stay is not None and stay.away_s <= MAX_AWAY_S]
+        if len(good) == cast.people:
+            return crowd, sorted(good, key=lambda stay: stay.first_s)
+        for number in (number for number, stay in enumerate(truth) if stay not in good):
             people[number] = replace(people[number], walk=alone(cast.seconds, rng))
     raise DataError(
         f"{cast.people} people cannot all be seen within {cast.seconds:g} s; ask for fewer people "

@@ -40,8 +40,12 @@ def of_the_demo(number: int, rng: np.random.Generator) -> list[LabelledFace]:
     return [_composite(files[index]) for index in _drawn(len(files), number, rng)]
 
 
-def of_data(samples: Sequence[Sample], number: int, rng: np.random.Generator) -> list[LabelledFace]:
+def of_data(
+    samples: Sequence[Sample], number: int, rng: np.random.Generator, cache: Path | None = None
+) -> list[LabelledFace]:
     """Faces of a data set, drawn at random, each once if there are enough.
+
+    `cache` is a file that remembers where faces were found.
 
     Raises DataError if no face can be found.
     """
@@ -49,7 +53,8 @@ def of_data(samples: Sequence[Sample], number: int, rng: np.random.Generator) ->
     faces: list[LabelledFace] = []
     while len(faces) < number and len(order):
         tried = max(1, round(SPARE * (number - len(faces))))
-        usable, _ = dataset.find_faces([samples[index] for index in order[:tried]], "faces")
+        part = [samples[index] for index in order[:tried]]
+        usable, _ = dataset.find_faces(part, "faces", cache)
         faces += [_labelled(sample) for sample in usable]
         order = order[tried:]
     if not faces and number:

@@ -99,7 +99,7 @@ def _oval(cx: float, cy: float, across: float, down: float, softness: float) -> 
     alpha = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     middle = (round(BOX_PX * (1 + cx)), round(BOX_PX * (1 + cy)))
     axes = (round(BOX_PX * across), round(BOX_PX * down))
-    cv2.ellipse(alpha, middle, axes, 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    cv2.ellipse(alpha, middle, axes, 0, 0, 360, (1.0,), -1, cv2.LINE_AA)
     return np.asarray(cv2.GaussianBlur(alpha, (0, 0), softness), np.float32)
 
 
@@ -136,8 +136,8 @@ def _hair(hair: Layer, rng: np.random.Generator) -> Layer:
     """Strands of hair, short or down to the shoulders."""
     length = rng.choice([0.55, 0.62, 0.75, 0.9])
     alpha = _oval(0.5, length - 0.4, rng.uniform(0.53, 0.6), length, softness=3)
-    strands = rng.normal(1, 0.18, (SIDE_PX // 8, SIDE_PX)).astype(np.float32)
-    strands = cv2.GaussianBlur(cv2.resize(strands, (SIDE_PX, SIDE_PX)), (0, 0), 1)
+    roots = rng.normal(1, 0.18, (SIDE_PX // 8, SIDE_PX)).astype(np.float32)
+    strands = cv2.GaussianBlur(cv2.resize(roots, (SIDE_PX, SIDE_PX)), (0, 0), 1)
     return _layer(np.clip(hair[None, None] * strands[:, :, None], 0, 255), alpha)
 
 

@@ -85,13 +85,13 @@ def _cover(area: npt.NDArray[np.int16], place: Place, scale: float) -> int:
     left, right = (max(0, round(x + across * side)) for across in (-0.95, 0.95))
     area[max(0, round(y + 0.8 * side)) :, left:right] = -1
     hair = (round(HAIR[0] * side), round(HAIR[1] * side))
-    cv2.ellipse(area, (round(x), round(y - 0.1 * side)), hair, 0, 0, 360, -1, -1)
+    cv2.ellipse(area, (round(x), round(y - 0.1 * side)), hair, 0, 0, 360, (-1,), -1)
     if abs(pose.yaw) > FRONTAL:
         return 0
     axes = (round(FACE[0] * side), round(FACE[1] * side))
-    cv2.ellipse(area, (round(x), round(y)), axes, 0, 0, 360, place.number, -1)
+    cv2.ellipse(area, (round(x), round(y)), axes, 0, 0, 360, (place.number,), -1)
     oval = np.zeros((2 * axes[1] + 1, 2 * axes[0] + 1), np.uint8)
-    cv2.ellipse(oval, axes, axes, 0, 0, 360, 1, -1)
+    cv2.ellipse(oval, axes, axes, 0, 0, 360, (1,), -1)
     return int(np.count_nonzero(oval))
 
 
