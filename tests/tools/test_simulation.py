@@ -1,0 +1,129 @@
+"""The truth about a simulated crowd is what its pictures show."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.types import Image
+from tools.simulation import backgrounds, faces
+from tools.simulation.camera import Camera
+from tools.simulation.casting import MAX_AWAY_S, Cast, draw_crowd
+from tools.simulation.crowd import Crowd, Person, Pillar
+from tools.simulation.heads import draw_head, make_head
+from tools.simulation.stays import MIN_VIEW_S, Stay, in_view, stays
+from tools.simulation.walks import Walk
+
+SIZE = (320, 180)
+CAST = Cast(people=8, backs=2, masks=0.0, seconds=8.0, fps=5.0)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Crowd, list[Stay]]:
+    rng = np.random.default_rng(3)
+    background = backgrounds.generated(SIZE, rng)
+    people = faces.of_the_demo(CAST.people + CAST.backs, rng)
+    return draw_crowd(CAST, people, background, rng)
+
+
+def changed(crowd: Crowd, number: int, seconds: float) -> float:
+    """Fraction of the face's place in the picture, 0 to 1, that one person alone changes."""
+    person = crowd.people[number]
+    pose = person.walk.pose(seconds, SIZE)
+    assert pose is not None
+    others = [other for other in crowd.people if other is not person]
+    pictures = [crowd.draw(seconds), replace(crowd, people=others).draw(seconds)]
+    difference = np.abs(np.diff(np.array(pictures, int), axis=0)[0]).max(axis=2)
+    half = 0.3 * pose.side
+    x, y = pose.middle.real, pose.middle.imag
+    place = difference[max(0, round(y - half)) : round(y + half), max(0, round(x - half)) :]
+    return float(np.mean(place[:, : round(2 * half)] > 3))
+
+
+def test_everybody_in_the_truth_is_visible(drawn: tuple[Crowd, list[Stay]]) -> None:
+    crowd, truth = drawn
+    assert len(truth) == CAST.people
+    looked = 0
+    for seconds in np.arange(0, CAST.seconds, 0.8):
+        for number, visible in enumerate(in_view(crowd, float(seconds))):
+            if visible:
+                assert changed(crowd, number, float(seconds)) > 0.8
+                looked += 1
+    assert looked > CAST.people
+    for stay in truth:
+        assert stay.last_s - stay.first_s >= MIN_VIEW_S - 1 / CAST.fps
+        assert stay.away_s <= MAX_AWAY_S
+
+
+def test_backs_are_never_in_view(drawn: tuple[Crowd, list[Stay]]) -> None:
+    crowd, _ = drawn
+    everybody = stays(crowd, CAST.seconds, CAST.fps)
+    assert len(everybody) == CAST.people + CAST.backs
+    assert everybody[CAST.people :] == [None] * CAST.backs
+
+
+def walker(x: float, distance: float) -> Person:
+    """Somebody who stands for 10 s at this place, metres."""
+    (face,) = faces.of_the_demo(1, np.random.default_rng(1))
+    head = make_head(face.image, face.box, face.label, np.random.default_rng(1))
+    return Person(head, (90, 90, 90), Walk((0, 10), ((x, distance),) * 2, drop=0.38, lively=0))
+
+
+def test_nearer_people_and_pillars_hide_faces() -> None:
+    wall = np.zeros((180, 320, 3), np.uint8)
+    far, near = walker(0, 2.0), walker(0, 1.9)
+    alone = Crowd(SIZE, wall, [far])
+    assert in_view(alone, 5) == [True]
+    assert in_view(alone, 11) == [False]
+    assert in_view(replace(alone, people=[far, near]), 5) == [False, True]
+    assert in_view(replace(alone, people=[far, walker(0.6, 1.9)]), 5) == [True, True]
+    for distance, visible in ((1.5, False), (2.5, True)):
+        pillar = Pillar(0.45, 0.55, distance, 100)
+        assert in_view(replace(alone, pillars=[pillar]), 5) == [visible]
+    away = replace(far, walk=replace(far.walk, away=(2, 6)))
+    assert [in_view(replace(alone, people=[away]), t) for t in (1, 4, 7)] == [[1], [0], [1]]
+
+
+def test_a_break_in_view_is_measured() -> None:
+    person = walker(0, 2.0)
+    person = replace(person, walk=replace(person.walk, away=(3, 6)))
+    (stay,) = stays(Crowd(SIZE, np.zeros((180, 320, 3), np.uint8), [person]), 10, 10)
+    assert stay is not None
+    assert (stay.first_s, stay.last_s) == (0, 9.9)
+    assert stay.away_s == pytest.approx(3 - 0.2, abs=0.15)  # turned by 40 degrees within 0.1 s
+    assert len(stay.path) == 50
+    assert stay.path[0][3] == stay.face_px == round(0.9 * 320 * 0.17 / 2)
+
+
+def head_on(background: int, yaw: float) -> Image:
+    (face,) = faces.of_the_demo(1, np.random.default_rng(1))
+    view = np.full((180, 180, 3), background, np.uint8)
+    head = make_head(face.image, face.box, face.label, np.random.default_rng(1))
+    draw_head(view, head, 90 + 90j, 60, yaw=yaw)
+    return view
+
+
+def test_a_head_has_no_square_edge_and_turns_away() -> None:
+    front, back = head_on(255, 0), head_on(255, 150)
+    assert (front[85:95, 85:95] != back[85:95, 85:95]).any(axis=2).mean() > 0.9
+    assert (back[85:95, 85:95] < 200).all()  # hair
+    for view in (front, back):
+        assert (view[:30, :30] == 255).all()
+        # from the corner of the face's box to its middle the picture changes step by step
+        steps = np.diff(view[[range(45, 91)], [range(45, 91)]].astype(int), axis=1)
+        assert np.abs(steps).max() < 110
+
+
+def test_a_camera_in_the_dark() -> None:
+    view = np.full((100, 100, 3), 100, np.uint8)
+    taken = Camera(light=0.5, noise=4, blur=0).take(view, np.random.default_rng(1))
+    assert taken.mean() == pytest.approx(50, abs=1)
+    assert taken.std() == pytest.approx(4, abs=0.3)
+    assert (Camera(noise=0, blur=0).take(view, np.random.default_rng(1)) == view).all()
+
+
+def test_rooms_differ_by_seed() -> None:
+    rooms = [backgrounds.generated(SIZE, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert rooms[0].shape == (180, 320, 3)
+    assert (rooms[0] == rooms[1]).all()
+    assert (rooms[0] != rooms[2]).mean() > 0.5
