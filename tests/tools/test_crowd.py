@@ -132,20 +132,20 @@ def test_limits_decide_the_exit_code(tmp_path: Path) -> None:
         shutil.copy(CLIP, tmp_path / f"{name}.mp4")
         (tmp_path / f"{name}.yaml").write_text(f"female: {women}\nmale: 1\n")
     # 4 of 6 people are counted, in both manners
-    manners = ("--clips", tmp_path, "--every", "1,2", "--light", "0.9")
+    manners = ("--clips", tmp_path, "--every", "2,4", "--light", "0.9")
     run = tool("replay", *manners, "--max-missed", "0.34", "--max-count-error", "0.34")
     assert run.returncode == 0, run.stderr
     assert [line for line in run.stdout.splitlines() if line.startswith("---")] == [
-        "--- every frame, light 0.9",
         "--- one frame in 2, light 0.9",
+        "--- one frame in 4, light 0.9",
     ]
     rows = [line.split() for line in run.stdout.splitlines() if line.startswith("b.mp4 ")]
     assert rows == [["b.mp4", "4", "2", "2", "0", "0", "2/2", "-"]] * 2
     run = tool("replay", *manners, "--max-missed", "0.3", "--min-gender", "1")
     assert run.returncode == 1
     assert run.stderr.splitlines() == [
-        "replay: every frame, light 0.9: missed 33.3%, above 30.0%",
         "replay: one frame in 2, light 0.9: missed 33.3%, above 30.0%",
+        "replay: one frame in 4, light 0.9: missed 33.3%, above 30.0%",
     ]
 
 
