@@ -117,11 +117,23 @@ def test_visits_are_matched_by_place() -> None:
     assert outcome([], people) == (2, 0, 0)
 
 
+def test_the_longest_visit_of_a_person_is_the_one() -> None:
+    person = walk(0, 9, 100)
+    counted = [seen(0, 1, 100), seen(2, 10, 100)]  # the second is still seen when nobody is there
+    result = compare(counted, Truth(People(1), (person,)))
+    assert (result.doubled, result.dwell_error_s) == (1, 1)
+
+
 def test_people_who_pass_each_other_are_told_apart() -> None:
     people = [walk(0, 10, 100, 40), walk(0, 10, 500, -40)]
     assert outcome([seen(0, 10, 100, 40), seen(0, 10, 500, -40)], people) == (0, 0, 0)
     # one visit that follows the first person, and one that repeats a part of it
     assert outcome([seen(0, 10, 100, 40), seen(6, 10, 340, 40)], people) == (1, 1, 0)
+
+
+def test_somebody_who_passes_by_is_not_whom_a_visit_follows() -> None:
+    people = [walk(0, 10, 100), walk(0, 10, -100, 40)]  # the second passes the first at 5 s
+    assert outcome([seen(0, 5, 100), seen(5.1, 10, 100)], people) == (1, 1, 0)
 
 
 def test_a_visit_that_changes_over_to_somebody_else_counts_for_one() -> None:
