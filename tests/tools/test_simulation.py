@@ -95,6 +95,14 @@ def test_a_break_in_view_is_measured() -> None:
     assert stay.path[0][3] == stay.face_px == round(0.9 * 320 * 0.17 / 2)
 
 
+def test_people_start_and_stop_gently() -> None:
+    walk = Walk((0, 4, 8), ((-2, 2), (2, 2), (2, 2)), drop=0.38, lively=0)
+    xs = [pose.middle.real for t in np.arange(0, 8, 0.1) if (pose := walk.pose(float(t), SIZE))]
+    assert xs[-1] - xs[0] == pytest.approx(0.9 * 320 * 4 / 2, rel=0.03)
+    steps = np.diff(xs)
+    assert np.abs(np.diff(steps)).max() < 0.4 * steps.max()
+
+
 def head_on(background: int, yaw: float) -> Image:
     (face,) = faces.of_the_demo(1, np.random.default_rng(1))
     view = np.full((180, 180, 3), background, np.uint8)

@@ -19,6 +19,8 @@ SPEED = (0.3, 1.1)
 OUTSIDE_M = 0.35
 """How far beyond the edge of the view a walk begins and ends, metres."""
 STANDING_S = (2.0, 12.0)
+EASE_S = 0.8
+"""Time in which people start, stop and turn, seconds."""
 AWAY_S = (0.8, 3.5)
 """Shortest and longest time for which people turn away, seconds."""
 TURNING_S = 0.4
@@ -63,8 +65,11 @@ class Walk:
         """The head at a moment, in a picture of this width and height; None before and after."""
         if not self.times[0] <= seconds <= self.times[-1]:
             return None
-        x = float(np.interp(seconds, self.times, [point[0] for point in self.points]))
-        z = float(np.interp(seconds, self.times, [point[1] for point in self.points]))
+        around = seconds + EASE_S * np.linspace(-0.5, 0.5, 9)
+        x, z = (
+            float(np.mean(np.interp(around, self.times, [point[axis] for point in self.points])))
+            for axis in (0, 1)
+        )
         focal = FOCAL * size[0]
         step = math.sin(11 * seconds + self.phase)  # two steps in 1.1 s
         y = self.drop + 0.012 * self.lively * step
