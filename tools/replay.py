@@ -7,7 +7,7 @@ python tools/replay.py --clips build/crowds --every 1,4 --max-doubled 0.1
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,10 +29,13 @@ from tools.cli.options import (
 )
 from tools.evaluation import count_metrics, count_table
 from tools.evaluation.count_metrics import Figures
-from tools.evaluation.count_truth import clips_in, read_truth
+from tools.evaluation.count_truth import Truth, clips_in, read_truth
 from tools.evaluation.replay import OnFrame, Replay, load_unrestricted, replay
 from tools.plotting.film import Film, annotated
 from tools.plotting.screen import Screen
+
+Compared = tuple[str, Figures]
+"""A clip's name, and how its counts compare with the truth."""
 
 
 def _draw(view: Film | Screen, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -79,25 +82,22 @@ def named_clips(args: argparse.Namespace) -> list[str | None]:
     return named or [None]
 
 
-def compare(
-    configs: Sequence[Config],
-    truth: Path | None,
+def replay_each(
+    clips: Sequence[tuple[Config, Truth | None]],
     every: int,
     light: float,
     on_frame: OnFrame | None,
     on_clip: Callable[[str, Replay, Figures | None], None],
-) -> dict[str, Figures]:
+) -> list[Compared]:
     """Replay each clip; returns the figures of those with a truth. Raises EdgeError."""
-    clips: dict[str, Figures] = {}
-    for config in configs:
-        clip = config.source
-        known = None if truth is None else read_truth(truth, clip)
+    compared: list[Compared] = []
+    for config, truth in clips:
         run = replay(config, every, light, on_frame)
-        figures = None if known is None else count_metrics.compare(run.visits, known)
-        on_clip(clip, run, figures)
+        figures = None if truth is None else count_metrics.compare(run.visits, truth)
+        on_clip(config.source, run, figures)
         if figures is not None:
-            clips[Path(clip).name] = figures
-    return clips
+            compared.append((Path(config.source).name, figures))
+    return compared
 
 
 def manner(every: int, light: float) -> str:
@@ -171,31 +171,30 @@ def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return args
 
 
-def replay_all(args: argparse.Namespace, configs: Sequence[Config], draw: OnFrame | None) -> int:
+def replay_all(
+    args: argparse.Namespace,
+    clips: Sequence[tuple[Config, Truth | None]],
+    on_frame: OnFrame | None,
+) -> int:
     """Replay the clips in each manner and print what they gave; returns the exit code."""
-    report = (lambda *_: None) if args.json else print_report
+    on_clip = (lambda *_: None) if args.json else print_report
     results: list[dict[str, object]] = []
     code = 0
     for every, light in args.manners:
         words = manner(every, light)
         if len(args.manners) > 1 and not args.json:
             print(f"--- {words}")
-        clips = compare(configs, args.truth, every, light, draw, report)
+        compared = replay_each(clips, every, light, on_frame, on_clip)
         if args.json:
-            results.append({"every": every, "light": light, **count_table.as_json(clips)})
-        elif len(clips) > 1:
-            print("", *count_table.lines(clips), sep="\n")
-        code = max(code, _report_excesses(clips, limits_of(args), words))
+            results.append({"every": every, "light": light, **count_table.as_json(compared)})
+        elif len(compared) > 1:
+            print("", *count_table.lines(compared), sep="\n")
+        for excess in count_table.excesses([figures for _, figures in compared], limits_of(args)):
+            print(f"replay: {words}: {excess}", file=sys.stderr)
+            code = 1
     if args.json:
         print(json.dumps({"replays": results}, indent=1))
     return code
-
-
-def _report_excesses(clips: Mapping[str, Figures], limits: Mapping[str, float], words: str) -> int:
-    excesses = count_table.excesses(list(clips.values()), limits)
-    for excess in excesses:
-        print(f"replay: {words}: {excess}", file=sys.stderr)
-    return int(bool(excesses))
 
 
 def main() -> int:
@@ -207,12 +206,16 @@ def main() -> int:
     view: Film | Screen | None = None
     try:
         configs = [load_unrestricted(args.config, source) for source in named_clips(args)]
+        clips = [
+            (config, None if args.truth is None else read_truth(args.truth, config.source))
+            for config in configs
+        ]
         if args.save:
             outputs.need_other("--save", args.save, [config.source for config in configs])
             outputs.need_free("--save", args.save, force=args.force)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
-        return replay_all(args, configs, partial(_draw, view) if view else None)
+        return replay_all(args, clips, partial(_draw, view) if view else None)
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code

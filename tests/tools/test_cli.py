@@ -70,6 +70,7 @@ def test_a_folder_is_not_a_file_to_write(tmp_path: Path) -> None:
         ("quantize", "keras"),
         ("distill", "keras"),
         ("predict", "matplotlib"),
+        ("crowd", "matplotlib"),
         ("replay", "matplotlib"),
         ("live", "matplotlib"),
         ("bench", "matplotlib"),

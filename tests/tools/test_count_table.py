@@ -58,7 +58,7 @@ def test_unknown_visits_are_not_wrong() -> None:
 
 
 def test_rows() -> None:
-    rows = lines({"a.mp4": figures(10, 12, dwell=1.0), "long-name.mp4": figures(0, 0)})
+    rows = lines([("a.mp4", figures(10, 12, dwell=1.0)), ("long-name.mp4", figures(0, 0))])
     assert rows[1].split() == ["a.mp4", "10", "12", "0", "2", "0", "10/10", "1.00", "s"]
     assert rows[2].split() == ["long-name.mp4", "0", "0", "0", "0", "0", "-", "-"]
     assert rows[5].split()[:2] == ["error", "+20.0%"]

@@ -101,7 +101,7 @@ def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
 
 def numbers(text: str) -> list[float]:
     """An argparse type: finite numbers, separated by commas."""
-    return [_number(part, lambda _: True, "must be a number") for part in text.split(",")]
+    return separated(lambda part: _number(part, lambda _: True, "must be a number"))(text)
 
 
 def separated(read: Callable[[str], T]) -> Callable[[str], list[T]]:

@@ -1,6 +1,6 @@
 """The counts of many clips against the truth: one table, their distribution, and limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,13 +86,13 @@ def _spread(rate: Rate, figures: list[Figures], draws: np.ndarray[Any, Any]) -> 
     )
 
 
-def lines(clips: Mapping[str, Figures]) -> list[str]:
+def lines(clips: Sequence[tuple[str, Figures]]) -> list[str]:
     """A row for each clip, and the distribution of each rate over all of them."""
-    width = max(len(name) for name in (*clips, "invented"))
+    width = max(len(name) for name, _ in (*clips, ("invented", None)))
     head = f"{'clip':<{width}} people counted  missed doubled invented  gender   dwell"
-    rows = [head, *(_row(name.ljust(width), figures) for name, figures in clips.items())]
+    rows = [head, *(_row(name.ljust(width), figures) for name, figures in clips)]
     rows += ["", f"{f'{len(clips)} clips':<{width}}     all  95 %                median  range"]
-    for name, spread in spreads(list(clips.values())).items():
+    for name, spread in spreads([figures for _, figures in clips]).items():
         rate = next(rate for rate in RATES if rate.name == name)
         rows.append(
             f"{name:<{width}} {rate.show(spread.all):>7}  {_pair(rate, spread.interval):<18} "
@@ -120,11 +120,14 @@ def _dwell(figures: Figures) -> tuple[float, float]:
     return figures.dwell_error_s * figures.matched, figures.matched
 
 
-def as_json(clips: Mapping[str, Figures]) -> dict[str, Any]:
+def as_json(clips: Sequence[tuple[str, Figures]]) -> dict[str, Any]:
     """The same as plain values."""
     return {
-        "clips": [{"clip": name, **asdict(figures)} for name, figures in clips.items()],
-        "all": {name: asdict(spread) for name, spread in spreads(list(clips.values())).items()},
+        "clips": [{"clip": name, **asdict(figures)} for name, figures in clips],
+        "all": {
+            name: asdict(spread)
+            for name, spread in spreads([figures for _, figures in clips]).items()
+        },
     }
 
 
