@@ -27,7 +27,8 @@ class Rate:
 
     def of(self, figures: list[Figures]) -> float | None:
         """Its value over clips; None if there is nothing to compare."""
-        above, below = map(sum, zip(*map(self.parts, figures), strict=True))
+        parts = [self.parts(one) for one in figures]
+        above, below = (sum(numbers) for numbers in zip(*parts, strict=True))
         if not below and not self.of_people:
             return None
         return float(above / (below or 1))
@@ -139,9 +140,10 @@ def excesses(figures: list[Figures], limits: Mapping[str, float]) -> list[str]:
     """
     texts = []
     for rate in RATES:
-        limit, value = limits.get(rate.name), rate.of(figures)
+        limit = limits.get(rate.name)
         if limit is None:
             continue
+        value = rate.of(figures)
         if value is None:
             texts.append(f"{rate.name}: nothing to compare")
         elif rate.name == "gender" and value < limit:
