@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MIN_SIDE_PX, MAX_SIDE_PX = 160, 4096
-"""Smallest and largest width or height of a picture to make."""
+"""Smallest and largest width or height of a video to make, both even."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -114,14 +114,15 @@ def separated(read: Callable[[str], T]) -> Callable[[str], list[T]]:
 
 
 def picture_size(text: str) -> tuple[int, int]:
-    """An argparse type: width and height in pixels, such as 640x360."""
+    """An argparse type: width and height of a video in pixels, such as 640x360."""
     try:
         width, height = (int(side) for side in text.lower().split("x"))
     except ValueError:
         width = height = 0
-    if min(width, height) < MIN_SIDE_PX or max(width, height) > MAX_SIDE_PX:
+    sides = range(MIN_SIDE_PX, MAX_SIDE_PX + 1, 2)  # MPEG-4 has no odd ones
+    if width not in sides or height not in sides:
         raise argparse.ArgumentTypeError(
-            f"{text}: must be WIDTHxHEIGHT, such as 640x360, each {MIN_SIDE_PX} to {MAX_SIDE_PX}"
+            f"{text}: must be WIDTHxHEIGHT, such as 640x360, both even, {sides[0]} to {sides[-1]}"
         )
     return width, height
 
