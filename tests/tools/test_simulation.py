@@ -11,7 +11,7 @@ from tools.simulation.camera import Camera
 from tools.simulation.casting import MAX_AWAY_S, Cast, draw_crowd
 from tools.simulation.crowd import Crowd, Person, Pillar
 from tools.simulation.heads import draw_head, make_head
-from tools.simulation.stays import MIN_VIEW_S, Stay, in_view, stays
+from tools.simulation.stays import IN_VIEW, MIN_VIEW_S, Stay, stays, visible
 from tools.simulation.walks import Walk
 
 SIZE = (320, 180)
@@ -45,8 +45,8 @@ def test_everybody_in_the_truth_is_visible(drawn: tuple[Crowd, list[Stay]]) -> N
     assert len(truth) == CAST.people
     looked = 0
     for seconds in np.arange(0, CAST.seconds, 0.8):
-        for number, visible in enumerate(in_view(crowd, float(seconds))):
-            if visible:
+        for number, fraction in enumerate(visible(crowd, float(seconds))):
+            if fraction >= IN_VIEW:
                 assert changed(crowd, number, float(seconds)) > 0.8
                 looked += 1
     assert looked > CAST.people
@@ -73,15 +73,20 @@ def test_nearer_people_and_pillars_hide_faces() -> None:
     wall = np.zeros((180, 320, 3), np.uint8)
     far, near = walker(0, 2.0), walker(0, 1.9)
     alone = Crowd(SIZE, wall, [far])
-    assert in_view(alone, 5) == [True]
-    assert in_view(alone, 11) == [False]
-    assert in_view(replace(alone, people=[far, near]), 5) == [False, True]
-    assert in_view(replace(alone, people=[far, walker(0.6, 1.9)]), 5) == [True, True]
-    for distance, visible in ((1.5, False), (2.5, True)):
+    assert visible(alone, 5) == pytest.approx([1], abs=0.1)
+    assert visible(alone, 11) == [0]
+    assert visible(replace(alone, people=[far, near]), 5) == pytest.approx([0, 1], abs=0.1)
+    beside = replace(alone, people=[far, walker(0.6, 1.9)])
+    assert visible(beside, 5) == pytest.approx([1, 1], abs=0.1)
+    for distance, fraction in ((1.5, 0), (2.5, 1)):
         pillar = Pillar(0.45, 0.55, distance, 100)
-        assert in_view(replace(alone, pillars=[pillar]), 5) == [visible]
-    away = replace(far, walk=replace(far.walk, away=(2, 6)))
-    assert [in_view(replace(alone, people=[away]), t) for t in (1, 4, 7)] == [[1], [0], [1]]
+        behind = replace(alone, pillars=[pillar])
+        assert visible(behind, 5) == pytest.approx([fraction], abs=0.1)
+    half = replace(alone, pillars=[Pillar(0.3, 0.5, 1.5, 100)])
+    assert visible(half, 5) == pytest.approx([0.5], abs=0.1)
+    away = replace(alone, people=[replace(far, walk=replace(far.walk, away=(2, 6)))])
+    fractions = [visible(away, moment)[0] for moment in (1, 4, 7)]
+    assert fractions == pytest.approx([1, 0, 1], abs=0.1)
 
 
 def test_a_break_in_view_is_measured() -> None:
@@ -101,6 +106,20 @@ def test_people_start_and_stop_gently() -> None:
     assert xs[-1] - xs[0] == pytest.approx(0.9 * 320 * 4 / 2, rel=0.03)
     steps = np.diff(xs)
     assert np.abs(np.diff(steps)).max() < 0.4 * steps.max()
+
+
+def test_somebody_half_hidden_is_not_away() -> None:
+    pillars = [Pillar(0.3, 0.49, 1.5, 100)]
+    person = walker(0, 2.0)
+    walk = Walk((0, 2, 4, 6, 8, 10), ((0.3, 2), (0.3, 2), (0, 2), (0, 2), (0.3, 2), (0.3, 2)), 0.38)
+    person = replace(person, walk=walk)
+    crowd = Crowd(SIZE, np.zeros((180, 320, 3), np.uint8), [person], pillars)
+    (stay,) = stays(crowd, 10, 10)
+    assert stay is not None
+    assert stay.away_s < 0.5
+    (stay,) = stays(replace(crowd, pillars=[replace(pillars[0], right=0.52)]), 10, 10)
+    assert stay is not None
+    assert stay.away_s > 2
 
 
 def head_on(background: int, yaw: float) -> Image:

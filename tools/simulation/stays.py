@@ -18,7 +18,9 @@ from tools.simulation.crowd import Crowd, Person, Pillar, Place
 PLAN_PX = 320
 """Width of the plan, pixels."""
 IN_VIEW = 0.9
-"""Fraction of a face that must be visible for the face to be in view."""
+"""Fraction of a face that must be visible for the whole face to be in view."""
+HIDDEN = 0.5
+"""Fraction of a face below which it is hidden: anything more may be recognized as a face."""
 FRONTAL = 40.0
 """Largest yaw of a face that is turned to the camera, degrees."""
 MIN_VIEW_S = 1.0
@@ -38,11 +40,11 @@ class Stay:
     gender: str
     first_s: float
     last_s: float
-    """When the whole face is visible first and last, seconds."""
+    """When the whole face is in view first and last, seconds."""
     face_px: int
-    """Median side of its box while it is visible."""
+    """Median side of its box while it is in view."""
     away_s: float
-    """Longest time in between for which it is turned away or hidden, seconds."""
+    """Longest time for which it is turned away or hidden before it comes back, seconds."""
     mask: bool
     path: tuple[tuple[float, int, int, int], ...]
     """Seconds, x and y of the middle and side of the box, pixels, whether visible or not."""
@@ -51,16 +53,16 @@ class Stay:
 def stays(crowd: Crowd, seconds: float, fps: float) -> list[Stay | None]:
     """The truth about each person in a film; None for anyone whom nobody could count."""
     times = np.arange(round(seconds * fps)) / fps
-    visible = np.array([in_view(crowd, float(moment)) for moment in times], bool)
-    visible = visible.reshape(len(times), len(crowd.people))
+    fractions = np.array([visible(crowd, float(moment)) for moment in times], float)
+    fractions = fractions.reshape(len(times), len(crowd.people))
     return [
-        _stay(person, crowd.size, times, visible[:, number], fps)
+        _stay(person, crowd.size, times, fractions[:, number], fps)
         for number, person in enumerate(crowd.people)
     ]
 
 
-def in_view(crowd: Crowd, seconds: float) -> list[bool]:
-    """Whether the whole face of each person can be seen at a moment."""
+def visible(crowd: Crowd, seconds: float) -> list[float]:
+    """The fraction of each person's face that can be seen at a moment; 0 if it is turned away."""
     scale = PLAN_PX / crowd.size[0]
     area = np.full((round(scale * crowd.size[1]), PLAN_PX), -1, np.int16)
     whole = dict[int, int]()
@@ -70,7 +72,7 @@ def in_view(crowd: Crowd, seconds: float) -> list[bool]:
         else:
             whole[place.number] = _cover(area, place, scale)
     return [
-        0 < whole.get(number, 0) * IN_VIEW <= np.count_nonzero(area == number)
+        np.count_nonzero(area == number) / whole[number] if whole.get(number) else 0.0
         for number in range(len(crowd.people))
     ]
 
@@ -99,20 +101,21 @@ def _stay(
     person: Person,
     size: tuple[int, int],
     times: npt.NDArray[np.float64],
-    visible: npt.NDArray[np.bool_],
+    fractions: npt.NDArray[np.float64],
     fps: float,
 ) -> Stay | None:
-    if _longest(visible, value=True) < MIN_VIEW_S * fps:
+    in_view = fractions >= IN_VIEW
+    if _longest(in_view, value=True) < MIN_VIEW_S * fps:
         return None
-    (frames,) = np.nonzero(visible)
+    (frames,), (seen,) = np.nonzero(in_view), np.nonzero(fractions >= HIDDEN)
     poses = [(float(moment), person.walk.pose(float(moment), size)) for moment in times]
-    sides = [pose.side for (_, pose), shown in zip(poses, visible, strict=True) if pose and shown]
+    sides = [pose.side for (_, pose), shown in zip(poses, in_view, strict=True) if pose and shown]
     return Stay(
         gender=LABELS[person.head.label],
         first_s=round(float(times[frames[0]]), 2),
         last_s=round(float(times[frames[-1]]), 2),
         face_px=round(float(np.median(sides))),
-        away_s=round(_longest(visible[frames[0] : frames[-1] + 1], value=False) / fps, 2),
+        away_s=round(_longest(fractions[seen[0] : seen[-1]] >= HIDDEN, value=False) / fps, 2),
         mask=person.masked,
         path=tuple(
             (round(moment, 2), round(pose.middle.real), round(pose.middle.imag), round(pose.side))
