@@ -32,7 +32,7 @@ from tools.simulation.stays import Stay
 CAST, CAMERA = Cast(), Camera()
 """Defaults of the options."""
 HEADER = """\
-# people in the film, in order of appearance; seconds from when to when the whole face is visible
+# people in the film, in order of appearance; seconds from when to when the face is in view
 # path: seconds, x and y of the face's middle, and side of its box, pixels
 """
 
