@@ -20,7 +20,7 @@ PLAN_PX = 320
 IN_VIEW = 0.9
 """Fraction of a face that must be visible for the whole face to be in view."""
 HIDDEN = 0.5
-"""Fraction of a face below which it is hidden: anything more may be recognized as a face."""
+"""Fraction of a face below which it is hidden; anything between may be recognized as a face."""
 FRONTAL = 40.0
 """Largest yaw of a face that is turned to the camera, degrees."""
 MIN_VIEW_S = 1.0
@@ -44,7 +44,7 @@ class Stay:
     face_px: int
     """Median side of its box while it is in view."""
     away_s: float
-    """Longest time for which it is turned away or hidden before it comes back, seconds."""
+    """Longest time out of view before at least half of it is seen again, seconds."""
     mask: bool
     path: tuple[tuple[float, int, int, int], ...]
     """Seconds, x and y of the middle and side of the box, pixels, whether visible or not."""
@@ -115,7 +115,7 @@ def _stay(
         first_s=round(float(times[frames[0]]), 2),
         last_s=round(float(times[frames[-1]]), 2),
         face_px=round(float(np.median(sides))),
-        away_s=round(_longest(fractions[seen[0] : seen[-1]] >= HIDDEN, value=False) / fps, 2),
+        away_s=round(_longest(in_view[seen[0] : seen[-1] + 1], value=False) / fps, 2),
         mask=person.masked,
         path=tuple(
             (round(moment, 2), round(pose.middle.real), round(pose.middle.imag), round(pose.side))
