@@ -7,7 +7,8 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.types import Box, People, Visit
-from tools.evaluation.count_metrics import CountedVisit, Figures, compare
+from tools.evaluation.count_matching import CountedVisit
+from tools.evaluation.count_metrics import Figures, compare
 from tools.evaluation.count_table import excesses, lines, spreads
 from tools.evaluation.count_truth import Truth, clips_in, read_truth
 
@@ -139,6 +140,15 @@ def test_somebody_who_passes_by_is_not_whom_a_visit_follows() -> None:
 def test_a_visit_that_changes_over_to_somebody_else_counts_for_one() -> None:
     people = [walk(0, 5, 100), walk(5, 10, 120)]
     assert outcome([seen(0, 10, 110)], people) == (1, 0, 0)
+
+
+def test_a_visit_of_many_people_is_of_the_one_it_follows_longest() -> None:
+    people = [walk(10 * n, 10 * n + 8 + (n == 2), 100 + 5 * n) for n in range(5)]
+    chain = seen(0, 48, 110)  # a quarter at most on each
+    assert outcome([chain], people) == (4, 0, 0)
+    third = seen(20, 29, 110)
+    assert outcome([chain, third], people) == (4, 1, 0)
+    assert outcome([seen(0, 100, 110)], people) == (5, 0, 1)  # mostly on nobody
 
 
 def test_truth_without_paths_is_matched_by_time() -> None:

@@ -30,7 +30,7 @@ from edge.types import (
     Window,
 )
 from tools.cli.progress import bar
-from tools.evaluation.count_metrics import CountedVisit
+from tools.evaluation.count_matching import CountedVisit
 
 OnFrame = Callable[[Frame, Sequence[Track]], None]
 
