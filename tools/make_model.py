@@ -55,7 +55,7 @@ class Recipe:
         args = self._args
         return [
             "train.py", *(word for path in args.data for word in ("--data", str(path))),
-            *self._reading(), "--estimate", args.estimate, "--arch", args.arch,
+            *self._reading(), "--estimate", args.estimate, "--balance", "--arch", args.arch,
             *(["--size", str(args.size)] if args.size else []),
             *(["--start", args.start] if args.start else []),
             "--epochs", str(args.epochs), "--out", str(self._files.network),
