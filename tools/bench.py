@@ -19,7 +19,7 @@ from tools import latency
 from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, at_least, named_source
 from tools.cli.progress import bar
-from tools.replay import load_unrestricted, replay
+from tools.evaluation.replay import load_unrestricted, replay
 
 
 def machine() -> str:

@@ -24,10 +24,11 @@ from edge.types import Frame, People, Track, Visit
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, named_source
+from tools.evaluation.replay import is_endless, load_unrestricted, with_progress
 from tools.plotting.boxes import draw_caption
 from tools.plotting.film import Film, annotated
 from tools.plotting.screen import Screen
-from tools.replay import by_label, is_endless, load_unrestricted, with_progress
+from tools.replay import by_label
 
 SPEED_FRAMES = 20
 """The speed is measured over this many frames."""

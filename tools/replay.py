@@ -1,130 +1,41 @@
 """Run the real pipeline over clips and compare its counts with the truth.
 
 python tools/replay.py --source clip.mp4 --truth clip.yaml
+python tools/replay.py --clips build/crowds --every 1,4 --max-doubled 0.1
 """
 
 import argparse
-import statistics
+import json
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import product
 from pathlib import Path
 
-import cv2
-
-from edge import wiring
-from edge.config import Config, load_config
-from edge.errors import ConfigError, EdgeError
-from edge.health import STAGES, Health
-from edge.sources.name import is_live, redacted_source
-from edge.sources.recordings import length
-from edge.types import (
-    AGES,
-    LABELS,
-    UNKNOWN,
-    CaptureSettings,
-    Frame,
-    Frames,
-    People,
-    Track,
-    Visit,
-    Window,
-)
+from edge.config import Config
+from edge.errors import EdgeError
+from edge.types import LABELS, UNKNOWN, Frame, People, Track
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, run_command
-from tools.cli.options import add_config, add_sources, named_sources
-from tools.cli.progress import bar
-from tools.evaluation import count_metrics
-from tools.evaluation.count_metrics import CountedVisit, Figures
+from tools.cli.options import (
+    add_config,
+    add_sources,
+    at_least,
+    fraction,
+    named_sources,
+    not_negative,
+    positive,
+    separated,
+)
+from tools.evaluation import count_metrics, count_table
+from tools.evaluation.count_metrics import Figures
+from tools.evaluation.count_truth import Truth, clips_in, read_truth
+from tools.evaluation.replay import OnFrame, Replay, load_unrestricted, replay
 from tools.plotting.film import Film, annotated
 from tools.plotting.screen import Screen
 
-OnFrame = Callable[[Frame, Sequence[Track]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What the pipeline counted in one clip, and how fast."""
-
-    visits: list[CountedVisit]
-    windows: list[Window]
-    frames: int
-    seconds: float
-    """Wall-clock time of the whole pipeline, reading the clip included."""
-    busy_ms: dict[str, float]
-    """Milliseconds per frame by stage."""
-
-    @property
-    def people(self) -> People:
-        return sum((window.people for window in self.windows), People())
-
-    @property
-    def ages(self) -> dict[str, int]:
-        """People by age group; empty if ages are not counted."""
-        counted = [window.ages for window in self.windows if window.ages is not None]
-        return dict(zip(AGES, map(sum, zip(*counted, strict=True)), strict=False))
-
-
-def load_unrestricted(path: Path, source: str | None = None) -> Config:
-    """The configuration at `path`, perhaps with another source, that counts always and shows all.
-
-    Anyone who starts a tool by hand wants to see people: no pause, no quiet hours, no minimum
-    number. Raises ConfigError.
-    """
-    config = load_config(path, **({} if source is None else {"source": source}))
-    cv2.setNumThreads(config.detector.threads)
-    privacy = config.privacy.model_copy(update={"min_people": 1})
-    return config.model_copy(update={"privacy": privacy, "paused": False, "quiet_hours": ()})
-
-
-def is_endless(source: str) -> bool:
-    """Whether `source` never ends by itself: a camera, a stream, the demo."""
-    return is_live(source) or source == "demo"
-
-
-def with_progress(frames: Frames, config: Config) -> Frames:
-    """The frames of the configured recording, with a progress bar on the terminal."""
-    number = length(config.source, CaptureSettings(fps=config.camera.fps))
-    return bar(frames, number, Path(config.source).name)
-
-
-def replay(config: Config, every: int = 1, on_frame: OnFrame | None = None) -> Replay:
-    """Run the configured recording to its end, with every `every`th frame.
-
-    Raises EdgeError, also for a source that has no end.
-    """
-    if is_endless(config.source):
-        name = redacted_source(config.source)
-        raise ConfigError(f"source {name}: has no end; name a file, or watch it with tools/live.py")
-    visits: list[Visit] = []
-    windows: list[Window] = []
-    sizes_px: dict[int, list[float]] = {}
-
-    def on_every_frame(frame: Frame, tracks: Sequence[Track]) -> None:
-        for track in tracks:
-            sizes_px.setdefault(track.id, []).append(track.box.w)
-        if on_frame is not None:
-            on_frame(frame, tracks)
-
-    health = Health()
-    pipeline = wiring.pipeline(
-        config,
-        wiring.models(config),
-        health,
-        on_window=windows.append,
-        on_visit=visits.append,
-        on_frame=on_every_frame,
-    )
-    with closing(wiring.frames(config)) as source, closing(with_progress(source, config)) as frames:
-        pipeline.run(islice(frames, 0, None, every))
-    busy, elapsed = health.totals()
-    number = max(1, health.frames_total)
-    busy_ms = {stage: 1000 * busy[stage] / number for stage in STAGES}
-    counted = [CountedVisit(visit, statistics.median(sizes_px[visit.track])) for visit in visits]
-    return Replay(counted, windows, health.frames_total, elapsed, busy_ms)
+Compared = tuple[str, Figures]
+"""A clip's name, and how its counts compare with the truth."""
 
 
 def _draw(view: Film | Screen, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -163,50 +74,154 @@ def by_label(people: People) -> str:
     return f"{people.total} ({parts})"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def named_clips(args: argparse.Namespace) -> list[str | None]:
+    """The sources on the command line; None for the configuration's. Raises ConfigError."""
+    named: list[str | None] = [*named_sources(args)]
+    if args.clips is not None:
+        named += [str(clip) for clip in clips_in(args.clips)]
+    return named or [None]
+
+
+def replay_each(
+    clips: Sequence[tuple[Config, Truth | None]],
+    every: int,
+    light: float,
+    on_frame: OnFrame | None,
+    on_clip: Callable[[str, Replay, Figures | None], None],
+) -> list[Compared]:
+    """Replay each clip; returns the figures of those with a truth. Raises EdgeError."""
+    compared: list[Compared] = []
+    for config, truth in clips:
+        run = replay(config, every, light, on_frame)
+        figures = None if truth is None else count_metrics.compare(run.visits, truth)
+        on_clip(config.source, run, figures)
+        if figures is not None:
+            compared.append((Path(config.source).name, figures))
+    return compared
+
+
+def manner(every: int, light: float) -> str:
+    """How clips are replayed, in words."""
+    frames = "every frame" if every == 1 else f"one frame in {every}"
+    return frames if light == 1 else f"{frames}, light {light:g}"
+
+
+def limits_of(args: argparse.Namespace) -> dict[str, float]:
+    """The limits on the command line, by the name of their rate."""
+    named = {
+        "error": args.max_count_error,
+        "missed": args.max_missed,
+        "doubled": args.max_doubled,
+        "invented": args.max_invented,
+        "gender": args.min_gender,
+    }
+    return {name: limit for name, limit in named.items() if limit is not None}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options: clips and truth, how to replay them, outputs, limits."""
     add_sources(parser, "a recording; default: the configuration's", several=True)
     parser.add_argument("--truth", type=Path, help="a YAML file, or a folder of them")
+    parser.add_argument(
+        "--clips", type=Path, metavar="DIR", help="all clips of a folder that have a truth there"
+    )
     add_config(parser)
     parser.add_argument(
-        "--every", type=int, default=1, metavar="N", help="use only every Nth frame"
+        "--every",
+        type=separated(at_least(1)),
+        default=[1],
+        metavar="N",
+        help="use only every Nth frame; 1,4 compares both",
+    )
+    parser.add_argument(
+        "--light",
+        type=separated(positive),
+        default=[1.0],
+        metavar="FACTOR",
+        help="make the pictures darker (0.5) or brighter; 1,0.5 compares both",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
         "--save", type=Path, metavar="MP4", help="write an annotated clip of one source"
     )
     output.add_argument("--show", action="store_true", help="show the annotated clip in a window")
+    output.add_argument("--json", action="store_true", help="print one JSON object instead")
+    limits = parser.add_argument_group(
+        "limits", "of all clips together, fractions of the people; beyond one, the exit code is 1"
+    )
+    for name in ("count-error", "missed", "doubled", "invented"):
+        limits.add_argument(f"--max-{name}", type=not_negative, metavar="FRACTION")
+    limits.add_argument(
+        "--min-gender", type=fraction, metavar="FRACTION", help="of visits with a gender"
+    )
     outputs.add_arguments(parser)
     add_verbose(parser)
+
+
+def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options; exits with a message if they contradict each other."""
     args = parser.parse_args()
-    if args.every < 1:
-        parser.error("--every must be 1 or more")
-    named = named_sources(args)
-    if args.save and len(named) > 1:
-        parser.error("--save needs a single clip")
-    print("privacy.min_people is 1 here: every person is shown")
+    args.manners = list(product(args.every, args.light))
+    if args.truth is None:
+        args.truth = args.clips
+    if args.save and (len(named_sources(args)) > 1 or args.clips or len(args.manners) > 1):
+        parser.error("--save needs a single clip, replayed once")
+    if args.truth is None and (args.json or limits_of(args)):
+        parser.error("--json and limits need --truth or --clips")
+    return args
+
+
+def replay_all(
+    args: argparse.Namespace,
+    clips: Sequence[tuple[Config, Truth | None]],
+    on_frame: OnFrame | None,
+) -> int:
+    """Replay the clips in each manner and print what they gave; returns the exit code."""
+    on_clip = (lambda *_: None) if args.json else print_report
+    results: list[dict[str, object]] = []
+    code = 0
+    for every, light in args.manners:
+        words = manner(every, light)
+        if len(args.manners) > 1 and not args.json:
+            print(f"--- {words}")
+        compared = replay_each(clips, every, light, on_frame, on_clip)
+        if args.json:
+            results.append({"every": every, "light": light, **count_table.as_json(compared)})
+        elif len(compared) > 1:
+            print("", *count_table.lines(compared), sep="\n")
+        for excess in count_table.excesses([figures for _, figures in compared], limits_of(args)):
+            print(f"replay: {words}: {excess}", file=sys.stderr)
+            code = 1
+    if args.json:
+        print(json.dumps({"replays": results}, indent=1))
+    return code
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_options(parser)
+    args = checked(parser)
+    if not args.json:
+        print("privacy.min_people is 1 here: every person is shown")
     view: Film | Screen | None = None
     try:
-        configs = [load_unrestricted(args.config, source) for source in named or (None,)]
+        configs = [load_unrestricted(args.config, source) for source in named_clips(args)]
+        clips = [
+            (config, None if args.truth is None else read_truth(args.truth, config.source))
+            for config in configs
+        ]
         if args.save:
             outputs.need_other("--save", args.save, [config.source for config in configs])
             outputs.need_free("--save", args.save, force=args.force)
         if args.save or args.show:
             view = Film(args.save) if args.save else Screen("replay")
-        draw = partial(_draw, view) if view else None
-        for config in configs:
-            clip = config.source
-            truth = None if args.truth is None else count_metrics.read_truth(args.truth, clip)
-            run = replay(config, args.every, draw)
-            figures = None if truth is None else count_metrics.compare(run.visits, truth)
-            print_report(clip, run, figures)
+        return replay_all(args, clips, partial(_draw, view) if view else None)
     except EdgeError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code
     finally:
         if view is not None:
             view.close()
-    return 0
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def _listed(folder: Path) -> list[Path]:
         raise ConfigError(f"source {folder}: cannot be read ({error.strerror})") from error
     if not files:
         raise ConfigError(f"source {folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return sorted(files, key=lambda file: (_natural(file.name), file.name))
+    return sorted(files, key=lambda file: (natural(file.name), file.name))
 
 
 def _is_picture(file: Path) -> bool:
@@ -146,7 +146,7 @@ def _is_picture(file: Path) -> bool:
     return has_name and (file.is_file() or not file.exists())  # a broken link is worth a warning
 
 
-def _natural(name: str) -> list[int | str]:
+def natural(name: str) -> list[int | str]:
     """A sort key of alternating text and numbers, so that numbers sort by their value."""
     parts = re.split(r"([0-9]+)", name.lower())
     return [int(part) if index % 2 else part for index, part in enumerate(parts)]

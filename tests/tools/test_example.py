@@ -10,8 +10,9 @@ from edge.sources.pictures import read as read_picture
 from tests.support.commands import tool
 from tests.support.paths import ROOT
 from tools.datasets.dataset import load
-from tools.evaluation.count_metrics import compare, read_truth
-from tools.replay import load_unrestricted, replay
+from tools.evaluation.count_metrics import compare
+from tools.evaluation.count_truth import read_truth
+from tools.evaluation.replay import load_unrestricted, replay
 
 
 def test_its_faces_are_a_data_set_in_which_nobody_is_in_two_parts(example: Path) -> None:

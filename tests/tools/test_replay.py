@@ -13,8 +13,10 @@ from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
 from tests.support.commands import NO_ESTIMATES, tool
 from tests.support.paths import CLIP, MODEL, PICTURE, ROOT
-from tools.evaluation.count_metrics import CountedVisit, Figures, Truth, compare, match, read_truth
-from tools.replay import load_unrestricted, replay
+from tools.evaluation.count_matching import CountedVisit, match, similarities
+from tools.evaluation.count_metrics import Figures, compare
+from tools.evaluation.count_truth import Truth, read_truth
+from tools.evaluation.replay import load_unrestricted, replay
 
 
 def count(clips: Path, name: str, every: int = 1) -> Figures:
@@ -70,14 +72,18 @@ def true(start: float, end: float, gender: str = "female") -> dict[str, Any]:
     return {"first_s": start, "last_s": end, "gender": gender, "face_px": 50}
 
 
+def matched(counted: list[CountedVisit], people: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    return match(similarities(counted, people))
+
+
 def test_visits_are_matched_by_the_time_they_share() -> None:
     truth = [true(0, 10), true(5, 15), true(40, 50)]
-    assert match([visit(5, 15), visit(0, 9)], truth) == [(0, 1), (1, 0)]
+    assert matched([visit(5, 15), visit(0, 9)], truth) == [(0, 1), (1, 0)]
     # one true visit counted twice: only the better one is it
-    assert match([visit(0, 4), visit(4, 10)], [true(0, 10)]) == [(1, 0)]
-    assert match([visit(60, 70)], truth) == []
-    assert match([visit(0, 10, px=20)], truth) == []
-    assert match([], truth) == []
+    assert matched([visit(0, 4), visit(4, 10)], [true(0, 10)]) == [(1, 0)]
+    assert matched([visit(60, 70)], truth) == []
+    assert matched([visit(0, 10, px=20)], truth) == []
+    assert matched([], truth) == []
 
 
 def test_figures_of_a_clip_with_visits() -> None:

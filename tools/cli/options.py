@@ -4,6 +4,12 @@ import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MIN_SIDE_PX, MAX_SIDE_PX = 160, 4096
+"""Smallest and largest width or height of a video to make, both even."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +101,30 @@ def _number(text: str, is_valid: Callable[[float], bool], rule: str) -> float:
 
 def numbers(text: str) -> list[float]:
     """An argparse type: finite numbers, separated by commas."""
-    return [_number(part, lambda _: True, "must be a number") for part in text.split(",")]
+    return separated(lambda part: _number(part, lambda _: True, "must be a number"))(text)
+
+
+def separated(read: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """An argparse type: values of another type, separated by commas."""
+
+    def values(text: str) -> list[T]:
+        return [read(part) for part in text.split(",")]
+
+    return values
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """An argparse type: width and height of a video in pixels, such as 640x360."""
+    try:
+        width, height = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        width = height = 0
+    sides = range(MIN_SIDE_PX, MAX_SIDE_PX + 1, 2)  # MPEG-4 has no odd ones
+    if width not in sides or height not in sides:
+        raise argparse.ArgumentTypeError(
+            f"{text}: must be WIDTHxHEIGHT, such as 640x360, both even, {sides[0]} to {sides[-1]}"
+        )
+    return width, height
 
 
 def output_file(*suffixes: str) -> Callable[[str], Path]:

@@ -230,12 +230,14 @@ def make_folder(folder: Path, option: str) -> None:
         raise DataError(f"{option}: cannot be made ({error.strerror})") from error
 
 
-def add_arguments(parser: argparse.ArgumentParser, flag: str, *, several: bool = False) -> None:
+def add_arguments(
+    parser: argparse.ArgumentParser, flag: str, *, several: bool = False, needed: bool = True
+) -> None:
     """Add `flag`, which names a data set, and the options that say how to read it."""
     parser.add_argument(
         flag,
         type=Path,
-        required=True,
+        required=needed,
         metavar="PATH",
         action="append" if several else "store",
         help="labelled faces, a folder or zip file" + ("; may be repeated" if several else ""),

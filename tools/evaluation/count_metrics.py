@@ -2,37 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 
-from edge.errors import ConfigError
-from edge.types import LABELS, UNKNOWN, People, Visit
-
-MIN_OVERLAP_S = 0.2
-"""A counted visit can match a true one only if they overlap by at least this much, seconds."""
-MAX_SIZE_RATIO = 1.6
-"""A counted visit can match a true one only if their faces' sizes differ by no more than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class CountedVisit:
-    """A visit that the daemon counted, and the size of its face."""
-
-    visit: Visit
-    face_px: float
-    """Median side of its boxes, pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """The people who are in a clip."""
-
-    people: People
-    visits: tuple[dict[str, Any], ...] = ()
-    """`gender`, `first_s`, `last_s` and perhaps `face_px` of each visit; empty if not known."""
+from edge.types import LABELS, UNKNOWN, People
+from tools.evaluation.count_matching import CountedVisit, duration_s, match, similarities
+from tools.evaluation.count_truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +27,11 @@ class Figures:
     unknown: int
     dwell_error_s: float | None
     """Mean difference of the matched visits' durations; None if the truth has no visits."""
+
+    @property
+    def with_gender(self) -> int:
+        """Visits whose gender can be compared and is not unknown."""
+        return max(self.gender_right, self.matched - self.unknown)
 
     @property
     def count_error(self) -> float:
@@ -77,37 +57,6 @@ class Figures:
         wrong = self.missed + self.doubled + self.invented
         right = self.people - self.missed
         return 2 * right / (2 * right + wrong) if right or wrong else 1.0
-
-
-def read_truth(path: Path, clip: str) -> Truth:
-    """The truth about one clip: from its own YAML file, or from a folder's clips.yaml.
-
-    Raises ConfigError if it is missing or invalid.
-    """
-    if path.is_dir():
-        own = path / f"{Path(clip).stem}.yaml"
-        path = own if own.exists() else path / "clips.yaml"
-    try:
-        truth = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"truth {path}: cannot be read ({error})") from error
-    if isinstance(truth, dict) and Path(clip).name in truth:
-        truth = truth[Path(clip).name]
-    if not isinstance(truth, dict) or not {"female", "male"} & set(truth):
-        raise ConfigError(f"truth {path}: says nothing about {Path(clip).name}")
-    try:
-        people = People(*(int(truth.get(key, 0)) for key in (*LABELS, "unsure")))
-        visits = tuple(truth.get("visits", ()))
-        for visit in visits:
-            known = visit["gender"] in (*LABELS, UNKNOWN)
-            if not known or min(_duration_s(visit), visit.get("face_px", 1)) <= 0:
-                raise ValueError(visit)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"truth {path}: must hold numbers of female, male and perhaps unsure people, and "
-            "perhaps visits: for each its gender, first_s, a later last_s, and perhaps face_px"
-        ) from error
-    return Truth(people, visits)
 
 
 def compare(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
@@ -136,13 +85,13 @@ def _by_number(counted: Sequence[CountedVisit], people: People) -> Figures:
 
 
 def _by_visit(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
-    pairs = match(counted, truth.visits)
-    matched = {i for i, _ in pairs}
-    surplus = [item for i, item in enumerate(counted) if i not in matched]
-    doubled = sum(any(_can_match(item, true) for true in truth.visits) for item in surplus)
+    similarity = similarities(counted, truth.visits)
+    pairs = match(similarity)
+    surplus = set(range(len(counted))) - {i for i, _ in pairs}
+    doubled = sum(bool(similarity[i].any()) for i in surplus)
     labels = [(counted[i].visit.label, truth.visits[j]["gender"]) for i, j in pairs]
     dwell_errors_s = [
-        abs(counted[i].visit.end - counted[i].visit.start - _duration_s(truth.visits[j]))
+        abs(counted[i].visit.end - counted[i].visit.start - duration_s(truth.visits[j]))
         for i, j in pairs
     ]
     return Figures(
@@ -156,46 +105,3 @@ def _by_visit(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
         unknown=sum(label == UNKNOWN for label, _ in labels),
         dwell_error_s=float(np.mean(dwell_errors_s)) if dwell_errors_s else None,
     )
-
-
-def match(
-    counted: Sequence[CountedVisit], truth: Sequence[dict[str, Any]]
-) -> list[tuple[int, int]]:
-    """Index pairs (counted, true), each at most once, with the largest total similarity."""
-    from scipy.optimize import linear_sum_assignment  # slow to import
-
-    similarity = np.array([[_similarity(item, true) for true in truth] for item in counted])
-    similarity = similarity.reshape(len(counted), len(truth))
-    rows, columns = linear_sum_assignment(-similarity)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if similarity[i, j] > 0]
-
-
-def _similarity(counted: CountedVisit, true: dict[str, Any]) -> float:
-    """Intersection over union of the two times, divided by the ratio of the faces' sizes."""
-    if not _can_match(counted, true):
-        return 0.0
-    return _overlap_s(counted, true) / _union_s(counted, true) / _size_ratio(counted, true)
-
-
-def _can_match(counted: CountedVisit, true: dict[str, Any]) -> bool:
-    overlaps = _overlap_s(counted, true) >= MIN_OVERLAP_S
-    return overlaps and _size_ratio(counted, true) <= MAX_SIZE_RATIO
-
-
-def _size_ratio(counted: CountedVisit, true: dict[str, Any]) -> float:
-    size = float(true.get("face_px", counted.face_px))
-    return max(size, counted.face_px) / max(1e-9, min(size, counted.face_px))
-
-
-def _overlap_s(counted: CountedVisit, true: dict[str, Any]) -> float:
-    visit = counted.visit
-    return max(0.0, float(min(visit.end, true["last_s"]) - max(visit.start, true["first_s"])))
-
-
-def _union_s(counted: CountedVisit, true: dict[str, Any]) -> float:
-    visit = counted.visit
-    return float(max(visit.end, true["last_s"]) - min(visit.start, true["first_s"]))
-
-
-def _duration_s(true: dict[str, Any]) -> float:
-    return float(true["last_s"] - true["first_s"])
