@@ -249,16 +249,16 @@ def test_layers_that_are_frozen_stay_as_they_are(few_faces: Path, tmp_path: Path
     import keras
 
     start, out = tmp_path / "start.keras", tmp_path / "out.keras"
-    train = ("train", "--data", few_faces, "--arch", "ann48", "--batch", 16, "--epochs", 1)
-    assert tool(*train, "--out", start).returncode == 0
+    args: tuple[str | Path, ...] = ("--data", few_faces, *QUICK, "--epochs", "1")
+    assert tool("train", *args, "--out", start).returncode == 0
     first, last = (keras.models.load_model(start, compile=False).layers[n] for n in (-3, -1))
-    run = tool(*train, "--start", start, "--freeze", first.name, "--out", out)
+    run = tool("train", *args, "--start", start, "--freeze", first.name, "--out", out)
     assert run.returncode == 0, run.stderr
     trained = keras.models.load_model(out, compile=False)
     for layer, same in ((first, True), (last, False)):
         before, after = layer.get_weights(), trained.get_layer(layer.name).get_weights()
         assert all(map(np.array_equal, before, after)) == same
-    run = tool(*train, "--start", start, "--freeze", "x", "--out", tmp_path / "y.keras")
+    run = tool("train", *args, "--start", start, "--freeze", "x", "--out", tmp_path / "y.keras")
     assert run.returncode == 2
     assert "--freeze x: must be a layer" in run.stderr
 

@@ -151,7 +151,8 @@ def _file_weights(path: Path) -> tuple[list[tuple[Any, Any]], list[tuple[Any, An
         zeros = quantization["zero_points"].reshape(shape)
         return (values - zeros) * scales
 
-    convolutions, connected = [], []
+    convolutions: list[tuple[Any, Any]] = []
+    connected: list[tuple[Any, Any]] = []
     for operator in interpreter._get_ops_details():
         kind = operator["op_name"]
         if kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
