@@ -27,7 +27,7 @@ class Camera:
         signal = picture.astype(np.float32) * np.float32(self.light)
         if self.noise:
             signal += np.float32(self.noise) * rng.standard_normal(view.shape, np.float32)
-        taken = np.clip(signal, 0, 255).astype(np.uint8)
+        taken = np.asarray(np.clip(signal, 0, 255), np.uint8)
         if self.jpeg is None:
             return taken
         _, data = cv2.imencode(".jpg", taken, [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])

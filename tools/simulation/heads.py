@@ -89,7 +89,7 @@ def draw_head(
         target = np.array([middle.real - x0 + shift, middle.imag - y0])
         move = target - linear @ np.array([texture, texture])
         warped = cv2.warpAffine(layer, np.column_stack((linear, move)), (x1 - x0, y1 - y0))
-        part = warped[:, :, :3] + part * (1 - warped[:, :, 3:] / 255)
+        part = np.asarray(warped[:, :, :3] + part * (1 - warped[:, :, 3:] / 255), np.float32)
     view[y0:y1, x0:x1] = np.clip(part, 0, 255).astype(np.uint8)
 
 
@@ -134,7 +134,7 @@ def _neck(skin: Layer) -> Layer:
 
 def _hair(hair: Layer, rng: np.random.Generator) -> Layer:
     """Strands of hair, short or down to the shoulders."""
-    length = rng.choice([0.55, 0.62, 0.75, 0.9])
+    length = float(rng.choice([0.55, 0.62, 0.75, 0.9]))
     alpha = _oval(0.5, length - 0.4, rng.uniform(0.53, 0.6), length, softness=3)
     roots = rng.normal(1, 0.18, (SIDE_PX // 8, SIDE_PX)).astype(np.float32)
     strands = cv2.GaussianBlur(cv2.resize(roots, (SIDE_PX, SIDE_PX)), (0, 0), 1)

@@ -100,16 +100,16 @@ def plan(number: int, seconds: float, rng: np.random.Generator) -> list[Walk]:
 
 def alone(seconds: float, rng: np.random.Generator) -> Walk:
     """One person who crosses the view, comes nearer or goes, and may stand or turn away."""
-    side = rng.choice([-1, 1])
-    start_z, end_z = rng.uniform(NEAR_M, FAR_M, 2)
+    side = int(rng.choice([-1, 1]))
+    start_z, end_z = (float(z) for z in rng.uniform(NEAR_M, FAR_M, 2))
     if rng.random() < 0.5:  # across, at nearly the same distance
         end_z = float(np.clip(start_z + rng.normal(0, 0.2), NEAR_M, FAR_M))
     leaves = -side if rng.random() < 0.8 else side
     points = [(side * _edge(start_z), start_z), (leaves * _edge(end_z), end_z)]
     pauses = [0.0]
     if rng.random() < 0.4 or leaves == side:
-        z = rng.uniform(min(start_z, end_z), max(start_z, end_z))
-        x = rng.uniform(-0.7, 0.7) * (_edge(z) - OUTSIDE_M)
+        z = float(rng.uniform(min(start_z, end_z), max(start_z, end_z)))
+        x = float(rng.uniform(-0.7, 0.7)) * (_edge(z) - OUTSIDE_M)
         points[1:1] = [(x, z), (x, z)]
         pauses = [0.0, float(rng.uniform(*STANDING_S)), 0.0]
     speed = rng.uniform(*SPEED)
