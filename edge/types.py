@@ -160,6 +160,10 @@ class Track:
     """How often it saw a face there."""
     last_check: float = 0.0
     """`Frame.mono` of the latest check, seconds."""
+    failed: int = 0
+    """Checks without a face since the latest with one."""
+    failed_since: float = 0.0
+    """`Frame.mono` of the first of them, seconds."""
 
     @property
     def is_face(self) -> bool:

@@ -34,7 +34,8 @@ CHECK_EVERY_S = 0.1
 CHECK_EVERY = 0.1
 """The same, in lifetimes of the track: what is followed for long is checked for as long."""
 ENOUGH_CHECKS = 5
-"""Checks after which a track that is no face is dropped: a person who passes should not join it."""
+"""Checks after which a track that is no face is dropped, or ended if they are the latest: a person
+who passes should not join it."""
 SURE_LOG_ODDS = 8.0
 """Summed evidence for a gender at which no more votes are needed, unless for an age."""
 MIN_PROBABILITY = 0.002
@@ -106,7 +107,8 @@ class Tracker:
 
     def predict(self, mono: float) -> list[Box]:
         """Where the faces that are followed should be at `mono`."""
-        return [self._motion[track.id].predict(mono) for track in self._tracks]
+        followed = (track for track in self._tracks if mono - track.last <= self._patience)
+        return [self._motion[track.id].predict(mono) for track in followed]
 
     def _matches(
         self,
@@ -150,14 +152,27 @@ class Tracker:
 
         It has looked at a new track already; from then on what Haar finds there is taken for it.
         """
-        gap_s = max(CHECK_EVERY_S, CHECK_EVERY * (track.last - track.first))
+        lifetime = track.last - track.first
+        gap_s = CHECK_EVERY_S if track.failed else max(CHECK_EVERY_S, CHECK_EVERY * lifetime)
         return track.hits > 1 and not track.stationary and track.last - track.last_check >= gap_s
 
     def check(self, track: Track, is_face: bool) -> None:
-        """Add what the verifier saw; drop the track if that shows that it is no face."""
+        """Add what the verifier saw; drop the track if that shows that it is no face.
+
+        If the verifier has seen none for the patience, the person has left, and what is followed
+        since is something else: the track ends where that began.
+        """
         track.checks += 1
         track.checks_passed += is_face
         track.last_check = track.last
+        if is_face:
+            track.failed = 0
+        else:
+            track.failed += 1
+            if track.failed == 1:
+                track.failed_since = track.last
+            if track.failed >= ENOUGH_CHECKS and track.last - track.failed_since > self._patience:
+                track.last = track.failed_since
         if track.checks >= ENOUGH_CHECKS and not track.is_face:
             self._tracks.remove(track)
             del self._motion[track.id], self._stillness[track.id]

@@ -29,7 +29,8 @@ from tests.support.paths import MODEL, ROOT
 TWO_PEOPLE_S = 33.0
 """A moment of the demo's scene with a man and a woman in view, from left to right."""
 UNSURE_S = 2.5
-"""Another with two women; of the left one the model is less sure than SURE."""
+"""Another with two women; blurred, the model is less sure of the left one than SURE."""
+UNSURE_BLUR_PX = 3
 SURE = 0.9
 OFFERED = "#model [role=option], ul[role=listbox] li"
 """The models to choose among."""
@@ -57,7 +58,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, age_models: Path) -> Path:
     folder = tmp_path_factory.mktemp("web")
     view = Scene().draw(TWO_PEOPLE_S)
     cv2.imwrite(str(folder / "two.png"), view)
-    cv2.imwrite(str(folder / "unsure.png"), Scene().draw(UNSURE_S))
+    blurred = cv2.GaussianBlur(Scene().draw(UNSURE_S), (0, 0), UNSURE_BLUR_PX)
+    cv2.imwrite(str(folder / "unsure.png"), blurred)
     cv2.imwrite(str(folder / "empty.png"), Scene().draw(0.0))
     (folder / "camera.mjpeg").write_bytes((cv2.imencode(".jpg", view)[1].tobytes()) * 3)
     settings = {"site": "test", "classifier": {"min_confidence": SURE}}

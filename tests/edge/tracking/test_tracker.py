@@ -587,6 +587,28 @@ def test_what_is_no_face_is_dropped_before_a_person_joins_it() -> None:
     assert person.id != track.id
 
 
+@pytest.mark.parametrize("fps", [10, 2])
+def test_a_track_that_slips_onto_a_thing_ends_with_the_person(fps: int) -> None:
+    """A visitor leaves after 20 s, unseen; from then on the track follows leaves on the wall."""
+    tracker = Tracker()
+    visits: list[Visit] = []
+    ids = set()
+    for step in range(40 * fps):
+        mono = step / fps
+        there = mono <= 20
+        seen, ended = tracker.update([face(300 + (3 * mono if there else 60))], mono, SIZE)
+        visits += ended
+        for track in seen:
+            ids.add(track.id)
+            if tracker.wants_check(track):
+                tracker.check(track, there)
+        if 20 < mono < 22:
+            assert len(tracker.predict(mono)) == 1, "a face may be turned away for a while"
+    (visit,) = visits + tracker.finish()
+    assert 20 <= visit.end <= 22, "checks are 2 s apart by then"
+    assert len(ids) > 1
+
+
 @pytest.mark.parametrize(("seconds", "fewest", "most"), [(1, 8, 10), (10, 28, 34), (100, 48, 60)])
 def test_checks_spread_over_the_whole_track(seconds: float, fewest: int, most: int) -> None:
     tracker = Tracker()
