@@ -12,7 +12,7 @@ from typing import Any
 # the converter is part of TensorFlow, so Keras models need this backend
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from tools.cli import keras_log  # noqa: F401  # isort: skip
+from tools.cli import keras_log  # noqa: F401  # isort: skip  # must come before Keras
 import numpy as np
 import numpy.typing as npt
 

@@ -10,7 +10,7 @@ from typing import Any
 # TensorFlow reads SavedModels, so Keras models run on it too
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from tools.cli import keras_log  # noqa: F401  # isort: skip
+from tools.cli import keras_log  # noqa: F401  # isort: skip  # must come before Keras
 import keras
 import numpy as np
 import tensorflow as tf
@@ -67,7 +67,7 @@ def feature_extractor(model: Path) -> tuple[FeatureExtractor, tuple[int, int]]:
             return np.concatenate(parts, axis=1)
 
         # the weights are freed with the loaded object
-        saved_model_features.loaded = loaded  # type: ignore[attr-defined]
+        saved_model_features.loaded = loaded  # type: ignore[attr-defined]  # functions carry no types for attributes
         return saved_model_features, _input_size(model, list(tensor.shape))
     network = model_files.load_keras(model)
     heads = [layer for layer in network.layers if layer.name in HEADS] or [network.layers[-1]]

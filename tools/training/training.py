@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tools.cli import keras_log  # noqa: F401  # isort: skip
+from tools.cli import keras_log  # noqa: F401  # isort: skip  # must come before Keras
 import keras
 
 from edge.vision.preprocessing import Preprocessing
