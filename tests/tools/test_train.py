@@ -3,6 +3,7 @@
 Keras is imported by the tests that need it: tflite-runtime fails in a process that has TensorFlow.
 """
 
+import argparse
 import csv
 import json
 import signal
@@ -19,6 +20,7 @@ from edge.vision.preprocessing import Preprocessing
 from tests.support.commands import tool, wait_for
 from tests.support.paths import MODEL, ROOT
 from tools.datasets.archive import DataError
+from tools.training.teacher import Teacher
 
 QUICK = ("--arch", "ann48", "--batch", "16")
 
@@ -243,6 +245,33 @@ def test_a_start_from_the_shipped_file_keeps_its_heads() -> None:
     male, ages = model.predict(values, verbose=0)
     assert np.abs(male[:, 0] - expected.gender[:, 1]).max() < 0.1
     assert (ages.argmax(axis=1) == expected.age.argmax(axis=1)).mean() > 0.8
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_a_rarer_gender_weighs_more_if_asked(
+    few_faces: Path, tmp_path: Path, balance: bool
+) -> None:
+    from tools.training.training import read_sets
+
+    with few_faces.with_suffix(".csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    men = [row for row in rows if row["gender"] == "male" and row["split"] == "train"]
+    left_out = men[: len(men) // 2]
+    (tmp_path / "faces").symlink_to(few_faces)
+    with (tmp_path / "faces.csv").open("w", newline="") as table:
+        writer = csv.DictWriter(table, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"age": ""} for row in rows if row not in left_out)
+    args = argparse.Namespace(
+        data=[tmp_path / "faces"], layout="csv", detect="none", face_cache=None, batch=16, seed=1,
+        infant_weight=1.0, shear=0.0, estimate=["gender"], mixup=0.0, teacher=None, balance=balance,
+    )  # fmt: skip
+    faces, _ = read_sets(args, Preprocessing(size=32), Teacher({}, {}), 0)
+    women_weight, men_weight = (
+        sum(w for w, s in zip(faces.weights, faces.samples, strict=True) if s.label == label)
+        for label in (0, 1)
+    )
+    assert (abs(women_weight - men_weight) < 0.01) == balance
 
 
 def test_layers_that_are_frozen_stay_as_they_are(few_faces: Path, tmp_path: Path) -> None:
