@@ -143,6 +143,8 @@ class Track:
     """Frames in which the face was seen."""
     confirmed: bool = False
     """Whether it was seen often enough to be a person rather than a false alarm."""
+    settled: bool = False
+    """Whether it is known by now that it continues no track that was lost."""
     votes: int = 0
     last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""
@@ -164,6 +166,19 @@ class Track:
     """Checks without a face since the latest with one."""
     failed_since: float = 0.0
     """`Frame.mono` of the first of them, seconds."""
+
+    def extend(self, later: "Track") -> None:
+        """Go on as `later`, which follows the same person."""
+        self.box, self.roll, self.hidden = later.box, later.roll, later.hidden
+        self.last, self.last_vote, self.last_check = later.last, later.last_vote, later.last_check
+        self.hits += later.hits
+        self.votes += later.votes
+        self.weight += later.weight
+        self.log_odds += later.log_odds
+        self.log_ages = tuple(a + b for a, b in zip(self.log_ages, later.log_ages, strict=True))
+        self.checks += later.checks
+        self.checks_passed += later.checks_passed
+        self.failed, self.failed_since = later.failed, later.failed_since
 
     @property
     def is_face(self) -> bool:
