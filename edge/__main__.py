@@ -15,6 +15,7 @@ import cv2
 
 import edge
 from edge import sd_notify, wiring
+from edge.aim.command import add_options, aim
 from edge.config import Config, load_config
 from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
@@ -57,6 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "run":
             return run(load, args.stdout, line)
+        if args.command == "aim":
+            return aim(load(), args)
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
@@ -96,6 +99,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "forget",
         parents=[common],
         help="remove the device from the broker and from Home Assistant; counts stay on disk",
+    )
+    add_options(
+        commands.add_parser(
+            "aim",
+            parents=[common],
+            help="serve a page, to this machine alone, to mount the camera and to draw zones",
+        )
     )
     return parser.parse_args(argv)
 

@@ -1,0 +1,114 @@
+"""Writes zones into config.yaml, whose comments and other lines stay as they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from edge.atomic_file import replace_verified
+from edge.config import Zones, load_config
+from edge.errors import ConfigError
+
+DECIMALS = 4
+"""Of a corner's fractions: a tenth of a pixel in a picture 1000 pixels wide."""
+
+
+def rounded(zones: Zones) -> Zones:
+    """The same zones, with corners of `DECIMALS` decimals."""
+
+    def near(polygon: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        return tuple((round(x, DECIMALS), round(y, DECIMALS)) for x, y in polygon)
+
+    return Zones(
+        region=None if zones.region is None else near(zones.region),
+        excluded=tuple(near(polygon) for polygon in zones.excluded),
+    )
+
+
+def zones_yaml(zones: Zones) -> str:
+    """The section `zones` of config.yaml, ready to be pasted."""
+    lines = [f"  {key}: {value}\n" for key, value in _values(zones).items()]
+    return "".join(["zones:\n", *lines])
+
+
+def write_zones(path: Path, zones: Zones) -> None:
+    """Replace the zones in the configuration at `path`, and nothing else of it.
+
+    Raises ConfigError, and leaves the file as it was, if it cannot be written or if the result
+    would not be the same configuration with these zones.
+    """
+    path = path.resolve()  # a link stays one
+    expected = load_config(path).model_copy(update={"zones": zones})
+    by_hand = f"{path}: its zones are written in an unusual way; paste them by hand"
+
+    def verify(new: Path) -> None:
+        try:
+            is_right = load_config(new) == expected
+        except ConfigError as error:
+            raise ConfigError(by_hand) from error
+        if not is_right:
+            raise ConfigError(by_hand)
+
+    try:
+        text = path.read_bytes().decode()
+        replace_verified(path, with_zones(text, zones).encode(), verify)
+    except UnicodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8; paste the zones by hand") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def with_zones(text: str, zones: Zones) -> str:
+    """The text of a configuration with other zones, for a text that is valid YAML."""
+    values = _values(zones)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    root = yaml.compose(text, yaml.SafeLoader)
+    section = None if root is None else dict(_entries(root)).get("zones")
+    if section is None:
+        gap = "" if text.endswith("\n") or not text else newline
+        return text + gap + zones_yaml(zones).replace("\n", newline)
+    if not isinstance(section, yaml.MappingNode) or section.flow_style:
+        flow = ", ".join(f"{key}: {value}" for key, value in values.items())
+        return _replaced(text, section, f"{{{flow}}}")
+    present = dict(_entries(section))
+    indent = " " * section.start_mark.column
+    missing = [f"{key}: {values[key]}{newline}{indent}" for key in values if key not in present]
+    # from the last one on, so that the places of those before it stay true
+    for key, node in sorted(present.items(), key=lambda entry: -entry[1].start_mark.index):
+        if key in values:
+            text = _replaced(text, node, values[key])
+    start = section.start_mark.index
+    return text[:start] + "".join(missing) + text[start:]
+
+
+def _values(zones: Zones) -> dict[str, str]:
+    """The keys of `zones` with their values on one line."""
+    region = "null" if zones.region is None else _polygon(zones.region)
+    return {
+        "region": region,
+        "excluded": "[" + ", ".join(_polygon(polygon) for polygon in zones.excluded) + "]",
+    }
+
+
+def _polygon(corners: tuple[tuple[float, float], ...]) -> str:
+    return "[" + ", ".join(f"[{x:g}, {y:g}]" for x, y in corners) + "]"
+
+
+def _entries(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        yield from ((key.value, value) for key, value in node.value)
+
+
+def _replaced(text: str, node: yaml.Node, value: str) -> str:
+    """`text` with another value where `node` is."""
+    start, end = node.start_mark.index, _end(node)
+    gap = " " if text[start - 1 : start] == ":" else ""  # after an empty value there is none
+    return text[:start] + gap + value + text[end:]
+
+
+def _end(node: yaml.Node) -> int:
+    """Where a value ends: the mark of a block lies behind the comments and blank lines after it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return node.end_mark.index

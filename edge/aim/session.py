@@ -1,0 +1,142 @@
+"""Runs the daemon's own pipeline on the camera, and describes each frame for the page."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import takewhile
+from typing import Any
+
+from edge import wiring
+from edge.aim import gauges
+from edge.aim.picture import RoomLines, degraded_png, full_jpeg
+from edge.aim.views import Views
+from edge.config import Config, Zones
+from edge.health import Health
+from edge.sources.name import is_recorded
+from edge.types import Frame, Frames, NoFrame, Track, Visit
+
+CASCADE_PX = 24
+"""Side of the smallest face that the cascade finds, pixels of the searched picture."""
+RATE_WEIGHT = 0.1
+"""Weight of the newest frame in the average of the frame rate."""
+POLL_S = 0.2
+"""Seconds between two checks, while a recording waits for its next frame, if it should stop."""
+
+
+class Session:
+    """What is in front of the camera, and how many people were counted since the zones changed."""
+
+    def __init__(self, config: Config, views: Views, *, full_picture: bool) -> None:
+        """Nobody's gender or age is estimated. With `full_picture` views show people."""
+        self._config, self._views, self._full = config, views, full_picture
+        self.zones = config.zones
+        """May be set by another thread; the pipeline then starts again, with nobody counted."""
+        self._lines = RoomLines()
+        self._counted = 0
+        self._frame_s: float | None = None
+        self._last = 0.0
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Watch until `stopped()`; a recording is repeated at its own pace. Raises EdgeError."""
+        recorded = is_recorded(self._config.source)
+        while not stopped():
+            # without `recover` a camera's first failure is reported, and never restarts the machine
+            with closing(wiring.frames(self._config, stopped, recover=False)) as frames:
+                self._watch(_paced(frames, stopped) if recorded else frames, stopped)
+
+    def _watch(self, frames: Frames, stopped: Callable[[], bool]) -> None:
+        ended = False
+        while not (ended or stopped()):
+            zones = self.zones
+            pipeline = wiring.pipeline(
+                self._config.model_copy(update={"zones": zones}),
+                wiring.Models(),
+                Health(),
+                on_window=lambda _: None,
+                on_visit=self._on_visit,
+                on_frame=self._on_frame,
+            )
+            ended = True
+
+            def goes_on(_: Frame | NoFrame, zones: Zones = zones) -> bool:
+                return self.zones is zones and not stopped()
+
+            pipeline.run(takewhile(goes_on, frames))
+            if self.zones is not zones:
+                ended, self._counted = False, 0
+
+    def _on_visit(self, _: Visit) -> None:
+        self._counted += 1
+
+    def _on_frame(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        self._views.put(json.dumps(self._describe(frame, tracks)).encode())
+
+    def _describe(self, frame: Frame, tracks: Sequence[Track]) -> dict[str, Any]:
+        """The values of one view: places are fractions of the picture."""
+        height, width = frame.image.shape[:2]
+        return {
+            "seq": self._views.next_seq,
+            "size": [width, height],
+            "smallest_px": smallest_face_px(self._config, width, frame.gray.shape[1]),
+            "picture": self._picture(frame),
+            "lines": self._lines.update(frame.gray, frame.mono),
+            "faces": [_face(track, width, height) for track in tracks],
+            "light": round(gauges.light(frame.gray), 1),
+            "overexposed": round(gauges.overexposed(frame.gray), 3),
+            "sharpness": round(gauges.sharpness(frame.gray), 1),
+            "counted": self._counted,
+            "fps": self._rate(),
+        }
+
+    def _picture(self, frame: Frame) -> str:
+        kind, picture = (
+            ("jpeg", full_jpeg(frame.image)) if self._full else ("png", degraded_png(frame.image))
+        )
+        return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+    def _rate(self) -> float | None:
+        """Frames per second on this machine, averaged; None with the first frame."""
+        now = time.monotonic()
+        if self._last:
+            elapsed = now - self._last
+            self._frame_s = self._frame_s or elapsed
+            self._frame_s += RATE_WEIGHT * (elapsed - self._frame_s)
+        self._last = now
+        return round(1 / self._frame_s, 1) if self._frame_s else None
+
+
+def smallest_face_px(config: Config, width: int, searched_width: int) -> int:
+    """Side of the smallest face found in a picture `width` pixels wide, in its pixels."""
+    return max(config.detector.min_face_px, round(CASCADE_PX * width / searched_width))
+
+
+def _face(track: Track, width: int, height: int) -> dict[str, Any]:
+    box = track.box
+    return {
+        "box": [
+            round(value, 4)
+            for value in (box.x / width, box.y / height, box.w / width, box.h / height)
+        ],
+        "px": round(box.w),
+        "state": _state(track),
+    }
+
+
+def _state(track: Track) -> str:
+    """What the tracker makes of a face so far, as the page knows it."""
+    if track.stationary:
+        return "still"
+    if not track.is_face:
+        return "doubtful"
+    return "person" if track.confirmed else "new"
+
+
+def _paced(frames: Frames, stopped: Callable[[], bool]) -> Frames:
+    """The frames of a recording, each at its own time."""
+    started = time.monotonic()
+    for frame in frames:
+        while (wait_s := started + frame.mono - time.monotonic()) > 0 and not stopped():
+            time.sleep(min(wait_s, POLL_S))
+        yield frame
