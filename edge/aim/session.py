@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from itertools import takewhile
 from typing import Any
@@ -19,8 +19,6 @@ from edge.types import Frame, Frames, NoFrame, Track, Visit
 
 CASCADE_PX = 24
 """Side of the smallest face that the cascade finds, pixels of the searched picture."""
-RATE_WEIGHT = 0.1
-"""Weight of the newest frame in the average of the frame rate."""
 POLL_S = 0.2
 """Seconds between two checks, while a recording waits for its next frame, if it should stop."""
 
@@ -35,8 +33,6 @@ class Session:
         """May be set by another thread; the pipeline then starts again, with nobody counted."""
         self._lines = RoomLines()
         self._counted = 0
-        self._frame_s: float | None = None
-        self._last = 0.0
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Watch until `stopped()`; a recording is repeated at its own pace. Raises EdgeError."""
@@ -47,25 +43,24 @@ class Session:
                 self._watch(_paced(frames, stopped) if recorded else frames, stopped)
 
     def _watch(self, frames: Frames, stopped: Callable[[], bool]) -> None:
-        ended = False
-        while not (ended or stopped()):
+        while not stopped():
             zones = self.zones
-            pipeline = wiring.pipeline(
-                self._config.model_copy(update={"zones": zones}),
-                wiring.Models(),
-                Health(),
-                on_window=lambda _: None,
-                on_visit=self._on_visit,
-                on_frame=self._on_frame,
-            )
-            ended = True
+            self._count(takewhile(lambda _: not stopped(), frames), zones)
+            if self.zones is zones:  # the frames have ended
+                return
+            self._counted = 0
 
-            def goes_on(_: Frame | NoFrame, zones: Zones = zones) -> bool:
-                return self.zones is zones and not stopped()
-
-            pipeline.run(takewhile(goes_on, frames))
-            if self.zones is not zones:
-                ended, self._counted = False, 0
+    def _count(self, frames: Iterable[Frame | NoFrame], zones: Zones) -> None:
+        """Run the pipeline until the frames end or other zones are set."""
+        pipeline = wiring.pipeline(
+            self._config.model_copy(update={"zones": zones}),
+            wiring.Models(),
+            Health(),
+            on_window=lambda _: None,
+            on_visit=self._on_visit,
+            on_frame=self._on_frame,
+        )
+        pipeline.run(takewhile(lambda _: self.zones is zones, frames))
 
     def _on_visit(self, _: Visit) -> None:
         self._counted += 1
@@ -87,7 +82,6 @@ class Session:
             "overexposed": round(gauges.overexposed(frame.gray), 3),
             "sharpness": round(gauges.sharpness(frame.gray), 1),
             "counted": self._counted,
-            "fps": self._rate(),
         }
 
     def _picture(self, frame: Frame) -> str:
@@ -95,16 +89,6 @@ class Session:
             ("jpeg", full_jpeg(frame.image)) if self._full else ("png", degraded_png(frame.image))
         )
         return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
-
-    def _rate(self) -> float | None:
-        """Frames per second on this machine, averaged; None with the first frame."""
-        now = time.monotonic()
-        if self._last:
-            elapsed = now - self._last
-            self._frame_s = self._frame_s or elapsed
-            self._frame_s += RATE_WEIGHT * (elapsed - self._frame_s)
-        self._last = now
-        return round(1 / self._frame_s, 1) if self._frame_s else None
 
 
 def smallest_face_px(config: Config, width: int, searched_width: int) -> int:

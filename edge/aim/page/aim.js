@@ -79,7 +79,7 @@ function showFaces() {
   $("smallest").textContent = view.smallest_px;
   if (!sizes.most) return;
   $("face-sizes").textContent = `${sizes.least} to ${sizes.most} pixels wide so far`;
-  verdict("face-verdict", sizes.most >= ENOUGH * view.smallest_px ? "good" : "fair", {good: "large enough", fair: "small: go nearer"});
+  verdict("face-verdict", sizes.most >= ENOUGH * view.smallest_px ? "good" : "fair", {good: "large enough", fair: "small: move nearer"});
 }
 
 function verdict(id, level, words) {
