@@ -78,9 +78,9 @@ def aim(config: Config, args: argparse.Namespace) -> int:
     views, access = Views(), Access()
     session = Session(config, views, full_picture=options.full_picture)
     actions = Actions(session, options)
+    server = Server(args.port, access, views, actions.by_path)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: actions.end())
-    server = Server(args.port, access, views, actions.by_path)
     with serving(server):
         print("\n".join(_introduction(server, options)), flush=True)
         try:

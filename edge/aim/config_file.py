@@ -1,6 +1,5 @@
 """Writes zones into config.yaml, whose comments and other lines stay as they are."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -62,22 +61,20 @@ def with_zones(text: str, zones: Zones) -> str:
     """The text of a configuration with other zones, for a text that is valid YAML."""
     values = _values(zones)
     newline = "\r\n" if "\r\n" in text else "\n"
-    root = yaml.compose(text, yaml.SafeLoader)
-    section = None if root is None else dict(_entries(root)).get("zones")
+    section = _entries(yaml.compose(text, yaml.SafeLoader)).get("zones")
     if section is None:
         gap = "" if text.endswith("\n") or not text else newline
         return text + gap + zones_yaml(zones).replace("\n", newline)
-    if not isinstance(section, yaml.MappingNode) or section.flow_style:
+    _, node = section
+    if not isinstance(node, yaml.MappingNode) or node.flow_style:
         flow = ", ".join(f"{key}: {value}" for key, value in values.items())
         return _replaced(text, section, f"{{{flow}}}")
-    present = dict(_entries(section))
-    indent = " " * section.start_mark.column
-    missing = [f"{key}: {values[key]}{newline}{indent}" for key in values if key not in present]
+    present = _entries(node)
     # from the last one on, so that the places of those before it stay true
-    for key, node in sorted(present.items(), key=lambda entry: -entry[1].start_mark.index):
-        if key in values:
-            text = _replaced(text, node, values[key])
-    start = section.start_mark.index
+    for key in sorted(values.keys() & present.keys(), key=lambda key: -_start(present[key][1])):
+        text = _replaced(text, present[key], values[key])
+    start, indent = _start(node), " " * node.start_mark.column
+    missing = [f"{key}: {values[key]}{newline}{indent}" for key in values if key not in present]
     return text[:start] + "".join(missing) + text[start:]
 
 
@@ -94,16 +91,30 @@ def _polygon(corners: tuple[tuple[float, float], ...]) -> str:
     return "[" + ", ".join(f"[{x:g}, {y:g}]" for x, y in corners) + "]"
 
 
-def _entries(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-    if isinstance(node, yaml.MappingNode):
-        yield from ((key.value, value) for key, value in node.value)
+Entry = tuple[yaml.Node, yaml.Node]
+"""A key and its value."""
 
 
-def _replaced(text: str, node: yaml.Node, value: str) -> str:
-    """`text` with another value where `node` is."""
-    start, end = node.start_mark.index, _end(node)
+def _entries(node: yaml.Node | None) -> dict[str, Entry]:
+    """The entries of a mapping by key."""
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {key.value: (key, value) for key, value in node.value}
+
+
+def _replaced(text: str, entry: Entry, value: str) -> str:
+    """`text` with another value in this entry."""
+    key, node = entry
+    start, end = _start(node), _end(node)
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:  # it has lines of its own
+        colon = text.index(":", key.end_mark.index) + 1
+        return text[:colon] + f" {value}" + text[colon:start].rstrip() + text[end:]
     gap = " " if text[start - 1 : start] == ":" else ""  # after an empty value there is none
     return text[:start] + gap + value + text[end:]
+
+
+def _start(node: yaml.Node) -> int:
+    return int(node.start_mark.index)
 
 
 def _end(node: yaml.Node) -> int:
@@ -111,4 +122,4 @@ def _end(node: yaml.Node) -> int:
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)
-    return node.end_mark.index
+    return int(node.end_mark.index)

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from edge.types import Image
 
-CELLS = 12
-"""Pixels of the copy along the picture's shorter side: a face half as large is 6 of them wide.
+CELLS = 8
+"""Pixels of the copy along the picture's shorter side: a face half as large is 4 of them wide.
 
 People still recognize half of the well-known faces at 7 x 10 pixels (P. Sinha et al.: Face
-Recognition by Humans, Proceedings of the IEEE, 2006).
+Recognition by Humans, Proceedings of the IEEE, 2006). With 12, Haar and BlazeFace found faces of
+0.65 of the picture's width in the copy, with 8 none of 87 faces in 24 clips.
 """
 MAX_ASPECT = 4
 """Most pixels of the copy along the longer side, in multiples of `CELLS`."""

@@ -183,6 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        self._refuse(HTTPStatus(code), message or HTTPStatus(code).phrase)
+
     def version_string(self) -> str:
         return "edge-tally"
 
