@@ -6,6 +6,7 @@ shelves, the edge of a floor. The lines within a face are short and curved, howe
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -103,7 +104,7 @@ class RoomLines:
 
     def _search(self, average: npt.NDArray[np.float32]) -> Sequence[Line]:
         # R. Grompone von Gioi et al.: LSD: a Line Segment Detector, IPOL 2012
-        found = self._find.detect(average.astype(np.uint8))[0]
+        found: Any = self._find.detect(average.astype(np.uint8))[0]  # None without any lines
         if found is None:
             return ()
         height, width = average.shape

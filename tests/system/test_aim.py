@@ -15,6 +15,7 @@ import pytest
 import yaml
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from edge.__main__ import main
 from edge.aim.command import aim
@@ -174,7 +175,10 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
     try:
         with aiming(tmp_path, *options) as viewer:
             driver.get(viewer.address)
-            part = lambda name: driver.find_element(By.ID, name)  # noqa: E731
+
+            def part(name: str) -> WebElement:
+                return driver.find_element(By.ID, name)
+
             wait_for(lambda: part("picture").is_displayed(), "no picture is shown")
             assert viewer.token not in driver.current_url
             overlay = part("overlay")

@@ -60,8 +60,9 @@ def enlarged(image: Image) -> list[Frame]:
     lines = RoomLines().update(frame(image).gray, 0.0)
     for view in views:
         for x1, y1, x2, y2 in lines:
-            ends = [(round(x * size[0]), round(y * size[1])) for x, y in ((x1, y1), (x2, y2))]
-            cv2.line(view, *ends, (255, 255, 255))
+            begin = round(x1 * size[0]), round(y1 * size[1])
+            end = round(x2 * size[0]), round(y2 * size[1])
+            cv2.line(view, begin, end, (255, 255, 255))
     return [frame(view) for view in views]
 
 
@@ -126,7 +127,7 @@ def test_details_leave_no_trace_that_many_pictures_could_add_up() -> None:
 def test_lines_are_those_of_the_room_and_few() -> None:
     room = np.full((360, 640), 90, np.uint8)
     room[:, 300:] = 160  # a wall
-    cv2.circle(room, (150, 200), 60, 30, -1)  # a head
+    cv2.circle(room, (150, 200), 60, (30,), -1)  # a head
     (line, *others) = RoomLines().update(room, 0.0)
     assert [line[0], line[2]] == pytest.approx([300 / 640] * 2, abs=0.01)
     assert abs(line[3] - line[1]) > 0.9
