@@ -64,8 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
-    except KeyboardInterrupt:  # `run` had not started yet; the other commands were cut short
-        return 0 if args.command == "run" else EdgeError.exit_code
+    except KeyboardInterrupt:  # these had not started yet; the other commands were cut short
+        return 0 if args.command in ("run", "aim") else EdgeError.exit_code
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

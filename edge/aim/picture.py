@@ -19,7 +19,7 @@ CELLS = 8
 
 People still recognize half of the well-known faces at 7 x 10 pixels (P. Sinha et al.: Face
 Recognition by Humans, Proceedings of the IEEE, 2006). With 12, Haar and BlazeFace found faces of
-0.65 of the picture's width in the copy, with 8 none of 87 faces in 24 clips.
+0.65 of the picture's width in the copy, with 8 none of 87 faces in 26 clips.
 """
 MAX_ASPECT = 4
 """Most pixels of the copy along the longer side, in multiples of `CELLS`."""
