@@ -1,6 +1,7 @@
 """`edge aim`: a page that helps to mount the camera, for a few minutes."""
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from edge.errors import ConfigError, SourceError
 from edge.sources.name import is_live
 
 PORT = 8765
+MAX_PORT = 65535
 MINUTES = 10.0
 MAX_MINUTES = 60.0
 FREE_THE_CAMERA = (
@@ -48,17 +50,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
-    if not 0 < minutes <= MAX_MINUTES:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most {MAX_MINUTES:g}")
-    return minutes
+    with contextlib.suppress(ValueError):
+        if 0 < (minutes := float(text)) <= MAX_MINUTES:
+            return minutes
+    raise argparse.ArgumentTypeError(f"must be a number above 0, at most {MAX_MINUTES:g}")
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("must be 0 to 65535")
-    return port
+    with contextlib.suppress(ValueError):
+        if 0 <= (port := int(text)) <= MAX_PORT:
+            return port
+    raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_PORT}")
 
 
 def aim(config: Config, args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from edge import wiring
@@ -37,7 +38,9 @@ class Session:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Watch until `stopped()`; a recording is repeated at its own pace. Raises EdgeError."""
         recorded = is_recorded(self._config.source)
-        while not stopped():
+        again = True
+        while again and not stopped():
+            again = not Path(self._config.source).is_fifo()  # a pipe can be read only once
             # without `recover` a camera's first failure is reported, and never restarts the machine
             with closing(wiring.frames(self._config, stopped, recover=False)) as frames:
                 self._watch(_paced(frames, stopped) if recorded else frames, stopped)

@@ -174,6 +174,7 @@ $("restart").addEventListener("click", () => {
   Object.assign(sizes, {least: Infinity, most: 0});
   $("face-sizes").textContent = "none yet";
   $("face-verdict").textContent = "";
+  for (const gauge of Object.values(gauges)) gauge.best = 0;
   show();
 });
 $("copy").addEventListener("click", async () => {

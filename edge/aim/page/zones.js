@@ -80,7 +80,10 @@ export class ZoneEditor {
   // Draws the next zone of this kind by a drag; at once and in the middle for the keyboard.
   start(kind, byKeyboard) {
     const half = COMMON / 2;
-    if (byKeyboard) this.add(kind, rectangle(0.5 - half, 0.5 - half, 0.5 + half, 0.5 + half));
+    if (byKeyboard) {
+      this.add(kind, rectangle(0.5 - half, 0.5 - half, 0.5 + half, 0.5 + half));
+      this.overlay.querySelector(`[data-place="[${this.zone}, null]"]`).focus();
+    }
     this.kind = byKeyboard || this.kind === kind ? null : kind;
     this.overlay.classList.toggle("drawing", this.kind !== null);
     this.chose();
