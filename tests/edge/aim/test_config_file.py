@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.aim import config_file
 from edge.aim.config_file import rounded, with_zones, write_zones, zones_yaml
 from edge.config import Zones, load_config
 from edge.errors import ConfigError
@@ -39,6 +40,7 @@ SHAPES = {
     "flow over several lines": "zones:\n  region: [[0, 0],\n    [1, 0], [1, 1]]  # kept\nsite: a\n",
     "quoted keys": "\"zones\":\n  'region': null  # kept\nsite: a\n",
     "deep indent": "zones:\n        excluded: []\nsite: a  # käpt\n",
+    "windows, no zones": "site: a\r\n",
     "windows": "site: a\r\nzones:\r\n  excluded: []  # kept\r\n",
     "a mark in front": "\ufeffsite: a\nzones:\n  region: null  # kept\n",
     "document markers": "---\nzones:\n  region: null  # kept\nsite: a\n...\n",
@@ -121,16 +123,32 @@ def test_an_alias_elsewhere_is_not_broken(tmp_path: Path) -> None:
     assert path.read_text() == text
 
 
+def test_another_configuration_is_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("site: a\n")
+    for text in ("site: b\n", "site: a\nzones: {region: null}\n", "site: [\n"):
+        monkeypatch.setattr(config_file, "with_zones", lambda *_, text=text: text)
+        with pytest.raises(ConfigError, match="paste them by hand"):
+            write_zones(path, ZONES)
+        assert path.read_text() == "site: a\n"
+
+
 def test_owner_mode_and_links_stay(tmp_path: Path) -> None:
     real = tmp_path / "real.yaml"
     real.write_text("site: a\n")
     real.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(real, 7, 8)
+    owner = real.stat().st_uid, real.stat().st_gid
     link = tmp_path / "config.yaml"
     link.symlink_to(real)
     write_zones(link, ZONES)
     assert link.is_symlink()
     assert load_config(real).zones == ZONES
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert (real.stat().st_uid, real.stat().st_gid) == owner
 
 
 def test_the_installers_new_configuration_is_not_touched(tmp_path: Path) -> None:

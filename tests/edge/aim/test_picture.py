@@ -144,13 +144,13 @@ def test_lines_of_what_passes_fade_and_those_of_the_room_stay() -> None:
     for number in range(40):
         view = np.full((360, 640), 90, np.uint8)
         view[:, 300:] = 160
-        left = 10 * number  # a tall bright thing on its way through
+        left = 100 + 10 * number  # a tall bright thing on its way through
         view[100:, left : left + 40] = 220
         newest = lines.update(view, number / 10)
     xs = [round(640 * x1) for x1, *_ in newest]
     assert any(abs(x - 300) < 4 for x in xs)
-    # where it was at the end, and one second before
-    assert not any(abs(x - 390) < 4 or abs(x - 290) < 4 for x in xs)
+    # where it was when lines were searched last, after 3 s
+    assert not any(abs(x - 400) < 4 or abs(x - 440) < 4 for x in xs)
 
 
 def test_pictures_carry_no_metadata() -> None:
