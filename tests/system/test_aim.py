@@ -3,9 +3,8 @@
 import argparse
 import json
 import re
+import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +19,11 @@ from selenium.webdriver.remote.webelement import WebElement
 from edge.__main__ import main
 from edge.aim.command import aim
 from edge.config import load_config
-from edge.errors import ConfigError
+from edge.errors import ConfigError, SourceError
 from tests.support.aim import Viewer, aiming
 from tests.support.chromium import open_chromium
 from tests.support.commands import NO_ESTIMATES, wait_for
-from tests.support.paths import CLIP, ROOT
+from tests.support.paths import CLIP
 
 Configure = Callable[..., Path]
 LEFT_HALF = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
@@ -253,31 +252,41 @@ def zones_printed(log: str) -> Any:
     return yaml.safe_load(log.split("ended\n")[1])["zones"]
 
 
-def aim_command(*options: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "edge", "aim", *map(str, options)],
-        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
-    )  # fmt: skip
+def arguments(
+    config: Path, port: int = 0, minutes: float = 1, *, write: bool = False
+) -> argparse.Namespace:
+    return argparse.Namespace(
+        config=config, port=port, minutes=minutes, write=write, full_picture=False
+    )
 
 
-def test_it_ends_by_itself(configure: Configure) -> None:
-    options = ("--config", configure(), "--source", CLIP, "--port", "0", "--minutes", "0.01")
-    run = aim_command(*options)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.endswith("ended\n")
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """The command takes over signals, which the tests need themselves."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
+@pytest.mark.usefixtures("signals")
+def test_it_ends_by_itself(configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configure(classifier=NO_ESTIMATES)
+    assert aim(load_config(path, source=str(CLIP)), arguments(path, minutes=0.005)) == 0
+    printed = capsys.readouterr().out
+    assert "after 0.005 minutes" in printed
+    assert printed.endswith("ended\n")
+
+
+@pytest.mark.usefixtures("signals")
 def test_a_camera_that_is_away_or_taken_names_the_daemon(configure: Configure) -> None:
-    run = aim_command("--config", configure(), "--source", "v4l2:/dev/video77", "--port", "0")
-    assert run.returncode == 1
-    assert "does not exist" in run.stderr
-    assert "sudo systemctl stop edge-tally" in run.stderr
-    assert "sudo systemctl start edge-tally" in run.stderr
-    assert "Traceback" not in run.stderr
-
-
-def arguments(config: Path, port: int = 0, *, write: bool = False) -> argparse.Namespace:
-    return argparse.Namespace(config=config, port=port, minutes=1, write=write, full_picture=False)
+    path = configure(classifier=NO_ESTIMATES)
+    with pytest.raises(SourceError, match="video77: does not exist") as error:
+        aim(load_config(path, source="v4l2:/dev/video77"), arguments(path))
+    assert error.value.exit_code == 1
+    assert "sudo systemctl stop edge-tally" in str(error.value)
+    assert "sudo systemctl start edge-tally" in str(error.value)
 
 
 def test_a_port_that_is_taken_is_named(configure: Configure) -> None:
@@ -295,6 +304,15 @@ def test_a_camera_that_is_to_stay_closed_is_not_opened(configure: Configure) -> 
             ConfigError, match=rf"config\.yaml: {next(iter(keys))}: keeps the camera"
         ):
             aim(load_config(path, source="demo"), arguments(path))
+
+
+def test_a_configuration_that_cannot_be_written_is_named(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = configure()
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(ConfigError, match=r"config\.yaml: cannot be written by this user"):
+        aim(load_config(path, source="demo"), arguments(path, write=True))
 
 
 @pytest.mark.parametrize(
