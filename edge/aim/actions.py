@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from edge.aim import gauges
 from edge.aim.config_file import rounded, write_zones, zones_yaml
-from edge.aim.server import Action
 from edge.aim.session import Session
 from edge.config import Zones
 from edge.config_errors import mistakes
 from edge.errors import ConfigError
+from edge.web.server import Action
 
 RELOAD = "sudo systemctl reload-or-restart edge-tally"
 """Has the daemon read its configuration again, whether it runs or not."""

@@ -5,20 +5,22 @@ import contextlib
 import os
 import signal
 import socket
+from pathlib import Path
 
 import cv2
 
 from edge import wiring
-from edge.aim.access import Access
 from edge.aim.actions import Actions, Options
 from edge.aim.config_file import zones_yaml
-from edge.aim.server import HOST, Server, serving
 from edge.aim.session import Session
-from edge.aim.views import Views
 from edge.config import Config
 from edge.errors import ConfigError, SourceError
 from edge.sources.name import is_live
+from edge.web.access import Access
+from edge.web.server import HOST, Server, serving
+from edge.web.views import Views
 
+PAGE = Path(__file__).parent / "page" / "aim.html"
 PORT = 8765
 MAX_PORT = 65535
 MINUTES = 10.0
@@ -80,7 +82,7 @@ def aim(config: Config, args: argparse.Namespace) -> int:
     views, access = Views(), Access()
     session = Session(config, views, full_picture=options.full_picture)
     actions = Actions(session, options)
-    server = Server(args.port, access, views, actions.by_path)
+    server = Server(args.port, PAGE, access=access, views=views, actions=actions.by_path)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: actions.end())
     with serving(server):

@@ -12,11 +12,11 @@ from typing import Any
 from edge import wiring
 from edge.aim import gauges
 from edge.aim.picture import RoomLines, degraded_png, full_jpeg
-from edge.aim.views import Views
 from edge.config import Config, Zones
 from edge.health import Health
 from edge.sources.name import is_recorded
 from edge.types import Frame, Frames, NoFrame, Track, Visit
+from edge.web.views import Views
 
 CASCADE_PX = 24
 """Side of the smallest face that the cascade finds, pixels of the searched picture."""

@@ -59,7 +59,7 @@ def test_only_its_own_page_may_ask(viewer: Viewer) -> None:
 
 
 def test_the_page_asks_nobody_else_and_is_not_kept(viewer: Viewer) -> None:
-    for path in ("/", "/aim.css", "/aim.js", "/zones.js"):
+    for path in ("/", "/page.css", "/viewer.js", "/aim.css", "/aim.js", "/zones.js"):
         status, content, headers = viewer.request("GET", path)
         assert status == 200
         assert headers["Cache-Control"] == "no-store"

@@ -120,7 +120,7 @@ def test_the_page_to_aim_the_camera_shows_and_stores_nobody(
     watch += ["-e", f"trace={CALLS},bind"]
     options = ("--config", configure(classifier=NO_ESTIMATES), "--source", CLIP)
     with aiming(tmp_path, *options, before=watch) as viewer:
-        for path in ("/", "/aim.css", "/aim.js", "/zones.js"):
+        for path in ("/", "/page.css", "/viewer.js", "/aim.css", "/aim.js", "/zones.js"):
             viewer.request("GET", path)
         viewer.enter()
         wait_for(lambda: viewer.views(1)[0]["counted"] == 2, "nobody is counted")

@@ -1,33 +1,15 @@
 // The page for whoever mounts the camera: asks for one view after another and shows it.
 
+import {$, ask, end, follow} from "./viewer.js";
 import {element, ZoneEditor} from "./zones.js";
 
 const AVERAGED = 0.2;  // weight of the newest value of a gauge
 const TRY_AFTER_MS = 150;  // zones are tried this long after the last key
 const ENOUGH = 4 / 3;  // of the smallest face: larger ones leave room for people farther away
 const LABELS = {new: "new", person: "person", still: "does not move: not counted", doubtful: "doubtful"};
-const $ = (id) => document.getElementById(id);
 
-let key = sessionStorage.getItem("key"), start, view, ended = false;
 const gauges = {}, sizes = {least: Infinity, most: 0};
-let countedBefore = 0, saveTimer, countdown;
-
-async function ask(path, values) {
-  const options = {headers: {Authorization: `Bearer ${key}`}, cache: "no-store"};
-  if (values) Object.assign(options, {method: "POST", body: JSON.stringify(values)});
-  const answer = await fetch(path, options);
-  const result = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(result.error), {status: answer.status});
-  return result;
-}
-
-function end(reason) {
-  ended = true;
-  clearInterval(countdown);
-  document.querySelector("main").hidden = $("end").hidden = $("left").hidden = true;
-  $("notice").hidden = false;
-  $("notice").textContent = reason;
-}
+let start, view, countedBefore = 0, saveTimer;
 
 // --- the view
 
@@ -199,56 +181,21 @@ $("end").addEventListener("click", async () => {
   await ask("/end", {}).catch(() => {});
 });
 addEventListener("resize", () => editor.draw());
-addEventListener("hashchange", () => location.reload());  // the address of another start
 
 // --- from the first view to the last
 
-async function enter() {
-  const token = location.hash.slice(1);
-  if (token) {
-    history.replaceState(null, "", location.pathname);
-    key = null;
-    start = await ask("/viewer", {token});
-    key = start.key;
-    sessionStorage.setItem("key", key);
-  } else {
-    if (!key) throw new Error("Open the address that edge aim printed: it has a key in it.");
-    start = await ask("/start", {});
-  }
-}
-
-function prepare() {
+function prepare(answer) {
+  start = answer;
   makeGauges(start.limits);
   editor.set(start.zones);
   $("yaml").textContent = start.yaml;
   $("full").hidden = !start.full_picture;
   $("save").hidden = !start.writes;
   $("save").textContent = `Save in ${start.writes}`;
-  const over = performance.now() + 1000 * start.seconds;
-  const tick = () => {
-    const left = Math.max(0, Math.round((over - performance.now()) / 1000));
-    $("left").textContent = `ends in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-  };
-  tick();
-  countdown = setInterval(tick, 1000);
   showTools();
 }
 
-async function watch() {
-  while (!ended) {
-    const newest = await ask(`/view?after=${view?.seq ?? 0}`);
-    if (!newest || ended) continue;
-    view = newest;
-    $("notice").hidden = true;
-    document.querySelector("main").hidden = false;
-    show();
-  }
-}
-
-try {
-  await enter();
-  prepare();
-  await watch();
-} catch (error) {
-  if (!ended) end(error.status ? error.message : start ? "Ended. Look at the terminal for the reason; start edge aim again to go on." : error.message);
-}
+follow(prepare, (newest) => {
+  view = newest;
+  show();
+});

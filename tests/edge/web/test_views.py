@@ -2,7 +2,7 @@
 
 import threading
 
-from edge.aim.views import Views
+from edge.web.views import Views
 
 
 def test_only_a_newer_view_is_handed_over() -> None:

@@ -1,4 +1,4 @@
-"""Serves the page on the loopback address, to one browser, with Python's own HTTP server."""
+"""Serves a page on the loopback address, to one browser, with Python's own HTTP server."""
 
 import json
 import logging
@@ -11,21 +11,20 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from edge.aim.access import Access, is_own_host, is_own_origin
-from edge.aim.views import Views
 from edge.errors import ConfigError, EdgeError
+from edge.web.access import Access, is_own_host, is_own_origin
+from edge.web.views import Views
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-PAGE = Path(__file__).with_name("page")
-FILES = {
-    "/": ("aim.html", "text/html; charset=utf-8"),
-    "/aim.css": ("aim.css", "text/css; charset=utf-8"),
-    "/aim.js": ("aim.js", "text/javascript; charset=utf-8"),
-    "/zones.js": ("zones.js", "text/javascript; charset=utf-8"),
+SHARED = Path(__file__).with_name("page")
+"""Files that every page uses."""
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
 }
-"""The page's files in `PAGE` by path, with their types."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -56,14 +55,23 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(
-        self, port: int, access: Access, views: Views, actions: Mapping[str, Action]
+        self,
+        port: int,
+        page: Path,
+        *,
+        access: Access,
+        views: Views,
+        actions: Mapping[str, Action],
     ) -> None:
         """Listen on `port`; 0 takes any that is free. `actions` go by path, such as `/zones`.
 
-        The answer to `/viewer` is that to the right token, with the key added. Raises ConfigError
-        if the port cannot be used.
+        The files beside `page`, which is HTML, are served under their names. The answer to
+        `/viewer` is that to the right token, with the key added. Raises ConfigError if the port
+        cannot be used.
         """
         self.access, self.views, self.actions = access, views, actions
+        self.files = {f"/{file.name}": file for file in (*SHARED.iterdir(), *page.parent.iterdir())}
+        self.files["/"] = self.files.pop(f"/{page.name}")
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
@@ -78,13 +86,13 @@ class Server(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that goes away is no error."""
-        log.debug("aim: a connection broke off", exc_info=True)
+        log.debug("page: a connection broke off", exc_info=True)
 
 
 @contextmanager
 def serving(server: Server) -> Iterator[None]:
     """Serve on a thread of its own."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="aim", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="web", daemon=True)
     thread.start()
     try:
         yield
@@ -105,9 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         if not self._is_from_page():
             return
-        if path in FILES:
-            name, kind = FILES[path]
-            self._answer(HTTPStatus.OK, (PAGE / name).read_bytes(), kind)
+        if path in self.server.files:
+            file = self.server.files[path]
+            self._answer(HTTPStatus.OK, file.read_bytes(), TYPES[file.suffix])
         elif path != "/view":
             self._refuse(HTTPStatus.NOT_FOUND, "there is no such page")
         elif self._is_admitted():
@@ -126,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/viewer":
             key = self.server.access.exchange(str(values.get("token")))
             if key is None:
-                reason = "this address was used before, or is wrong; start edge aim again"
+                reason = "this address was used before, or is wrong; start the command again"
                 self._refuse(HTTPStatus.FORBIDDEN, reason)
             else:
                 self._answer_json(action({}) | {"key": key})
@@ -148,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether the browser gives the key; otherwise refuses the request."""
         if self.server.access.admits(self.headers.get("Authorization")):
             return True
-        self._refuse(HTTPStatus.FORBIDDEN, "open the address that edge aim printed")
+        self._refuse(HTTPStatus.FORBIDDEN, "open the address that the command printed")
         return False
 
     def _body(self) -> dict[str, Any] | None:
@@ -190,4 +198,4 @@ class _Handler(BaseHTTPRequestHandler):
         return "edge-tally"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
-        log.debug("aim: %s", format % args)
+        log.debug("page: %s", format % args)

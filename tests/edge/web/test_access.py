@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.aim.access import Access, is_own_host, is_own_origin
+from edge.web.access import Access, is_own_host, is_own_origin
 
 
 def test_the_token_gives_the_key_once() -> None:
