@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from itertools import takewhile
@@ -15,13 +14,12 @@ from edge.aim.picture import RoomLines, degraded_png, full_jpeg
 from edge.config import Config, Zones
 from edge.health import Health
 from edge.sources.name import is_recorded
+from edge.sources.paced import paced
 from edge.types import Frame, Frames, NoFrame, Track, Visit
 from edge.web.views import Views
 
 CASCADE_PX = 24
 """Side of the smallest face that the cascade finds, pixels of the searched picture."""
-POLL_S = 0.2
-"""Seconds between two checks, while a recording waits for its next frame, if it should stop."""
 
 
 class Session:
@@ -29,7 +27,8 @@ class Session:
 
     def __init__(self, config: Config, views: Views, *, full_picture: bool) -> None:
         """Nobody's gender or age is estimated. With `full_picture` views show people."""
-        self._config, self._views, self._full = config, views, full_picture
+        self._config, self._views = config, views
+        self.full_picture = full_picture
         self.zones = config.zones
         """May be set by another thread; the pipeline then starts again, with nobody counted."""
         self._lines = RoomLines()
@@ -43,7 +42,7 @@ class Session:
             again = not Path(self._config.source).is_fifo()  # a pipe can be read only once
             # without `recover` a camera's first failure is reported, and never restarts the machine
             with closing(wiring.frames(self._config, stopped, recover=False)) as frames:
-                self._watch(_paced(frames, stopped) if recorded else frames, stopped)
+                self._watch(paced(frames, stopped) if recorded else frames, stopped)
 
     def _watch(self, frames: Frames, stopped: Callable[[], bool]) -> None:
         while not stopped():
@@ -89,7 +88,9 @@ class Session:
 
     def _picture(self, frame: Frame) -> str:
         kind, picture = (
-            ("jpeg", full_jpeg(frame.image)) if self._full else ("png", degraded_png(frame.image))
+            ("jpeg", full_jpeg(frame.image))
+            if self.full_picture
+            else ("png", degraded_png(frame.image))
         )
         return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
@@ -118,12 +119,3 @@ def _state(track: Track) -> str:
     if not track.is_face:
         return "doubtful"
     return "person" if track.confirmed else "new"
-
-
-def _paced(frames: Frames, stopped: Callable[[], bool]) -> Frames:
-    """The frames of a recording, each at its own time."""
-    started = time.monotonic()
-    for frame in frames:
-        while (wait_s := started + frame.mono - time.monotonic()) > 0 and not stopped():
-            time.sleep(min(wait_s, POLL_S))
-        yield frame
