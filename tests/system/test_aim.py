@@ -3,7 +3,6 @@
 import argparse
 import json
 import re
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,9 @@ from edge.__main__ import main
 from edge.aim.command import aim
 from edge.config import load_config
 from edge.errors import ConfigError, SourceError
-from tests.support.aim import Viewer, aiming
 from tests.support.chromium import open_chromium
 from tests.support.commands import NO_ESTIMATES, wait_for
+from tests.support.pages import Viewer, serving
 from tests.support.paths import CLIP
 
 Configure = Callable[..., Path]
@@ -35,7 +34,7 @@ def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     config = folder / "config.yaml"
     # a model for gender need not exist
     config.write_text(yaml.safe_dump({"classifier": NO_ESTIMATES, "detector": {"min_face_px": 30}}))
-    with aiming(folder, "--config", config, "--source", CLIP) as viewer:
+    with serving("aim", folder, "--config", config, "--source", CLIP) as viewer:
         yield viewer
 
 
@@ -175,7 +174,7 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
     options = ("--config", config, "--source", CLIP, "--write")
     driver = open_chromium("--window-size=1300,1000")
     try:
-        with aiming(tmp_path, *options) as viewer:
+        with serving("aim", tmp_path, *options) as viewer:
             driver.get(viewer.address)
 
             def part(name: str) -> WebElement:
@@ -260,17 +259,7 @@ def arguments(
     )
 
 
-@pytest.fixture
-def signals() -> Iterator[None]:
-    """The command takes over signals, which the tests need themselves."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("signals")
+@pytest.mark.usefixtures("own_signals")
 def test_it_ends_by_itself(configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
     path = configure(classifier=NO_ESTIMATES)
     assert aim(load_config(path, source=str(CLIP)), arguments(path, minutes=0.005)) == 0
@@ -279,7 +268,7 @@ def test_it_ends_by_itself(configure: Configure, capsys: pytest.CaptureFixture[s
     assert printed.endswith("ended\n")
 
 
-@pytest.mark.usefixtures("signals")
+@pytest.mark.usefixtures("own_signals")
 def test_a_camera_that_is_away_or_taken_names_the_daemon(configure: Configure) -> None:
     path = configure(classifier=NO_ESTIMATES)
     with pytest.raises(SourceError, match="video77: does not exist") as error:

@@ -20,9 +20,9 @@ from edge.config import load_config
 from edge.sources.frame import frame_of
 from edge.sources.open import open_frames
 from edge.types import Box, CaptureSettings, Frame
-from tests.support.aim import aiming
 from tests.support.broker import Mosquitto, Subscriber
 from tests.support.commands import NO_ESTIMATES, wait_for
+from tests.support.pages import serving
 from tests.support.paths import CLIP, ROOT
 
 Configure = Callable[..., Path]
@@ -119,7 +119,7 @@ def test_the_page_to_aim_the_camera_shows_and_stores_nobody(
     watch = [strace, "-D", "-f", "--seccomp-bpf", "-qq", "-o", str(trace)]
     watch += ["-e", f"trace={CALLS},bind"]
     options = ("--config", configure(classifier=NO_ESTIMATES), "--source", CLIP)
-    with aiming(tmp_path, *options, before=watch) as viewer:
+    with serving("aim", tmp_path, *options, before=watch) as viewer:
         for path in ("/", "/page.css", "/viewer.js", "/aim.css", "/aim.js", "/zones.js"):
             viewer.request("GET", path)
         viewer.enter()
@@ -171,7 +171,7 @@ def test_the_page_to_aim_the_camera_shows_and_stores_nobody(
 
 def test_people_are_shown_only_on_demand(configure: Configure, tmp_path: Path) -> None:
     options = ("--config", configure(classifier=NO_ESTIMATES), "--source", CLIP)
-    with aiming(tmp_path, *options, "--full-picture") as viewer:
+    with serving("aim", tmp_path, *options, "--full-picture") as viewer:
         assert "whoever opens the page sees the people in it" in viewer.log.read_text()
         assert viewer.enter()["full_picture"]
         picture = viewer.views(1)[0]["picture"].removeprefix("data:image/jpeg;base64,")

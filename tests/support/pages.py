@@ -1,4 +1,4 @@
-"""The real `python -m edge aim`, and a viewer that asks it as its page does."""
+"""The real commands that serve a page, and a viewer that asks them as the page does."""
 
 import http.client
 import json
@@ -69,15 +69,15 @@ class Viewer:
 
 
 @contextmanager
-def aiming(
-    folder: Path, *options: str | Path, before: Sequence[str] = (), cwd: Path = ROOT
+def serving(
+    name: str, folder: Path, *options: str | Path, before: Sequence[str] = ()
 ) -> Iterator[Viewer]:
-    """The command with these options on a free port; it is ended with SIGTERM."""
-    log = folder / "aim.log"
-    command = [*before, sys.executable, "-m", "edge", "aim", "--port", "0", *map(str, options)]
+    """The command of this name on a free port; it is ended with SIGTERM."""
+    log = folder / "page.log"
+    command = [*before, sys.executable, "-m", "edge", name, "--port", "0", *map(str, options)]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=cwd, stdout=output, stderr=output, text=True,
+            command, cwd=ROOT, stdout=output, stderr=output, text=True,
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     try:
