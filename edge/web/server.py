@@ -25,6 +25,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
+"""What is served, by the suffix of its file."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -70,7 +71,8 @@ class Server(socketserver.ThreadingTCPServer):
         cannot be used.
         """
         self.access, self.views, self.actions = access, views, actions
-        self.files = {f"/{file.name}": file for file in (*SHARED.iterdir(), *page.parent.iterdir())}
+        files = (*SHARED.iterdir(), *page.parent.iterdir())
+        self.files = {f"/{file.name}": file for file in files if file.suffix in TYPES}
         self.files["/"] = self.files.pop(f"/{page.name}")
         try:
             super().__init__((HOST, port), _Handler)

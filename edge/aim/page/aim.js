@@ -131,7 +131,7 @@ function showTools() {
   const {zone, kind} = editor;
   for (const name of ["region", "excluded"]) $(`add-${name}`).setAttribute("aria-pressed", kind === name);
   $("add-corner").disabled = $("delete").disabled = zone === null;
-  $("remove-corner").disabled = zone === null || !editor.can_remove_corner;
+  $("remove-corner").disabled = zone === null || !editor.canRemoveCorner;
   $("undo").disabled = editor.history.length === 0;
   $("hint").textContent = kind ? "Drag over the picture to draw the zone."
     : zone !== null ? "Drag the zone or its corners, or move them with the arrow keys; Delete removes."
@@ -147,9 +147,9 @@ function note(text, isBad = false) {
 // --- buttons
 
 for (const kind of ["region", "excluded"]) $(`add-${kind}`).addEventListener("click", (event) => editor.start(kind, event.detail === 0));
-$("add-corner").addEventListener("click", () => editor.add_corner());
-$("remove-corner").addEventListener("click", () => editor.remove_corner());
-$("delete").addEventListener("click", () => editor.remove_zone());
+$("add-corner").addEventListener("click", () => editor.addCorner());
+$("remove-corner").addEventListener("click", () => editor.removeCorner());
+$("delete").addEventListener("click", () => editor.removeZone());
 $("undo").addEventListener("click", () => editor.undo());
 $("restart").addEventListener("click", () => {
   countedBefore = view.counted;

@@ -33,9 +33,9 @@ export class ZoneEditor {
     overlay.addEventListener("pointermove", (event) => this.drag?.(event));
     overlay.addEventListener("pointerup", (event) => this.release(event));
     overlay.addEventListener("pointercancel", () => this.cancel());
-    overlay.addEventListener("keydown", (event) => this.press_key(event));
+    overlay.addEventListener("keydown", (event) => this.pressKey(event));
     overlay.addEventListener("focusin", (event) => {
-      const place = this.place_of(event.target);
+      const place = this.placeOf(event.target);
       if (place) this.choose(...place);
     });
   }
@@ -89,7 +89,7 @@ export class ZoneEditor {
     this.chose();
   }
 
-  add_corner() {
+  addCorner() {
     const {corners} = this.zones[this.zone];
     const after = this.corner ?? 0;
     const [[x1, y1], [x2, y2]] = [corners[after], corners[(after + 1) % corners.length]];
@@ -97,16 +97,16 @@ export class ZoneEditor {
     this.choose(this.zone, after + 1);
   }
 
-  get can_remove_corner() {
+  get canRemoveCorner() {
     return this.corner !== null && this.zones[this.zone].corners.length > 3;
   }
 
-  remove_corner() {
+  removeCorner() {
     this.change(() => this.zones[this.zone].corners.splice(this.corner, 1));
     this.choose(this.zone, null);
   }
 
-  remove_zone() {
+  removeZone() {
     this.change(() => this.zones.splice(this.zone, 1));
     this.choose(null, null);
   }
@@ -136,7 +136,7 @@ export class ZoneEditor {
     this.chose();
   }
 
-  place_of(target) {
+  placeOf(target) {
     const key = target.closest?.("[data-place]")?.dataset.place;
     return key === undefined ? null : JSON.parse(key);
   }
@@ -149,12 +149,12 @@ export class ZoneEditor {
   press(event) {
     if (event.button !== 0 || this.drag) return;
     const [x, y] = this.point(event);
-    const place = this.place_of(event.target);
+    const place = this.placeOf(event.target);
     if (this.kind) {
       this.overlay.setPointerCapture(event.pointerId);
       event.preventDefault();
-      this.drag = (now) => this.draw_draft(x, y, ...this.point(now));
-      this.drop = (now) => this.drop_draft(x, y, ...this.point(now));
+      this.drag = (now) => this.drawDraft(x, y, ...this.point(now));
+      this.drop = (now) => this.dropDraft(x, y, ...this.point(now));
     } else if (!place) {
       this.choose(null, null);
     } else {
@@ -190,7 +190,7 @@ export class ZoneEditor {
     this.draw();
   }
 
-  draw_draft(x1, y1, x2, y2) {
+  drawDraft(x1, y1, x2, y2) {
     const [left, top, right, bottom] = [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)].map(inside);
     const [width, height] = this.size;
     const box = {x: left * width, y: top * height, width: (right - left) * width, height: (bottom - top) * height};
@@ -198,15 +198,15 @@ export class ZoneEditor {
     this.parts.draft.removeAttribute("hidden");
   }
 
-  drop_draft(x1, y1, x2, y2) {
+  dropDraft(x1, y1, x2, y2) {
     const kind = this.kind, half = COMMON / 2;
     if (Math.abs(x2 - x1) < LEAST_DRAG || Math.abs(y2 - y1) < LEAST_DRAG) [x1, y1, x2, y2] = [x1 - half, y1 - half, x1 + half, y1 + half];
     this.start(kind, false);
     this.add(kind, rectangle(Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)));
   }
 
-  press_key(event) {
-    const place = this.place_of(event.target);
+  pressKey(event) {
+    const place = this.placeOf(event.target);
     if (!place) return;
     const [number, corner] = place;
     if (event.key in ARROWS) {
@@ -214,7 +214,7 @@ export class ZoneEditor {
       const [dx, dy] = ARROWS[event.key];
       this.change(() => this.move(this.zones[number], corner, dx * step, dy * step));
     } else if (event.key === "Delete" || event.key === "Backspace") {
-      if (this.can_remove_corner) this.remove_corner(); else this.remove_zone();
+      if (this.canRemoveCorner) this.removeCorner(); else this.removeZone();
     } else {
       return;
     }
