@@ -15,6 +15,8 @@ import cv2
 
 import edge
 from edge import sd_notify, wiring
+from edge.aim import command as aiming
+from edge.audit import command as auditing
 from edge.config import Config, load_config
 from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
@@ -57,12 +59,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "run":
             return run(load, args.stdout, line)
+        if args.command == "aim":
+            return aiming.aim(load(), args)
+        if args.command == "audit":
+            return auditing.audit(load(), args)
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
-    except KeyboardInterrupt:  # `run` had not started yet; the other commands were cut short
-        return 0 if args.command == "run" else EdgeError.exit_code
+    except KeyboardInterrupt:  # these had not started yet; the other commands were cut short
+        return 0 if args.command in ("run", "aim", "audit") else EdgeError.exit_code
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -96,6 +102,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "forget",
         parents=[common],
         help="remove the device from the broker and from Home Assistant; counts stay on disk",
+    )
+    aiming.add_options(
+        commands.add_parser(
+            "aim",
+            parents=[common],
+            help="serve a page, to this machine alone, to mount the camera and to draw zones",
+        )
+    )
+    auditing.add_options(
+        commands.add_parser(
+            "audit",
+            parents=[common],
+            help="serve a page to tap who passes, and report how often the counts are wrong",
+        )
     )
     return parser.parse_args(argv)
 
