@@ -12,7 +12,7 @@ from edge.types import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
-"""Names of the dwell bins; bounds in seconds."""
+"""Names of the bins of dwell and attention; bounds in seconds."""
 NO_MODEL = "none@00000000"
 """The payload's `model` if there is none."""
 
@@ -63,10 +63,15 @@ class Messages:
         self, window: Window, *, epoch: str, seq: int, totals: Totals, time_synced: bool
     ) -> Message:
         """Return the durable message of one window, with the key `seq`."""
-        dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
         by_gender = window.broken_down and self._gender
-        if window.broken_down:
-            dwell |= dict(zip(DWELL_BINS, window.dwell_bins, strict=True))
+        dwell, attention = (
+            {"mean": _rounded(mean)}
+            | (dict(zip(DWELL_BINS, bins, strict=True)) if window.broken_down else {})
+            for mean, bins in (
+                (window.dwell_mean, window.dwell_bins),
+                (window.attention_mean, window.attention_bins),
+            )
+        )
         ages = {} if window.ages is None else {"ages": dict(zip(AGES, window.ages, strict=True))}
         age_model = {} if self._age_model is None else {"age_model": self._age_model}
         payload = {
@@ -86,6 +91,7 @@ class Messages:
             "people": _people(window.people) if by_gender else {"total": window.people.total},
             **ages,
             "dwell_s": dwell,
+            "attention_s": attention,
             "presence": {
                 "peak": window.presence_peak,
                 "mean": _rounded(window.presence_mean, 2),
@@ -124,6 +130,7 @@ class Messages:
                 start=0, end=0, seconds=1e5, people=many, broken_down=True, dwell_mean=1e5,
                 dwell_bins=(10**5,) * len(DWELL_BINS), presence_peak=10**4, presence_mean=1e4,
                 coverage=0.999, ages=(10**5,) * len(AGES) if self._ages else None,
+                attention_mean=1e5, attention_bins=(10**5,) * len(DWELL_BINS),
             ),
             epoch="00000000", seq=10**7, totals=Totals(many, local_day(0), many),
             time_synced=False,

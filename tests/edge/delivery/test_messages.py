@@ -26,8 +26,14 @@ WINDOW = Window(
     presence_peak=3,
     presence_mean=0.8251,
     coverage=0.99812,
+    attention_mean=4.14,
+    attention_bins=(4, 3, 0, 0, 0),
 )
 
+FEW = dataclasses.replace(
+    WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None, attention_mean=None
+)
+"""Too few people to be broken down."""
 
 WITH_AGES = dataclasses.replace(WINDOW, ages=(0, 0, 1, 0, 4, 1, 0, 0, 1))
 
@@ -85,6 +91,7 @@ def test_window() -> None:
         "replayed": False,
         "people": {"total": 7, "female": 3, "male": 3, "unknown": 1},
         "dwell_s": {"mean": 6.2, "0-5": 3, "5-15": 2, "15-30": 2, "30-60": 0, "60+": 0},
+        "attention_s": {"mean": 4.1, "0-5": 4, "5-15": 3, "15-30": 0, "30-60": 0, "60+": 0},
         "presence": {"peak": 3, "mean": 0.83},
         "coverage": 0.998,
         "totals": {"total": 20311, "female": 9800, "male": 9700, "unknown": 811},
@@ -94,10 +101,9 @@ def test_window() -> None:
 
 
 def test_too_few_people_show_their_total_alone() -> None:
-    few = dataclasses.replace(WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None)
-    payload = json.loads(window_message(few).payload)
+    payload = json.loads(window_message(FEW).payload)
     assert payload["people"] == {"total": 2}
-    assert payload["dwell_s"] == {"mean": None}
+    assert payload["dwell_s"] == payload["attention_s"] == {"mean": None}
 
 
 def test_without_a_model_people_show_their_total_alone() -> None:
