@@ -237,6 +237,8 @@ class Totals:
     """The day that the window belongs to, in the device's time zone: 2026-11-21."""
     today: People
     """On that day."""
+    ages: tuple[int, ...] | None = None
+    """Per group of `AGES`, since ages were first counted; None if they are not."""
 
 
 @dataclass(frozen=True, slots=True)
