@@ -83,7 +83,7 @@ def _web_address(address: str) -> str:
     except ValueError:
         pass
     raise ValueError(
-        f"{quoted(re.sub('//[^/]*@', '//...@', address))}: must be an address such as "
+        f"{quoted(address)}: must be an address such as "
         "http://dashboard.example:3000/, without user and password (it is published)"
     )
 

@@ -23,7 +23,7 @@ from edge.types import People
 from edge.vision.model_card import read_card
 from tests.support import contract
 from tests.support.broker import Mosquitto, Subscriber
-from tests.support.commands import wait_for
+from tests.support.commands import NO_ESTIMATES, wait_for
 from tests.support.paths import CLIP, MODEL, ROOT
 
 Configure = Callable[..., Path]
@@ -390,6 +390,54 @@ def test_a_paused_daemon_is_there_but_opens_no_camera(
     assert dashboard.payloads("availability") == ["online"]
     daemon.terminate()
     assert daemon.wait(10) == 0
+
+
+def test_a_command_closes_the_camera_until_another_opens_it(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, f"{TOPIC}/health", f"{TOPIC}/presence")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "presence": True, "allow_pause": True}
+    config = configure(
+        source="demo", mqtt=mqtt, privacy={"min_present": 1}, classifier=NO_ESTIMATES,
+        health={"seconds": 1},
+    )  # fmt: skip
+
+    def newest() -> tuple[str, bool, str]:
+        health = json.loads((dashboard.payloads("health") or ["{}"])[-1])
+        return health.get("camera"), health.get("paused"), dashboard.payloads("presence")[-1]
+
+    def command(payload: str) -> None:
+        publish.single(f"{TOPIC}/command", payload, 1, hostname="127.0.0.1", port=mosquitto.port)
+
+    daemon = start("run", "--config", config)
+    wait_for(lambda: {"1", "2", "3"} & {*dashboard.payloads("presence")}, "nobody is in view")
+    command("stop")
+    command("pause")
+    wait_for(lambda: newest() == ("resting", True, ""), "the camera stays open")
+    daemon.kill()  # as a power cut does
+    daemon.wait()
+    number = len(dashboard.payloads("health"))
+    daemon = start("run", "--config", config)
+    wait_for(lambda: len(dashboard.payloads("health")) > number + 1, "no restart")
+    states = [json.loads(payload) for payload in dashboard.payloads("health")[number:]]
+    assert {(state["camera"], state["paused"], state["frames"]) for state in states} == {
+        ("resting", True, 0)
+    }
+
+    def resumed() -> bool:  # it may not have subscribed yet
+        command("resume")
+        return newest()[:2] == ("ok", False)
+
+    wait_for(resumed, "the camera stays closed")
+    daemon.terminate()
+    assert daemon.wait(10) == 0
+    wait_for(lambda: newest()[2] == "", "a number of people stays at the broker")
+    moments = [message.timestamp for message in dashboard.messages if "presence" in message.topic]
+    assert len(moments) < 40
 
 
 def test_systemd_is_told(
