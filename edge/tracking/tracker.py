@@ -237,9 +237,7 @@ class Tracker:
         mean = track.log_odds / track.weight if track.weight else 0.0
         label, confidence = gender(mean, self._min_confidence)
         age = track.age if self._ages else None
-        return Visit(
-            track.first, track.last, label, confidence, track.id, age, track.attention_s
-        )
+        return Visit(track.first, track.last, label, confidence, track.id, age, track.attention_s)
 
     def _confirm(self, track: Track) -> None:
         track.confirmed = (

@@ -113,10 +113,16 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         ("mqtt: {dashboard_url: 'http://a:99999/'}", "without user and password"),
         ("mqtt: {dashboard_url: 'ftp://shop/'}", "must be an address such as http://"),
         ("mqtt: {dashboard_url: 'http://shop/a b'}", "must be an address such as http://"),
-        ("mqtt: {dashboard_url: 'http://me:geheim@shop/'}", "mqtt.dashboard_url: '***@shop/': must"),
+        (
+            "mqtt: {dashboard_url: 'http://me:geheim@shop/'}",
+            "mqtt.dashboard_url: '***@shop/': must",
+        ),
         ("mqtt: {presence: 'on'}", "mqtt.presence: 'on': must be on or off"),
         ("mqtt: {allow_pause: 1}", "mqtt.allow_pause: 1: must be on or off"),
-        ("privacy: {min_present: 0}", "privacy.min_present: 0: should be greater than or equal to 1"),
+        (
+            "privacy: {min_present: 0}",
+            "privacy.min_present: 0: should be greater than or equal to 1",
+        ),
         ("mqtt: {host: a..b}", "mqtt.host: 'a..b': must be a host name"),
         ("mqtt: {host: 'broker:1883'}", "'broker:1883': must be a host name or an address"),
         ("mqtt: {host: '[::1]'}", "'[::1]': must be a host name or an address, without mqtt://"),

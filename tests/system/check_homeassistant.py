@@ -319,7 +319,9 @@ def test_ages_are_shown_where_they_are_counted(home: HomeAssistant, publish: Pub
     publish(device.state(window_message(WITH_AGES, device)), device.health(HEALTH))
     wait_for(lambda: home.states("aged") == SHOWN | AGES_SHOWN, "not shown")
     assert home.entities("aged")["age_57"]["friendly_name"] == "aged People, age 57+"
-    assert home.entities("aged")["total_age_4_7"]["friendly_name"] == "aged People in all, age 04-07"
+    assert (
+        home.entities("aged")["total_age_4_7"]["friendly_name"] == "aged People in all, age 04-07"
+    )
     # too few people to be told apart
     publish(device.state(window_message(maker=device)))
     withheld = {key: "unknown" for key in AGES_SHOWN if not key.startswith("total_")}

@@ -637,9 +637,7 @@ def test_home_assistant_gets_everything_again_when_it_starts(
 
 
 @pytest.mark.parametrize("version", BOTH)
-def test_commands_are_handed_on_unless_they_are_old(
-    mosquitto: Mosquitto, version: Version
-) -> None:
+def test_commands_are_handed_on_unless_they_are_old(mosquitto: Mosquitto, version: Version) -> None:
     mosquitto.start()
     commands: list[bytes] = []
     old = MqttPublisher(broker(mosquitto.port), will=WILL)
