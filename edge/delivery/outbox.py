@@ -122,9 +122,10 @@ class Outbox:
         """Count `people` and store the message that `make(epoch, seq, totals)` returns.
 
         Both happen in one transaction. `day` is the date they count for, `seconds` the window's
-        length, `ages` the same people per group of `AGES`, if ages are counted. If the wall clock is not set yet, `unset` is the machine's boot id and by how many
-        seconds the wall clock is ahead of the monotonic one; see `restamp`. Returns the message
-        with the outbox's own key. Raises OutboxError if the disk refuses; then nothing is counted.
+        length, `ages` the same people per group of `AGES`, if ages are counted. If the wall clock
+        is not set yet, `unset` is the machine's boot id and by how many seconds the wall clock is
+        ahead of the monotonic one; see `restamp`. Returns the message with the outbox's own key.
+        Raises OutboxError if the disk refuses; then nothing is counted.
         """
         with self._transaction() as db:
             numbers = (people.female, people.male, people.unknown)

@@ -22,8 +22,8 @@ from edge.delivery.outbox import Outbox
 from edge.errors import EdgeError
 from edge.health import Health
 from edge.host import boot_id
-from edge.reporter import Reporter
 from edge.presence import LivePresence
+from edge.reporter import Reporter
 from edge.types import Frame, Message, NoFrame, People
 from tests.edge.delivery.test_messages import WINDOW, WITH_AGES, messages, window_message
 from tests.support import contract

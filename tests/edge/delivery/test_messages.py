@@ -284,13 +284,12 @@ def test_ages_are_in_order_among_the_sorted_names() -> None:
 
 
 def test_discovery_has_more_entities_if_they_are_switched_on() -> None:
-    (plain,), (more,) = (
-        messages(**keys).discovery("1")
-        for keys in ({}, {"presence": True, "pause": True, "dashboard_url": "http://shop:3000/"})
-    )
+    (plain,) = messages().discovery("1")
+    url = "http://shop:3000/"
+    (more,) = messages(presence=True, pause=True, dashboard_url=url).discovery("1")
     before, after = json.loads(plain.payload), json.loads(more.payload)
     assert "configuration_url" not in before["device"]
-    assert after["device"]["configuration_url"] == "http://shop:3000/"
+    assert after["device"]["configuration_url"] == url
     assert after["components"].keys() - before["components"].keys() == {"in_view", "pause"}
     base = "tally/v1/store-7/lobby"
     assert after["components"]["in_view"]["state_topic"] == f"{base}/presence"

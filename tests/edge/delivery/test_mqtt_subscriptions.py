@@ -205,7 +205,7 @@ def test_commands_that_may_not_be_read() -> None:
 
     def refused(*names: str) -> bool:
         publisher.poll()
-        return publisher.status()["refused"] == list(names)
+        return bool(publisher.status()["refused"] == list(names))
 
     wait_for(lambda: refused("command"), "it is not named")
     wait_for(lambda: refused() and publisher.connected, "it is not requested again")
