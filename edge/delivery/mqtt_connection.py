@@ -246,8 +246,10 @@ class Connection:
             self._send(message)
         idle = not self._sent and not self._queue
         if self._started and self.open and idle:
-            for topic in self.listens:
+            for topic, granted in self.listens.items():
                 self._subscriptions.subscribe(topic)
+                if granted is None:
+                    break  # one at a time: if the broker hangs up, it is known at which
 
     def _send(self, message: Message) -> None:
         self._retry_at.pop(message.topic, None)

@@ -106,14 +106,20 @@ def serve() -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(
-            answer: Answer, version: Version = "3.1.1", *, hangs_up: bool = False
+            answer: Answer,
+            version: Version = "3.1.1",
+            *,
+            hangs_up: bool = False,
+            command_topic: str | None = None,
         ) -> tuple[Server, MqttPublisher, Outbox]:
             server = Server(answer, hangs_up=hangs_up)
             stack.callback(server.close)
             wake, outbox = threading.Event(), Outbox(None)
             stack.callback(outbox.close)
             there = Broker("127.0.0.1", server.port, "x", version=version)
-            publisher = MqttPublisher(there, will=WILL, birth_topic=BIRTH, wake=wake.set)
+            publisher = MqttPublisher(
+                there, will=WILL, birth_topic=BIRTH, command_topic=command_topic, wake=wake.set
+            )
             stack.callback(publisher.close, WILL)
             publisher.publish(Message("t/state", "1", 1, retain=True))
             courier = Courier(outbox, publisher, wake)
@@ -218,17 +224,23 @@ def test_commands_that_may_not_be_read() -> None:
     other.close()
 
 
+@pytest.mark.parametrize(
+    ("topics", "names"), [({BIRTH}, ["status"]), ({BIRTH, "t/command"}, ["command", "status"])]
+)
 def test_a_broker_that_hangs_up_at_a_subscription(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, topics: set[str], names: list[str]
 ) -> None:
     monkeypatch.setattr("edge.delivery.mqtt_publisher.FIRST_RETRY_S", 0.05)
     server, publisher, outbox = serve(
-        lambda topic, _times: 0x80 if topic == BIRTH else 0, "5", hangs_up=True
+        lambda topic, _times: 0x80 if topic in topics else 0,
+        "5",
+        hangs_up=True,
+        command_topic="t/command",
     )
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
-    wait_for(lambda: publisher.status()["refused"] == ["status"], "it is not left out")
+    wait_for(lambda: publisher.status()["refused"] == names, "it is not left out")
     wait_for(lambda: publisher.connected, "no connection")
     connects = server.connects
-    assert connects <= 4
+    assert connects <= 2 + 2 * len(topics)
     with pytest.raises(pytest.fail.Exception):
         wait_for(lambda: server.connects > connects, "it holds", 3)
