@@ -1,5 +1,6 @@
 """The pause that a command over MQTT begins and ends; it survives a restart."""
 
+import contextlib
 import logging
 import queue
 from pathlib import Path
@@ -18,7 +19,9 @@ class PauseSwitch:
     def __init__(self, file: Path) -> None:
         """It is on at first if `file` exists, which is there as long as it is on."""
         self._file = file
-        self._on = file.exists()
+        self._on = False
+        with contextlib.suppress(OSError):  # the outbox, beside it, reports a folder like this
+            self._on = file.exists()
         self._commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._warned = False
 

@@ -40,6 +40,10 @@ def test_nothing_else_is_obeyed(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert "pausepause" not in caplog.text, "what others send must not get into the log"
 
 
+def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
+    assert not PauseSwitch(tmp_path / ("x" * 300) / "paused").is_on()
+
+
 def test_a_disk_that_refuses_does_not_open_the_camera(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
