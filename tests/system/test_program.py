@@ -19,7 +19,7 @@ import pytest
 from paho.mqtt import publish
 
 from edge.sources.demo import Scene
-from edge.types import People
+from edge.types import AGE_GROUPS, People
 from edge.vision.model_card import read_card
 from tests.support import contract
 from tests.support.broker import Mosquitto, Subscriber
@@ -147,10 +147,12 @@ def test_people_are_counted_by_age(configure: Configure, age_models: Path) -> No
     (few,) = replay(configure(classifier=model), CLIP)
     assert few["people"] == {"total": 2}
     assert "ages" not in few
+    assert few["totals_by_age"] == dict.fromkeys(AGE_GROUPS, 0) | {"unknown": 2}
 
     # off, nothing is seen of it
     (off,) = replay(configure(privacy=EVERYBODY, classifier=model | {"age": False}), CLIP)
-    without = [key for key in window if key != "ages"]
+    assert window["totals_by_age"] == window["ages"]
+    without = [key for key in window if key not in ("ages", "totals_by_age")]
     assert [off[key] for key in without if key not in ("id", "epoch")] == [
         window[key] for key in without if key not in ("id", "epoch")
     ]
@@ -270,15 +272,19 @@ def test_retained_for_a_dashboard_that_comes_later(
 ) -> None:
     mosquitto.start()
     config = configure(mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    # as a power cut leaves it
+    there: dict[str, Any] = {"hostname": "127.0.0.1", "port": mosquitto.port}
+    publish.single(f"{TOPIC}/presence", "3", retain=True, **there)
     assert edge("run", "--config", config, "--source", CLIP).returncode == 0
     late = subscribe(mosquitto.port, "#")
-    expected = {f"{TOPIC}/{name}" for name in ("availability", "state", "health", "info")}
+    names = ("availability", "state", "presence", "health", "info")
+    expected = {f"{TOPIC}/{name}" for name in names}
     expected.add("homeassistant/device/test/cam-1/config")
     wait_for(lambda: {m.topic for m in late.messages} == expected, "retained messages are missing")
 
     run = edge("forget", "--config", config)
     assert run.returncode == 0, run.stderr
-    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 6, "something is left")
+    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 7, "something is left")
     later = subscribe(mosquitto.port, "#", client_id="later")
     time.sleep(0.5)
     assert later.messages == []
