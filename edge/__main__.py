@@ -157,7 +157,8 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
     messages = wiring.messages(
         config, models, legacy_ids=not to_stdout and wiring.has_legacy_ids(config)
     )
-    frames = wiring.frames(config, stopped)
+    pause = None if to_stdout else wiring.pause_switch(config)
+    frames = wiring.frames(config, stopped, pause=pause)
     wake = threading.Event()
     health = Health()
     summary = Summary(
@@ -175,7 +176,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
         publisher = (
             JsonLinesPublisher(around=line.hidden)
             if to_stdout
-            else wiring.mqtt_publisher(config, messages, wake.set)
+            else wiring.mqtt_publisher(config, messages, wake.set, pause)
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
@@ -190,6 +191,8 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
             health_seconds=config.health.seconds,
             # a recording's times come from its file, not from this machine's clock
             time_synced=lambda: not recorded and clock_synced(),
+            presence=wiring.presence(config),
+            is_paused=lambda: config.paused or (pause is not None and pause.is_on()),
         )
         stack.callback(reporter.close)
         stack.callback(
@@ -212,6 +215,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
             on_window=on_window,
             on_frame=on_frame,
             on_no_frame=reporter.on_no_frame,
+            on_present=reporter.on_present,
         )
         reporter.open(wiring.info(config, models))
         stack.callback(line.end)

@@ -36,6 +36,11 @@ CLEAR_FACE_PX = 32
 """Width, pixels, below which a face shows less; its votes weigh less in proportion."""
 HIDDEN_WEIGHT = 0.25
 """Factor on the votes of a face that another one may hide in part."""
+ATTENTION_GAP_S = 0.5
+"""Longest time between two of Haar's finds of a face in which it is taken to be towards the camera
+all along, seconds: Haar finds only faces that are, but not in every frame."""
+ATTENTION_GAP_FRAMES = 2.5
+"""The same in frames, if that is longer: at any frame rate, one may miss the face."""
 CHECK_EVERY_S = 0.1
 """Least time between two checks of one track, seconds."""
 CHECK_EVERY = 0.1
@@ -82,6 +87,8 @@ class Tracker:
         self._stationary = StationaryObjects(static_after)
         self._updated = float("-inf")
         """`mono` of the latest update, seconds."""
+        self._spacing = 0.0
+        """Time between the two latest updates, seconds."""
 
     def update(
         self, faces: Sequence[Face], mono: float, size: tuple[int, int]
@@ -101,7 +108,7 @@ class Tracker:
                 and not any(self._may_continue(later, track, size) for later in new)
             )
         )
-        self._updated = mono
+        self._spacing, self._updated = mono - self._updated, mono
         boxes = [face.box for face in faces]
         free = set(range(len(faces)))
         followed = [track for track in self._tracks if track not in lost]
@@ -173,7 +180,7 @@ class Tracker:
         return lost.settled and not lost.stationary and 0 < gap <= self._patience_of(lost, size)
 
     def _begin(self, box: Box, mono: float) -> None:
-        track = Track(self._next_id, box, mono, mono)
+        track = Track(self._next_id, box, mono, mono, facing=mono)
         track.stationary = self._stationary.recognize(box, mono)
         self._motion[track.id] = FaceMotion(box, mono)
         self._stillness[track.id] = StationaryFilter.at(box)
@@ -214,9 +221,9 @@ class Tracker:
         else:
             track.failed += 1
             if track.failed == 1:
-                track.failed_since = track.last
+                track.failed_since, track.failed_attention_s = track.last, track.attention_s
             if track.failed >= ENOUGH_CHECKS and track.last - track.failed_since > self._patience:
-                track.last = track.failed_since
+                track.last, track.attention_s = track.failed_since, track.failed_attention_s
         if track.checks >= ENOUGH_CHECKS and not track.is_face:
             self._tracks.remove(track)
             del self._motion[track.id], self._stillness[track.id]
@@ -274,18 +281,27 @@ class Tracker:
         mean = track.log_odds / track.weight if track.weight else 0.0
         label, confidence = gender(mean, self._min_confidence)
         age = track.age if self._ages else None
-        return Visit(track.first, track.last, label, confidence, track.id, age)
+        return Visit(track.first, track.last, label, confidence, track.id, age, track.attention_s)
 
     def _confirm(self, track: Track) -> None:
         track.confirmed = (
             track.hits >= self._min_sightings and track.last - track.first >= self._min_seconds
         )
 
+    def _attend(self, track: Track, mono: float) -> None:
+        """The face is towards the camera now."""
+        gap_s = mono - track.facing
+        if gap_s <= max(ATTENTION_GAP_S, ATTENTION_GAP_FRAMES * self._spacing):
+            track.attention_s += gap_s
+        track.facing = mono
+
     def _move(self, track: Track, face: Face, mono: float, hidden: bool) -> None:
         box, elapsed = face.box, mono - track.last
         self._motion[track.id].update(box, mono, recovered=face.recovered, hidden=hidden)
         track.box, track.roll, track.hidden, track.last = box, face.roll, hidden, mono
         track.hits += 1
+        if not face.recovered:
+            self._attend(track, mono)
         self._confirm(track)
         stillness = self._stillness[track.id]
         stillness.update(box, elapsed)

@@ -56,7 +56,8 @@ def test_nothing_but_counts_leaves_the_process(
     dashboard = subscribe(mosquitto.port, "#")
     state = tmp_path / "state"
     config = configure(
-        mqtt={"host": "127.0.0.1", "port": mosquitto.port}, privacy={"min_people": 1}
+        mqtt={"host": "127.0.0.1", "port": mosquitto.port, "presence": True},
+        privacy={"min_people": 1, "min_present": 1},
     )
     trace = tmp_path / "trace"
     daemon = [sys.executable, "-m", "edge", "run", "--config", str(config), "--source", str(CLIP)]
@@ -90,6 +91,8 @@ def test_nothing_but_counts_leaves_the_process(
     # what the broker got keeps to the contract, which has no room for a picture; so does the disk
     wait_for(lambda: "stopped" in dashboard.payloads("availability"), "no clean end")
     assert len(dashboard.payloads("window")) == 1
+    assert set(dashboard.payloads("presence")) > {"", "0"}
+    assert set(dashboard.payloads("presence")) <= {"", *"0123456789"}
     sent = b"".join(message.payload for message in dashboard.messages)
     stored = b"".join(file.read_bytes() for file in state.iterdir())
     for start in (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF"):
@@ -98,7 +101,7 @@ def test_nothing_but_counts_leaves_the_process(
     with sqlite3.connect(state / "outbox.db") as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema")}
         assert {name for name in tables if not name.startswith("sqlite_")} == {
-            "counters", "days", "windows",
+            "ages", "counters", "days", "windows",
         }  # fmt: skip
     database.close()
 

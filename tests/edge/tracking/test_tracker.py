@@ -131,6 +131,14 @@ def test_a_lost_face_is_waited_for_until_it_is_clear_whose_a_new_one_is() -> Non
     assert [(visit.start, visit.end, visit.track) for visit in tracker.finish()] == [(0, end, 1)]
 
 
+def test_attention_adds_up_over_both_halves_of_a_visit() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    walk(tracker, 3, 10, start=end + 1.5, speed=0, x=400)
+    (visit,) = tracker.finish()
+    assert visit.attention_s == pytest.approx(2 + 3)
+
+
 def test_a_flicker_does_not_continue_a_lost_face() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=300)
@@ -337,6 +345,58 @@ def test_a_person_who_comes_near_quickly_is_one_visit() -> None:
         mono = step / 10
         tracker.update([face(300, 150, 200 / (8 - 1.7 * mono))], mono, SIZE)
     assert len(tracker.finish()) == 1
+
+
+def attention(fps: float, facing: Callable[[float], bool], patience: float = 2) -> float:
+    """Of a person in view for 12 s, whom the verifier alone sees while not `facing`, seconds."""
+    tracker = Tracker(patience=patience)
+    for step in range(round(12 * fps) + 1):
+        mono = step / fps
+        tracker.update([replace(face(300), recovered=not facing(mono))], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.end == pytest.approx(12, abs=0.6)
+    return visit.attention_s
+
+
+@pytest.mark.parametrize("fps", [0.7, 1, 3, 10, 30])
+def test_a_face_that_stays_towards_the_camera_has_attention_all_along(fps: float) -> None:
+    assert attention(fps, lambda mono: True) == pytest.approx(12, abs=0.6)
+
+
+@pytest.mark.parametrize("fps", [3, 10, 30])
+def test_a_face_turned_away_has_no_attention(fps: float) -> None:
+    assert attention(fps, lambda mono: not 4.1 < mono < 8.9) == pytest.approx(7.2, abs=0.6)
+
+
+@pytest.mark.parametrize("fps", [3, 10, 30])
+def test_a_frame_in_which_haar_misses_a_face_takes_no_attention(fps: float) -> None:
+    missed = {round(step / fps, 6) for step in range(4, round(11 * fps), 3)}
+    assert attention(fps, lambda mono: round(mono, 6) not in missed) == pytest.approx(12)
+
+
+def test_attention_goes_on_if_haar_looks_only_three_times_a_second() -> None:
+    assert attention(30, lambda mono: round(30 * mono) % 10 == 0) == pytest.approx(12)
+
+
+@pytest.mark.parametrize("fps", [3, 10])
+def test_time_out_of_sight_has_no_attention(fps: float) -> None:
+    """For less than the patience, so that it is one visit."""
+    tracker = Tracker(patience=2)
+    for step in range(round(9 * fps) + 1):
+        mono = step / fps
+        tracker.update([] if 3.1 < mono < 4.9 else [face(300)], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.end - visit.start == pytest.approx(9)
+    assert visit.attention_s == pytest.approx(7.2, abs=0.4)
+
+
+def test_dropped_frames_take_no_attention() -> None:
+    tracker, random = Tracker(), Random(1)
+    moments = [step / 10 for step in range(101) if step in (0, 100) or random.random() < 0.5]
+    for mono in moments:
+        tracker.update([face(300)], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.attention_s == pytest.approx(10)
 
 
 def test_a_recovered_face_begins_no_track() -> None:
@@ -649,6 +709,7 @@ def test_a_track_that_slips_onto_a_thing_ends_with_the_person(fps: int) -> None:
             assert len(tracker.predict(mono)) == 1, "a face may be turned away for a while"
     (visit,) = visits + tracker.finish()
     assert 20 <= visit.end <= 22, "checks are 2 s apart by then"
+    assert visit.attention_s == pytest.approx(visit.end)
     assert len(ids) > 1
 
 
