@@ -11,11 +11,11 @@ from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import LABELS, UNKNOWN, Box, Face, Track, Visit
 
-UNCONFIRMED_PATIENCE = 0.5
-"""Fraction of the patience for a track not yet confirmed, or no face after all: false alarms come
+UNCONFIRMED_PATIENCE_S = 1.0
+"""Longest patience with a track not yet confirmed, or no face after all, seconds: false alarms come
 and go."""
-LEAVING_PATIENCE = 0.3
-"""Fraction of the patience for a face last seen moving out of the view.
+LEAVING_PATIENCE_S = 0.6
+"""Longest patience with a face last seen moving out of the view, seconds.
 
 Anyone who comes in there soon after is somebody else.
 """
@@ -258,10 +258,12 @@ class Tracker:
         # at any frame rate, only a frame without the face shortens it
         missed = track.last < self._updated
         doubtful = not (track.confirmed and track.is_face)
-        fraction = UNCONFIRMED_PATIENCE if missed and doubtful else 1.0
+        patience = self._patience
+        if missed and doubtful:
+            patience = min(patience, UNCONFIRMED_PATIENCE_S)
         if _is_leaving(track.box, self._motion[track.id].velocity, size):
-            fraction = min(fraction, LEAVING_PATIENCE)
-        return self._patience * fraction
+            patience = min(patience, LEAVING_PATIENCE_S)
+        return patience
 
     def _end(self, is_over: Callable[[Track], bool]) -> list[Visit]:
         ended = [track for track in self._tracks if is_over(track)]
