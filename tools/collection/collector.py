@@ -14,11 +14,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from edge.backoff import Backoff
 from edge.errors import ConfigError
-from tools.collection.correction import Row
+from tools.collection.correction import Matrix, Row
 from tools.collection.database import StoreError
 from tools.collection.liveness import LiveDevices
 from tools.collection.published import Count, InvalidMessage, PublishedWindow, read_window
-from tools.collection.store import Matrix, Store
+from tools.collection.store import Store
 
 CLIENT_ID = "edge-tally-dashboard"
 KINDS = {"window": 1, "state": 0, "health": 0, "info": 0, "availability": 0, "presence": 0}
@@ -198,7 +198,7 @@ class Collector:
             if message.payload:
                 _log(f"{message.topic}: not a valid info")
             return
-        matrix = info.confusion and info.confusion.matrix()
+        matrix = info.confusion and info.confusion.matrix(info.model)
         if self._matrices.get((device, info.model), 0) != matrix:
             self._store.save_matrix(device, info.model, matrix)
             self._matrices[device, info.model] = matrix
@@ -220,10 +220,9 @@ class _Confusion(BaseModel):
     female: _Calls
     male: _Calls
 
-    def matrix(self) -> Matrix:
-        return Matrix(
-            self.min_confidence, self.data, self.split, self.female.row(), self.male.row()
-        )
+    def matrix(self, model: str) -> Matrix:
+        rows = (self.female.row(), self.male.row())
+        return Matrix(model, self.min_confidence, self.data, self.split, *rows)
 
 
 class _Info(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from edge.delivery.messages import iso
 from edge.errors import ConfigError
 from tools.collection import hourly, runs
-from tools.collection.correction import Row
+from tools.collection.correction import Matrix, Row
 from tools.collection.database import Connection, Database, StoreError
 from tools.collection.hourly import HOUR_S, Sums
 from tools.collection.published import PublishedWindow, read_window
@@ -39,16 +39,6 @@ class DeviceSpan(NamedTuple):
     device: str
     first: int
     last: int
-
-
-class Matrix(NamedTuple):
-    """How often a model errs, as `info` says it."""
-
-    min_confidence: float
-    data: str
-    split: str
-    women: Row
-    men: Row
 
 
 class Store:
@@ -143,10 +133,11 @@ class Store:
     def save_matrix(self, device: str, model: str, matrix: Matrix | None) -> None:
         """Keep how often a device's model errs now; None if it is not known. Raises StoreError."""
         with self._database.writing() as connection:
-            key = (device, model)
-            connection.execute("DELETE FROM matrices WHERE device = ? AND model = ?", key)
+            connection.execute(
+                "DELETE FROM matrices WHERE device = ? AND model = ?", (device, model)
+            )
             if matrix is not None:
-                values = (*key, *matrix[:3], *matrix.women, *matrix.men)
+                values = (device, *matrix[:4], *matrix.women, *matrix.men)
                 connection.execute(
                     f"INSERT INTO matrices VALUES ({', '.join('?' * len(values))})", values
                 )
@@ -155,15 +146,14 @@ class Store:
         """All devices that ever counted, by site and name."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT site, device, MIN(hour), MAX(hour) FROM hours "
-                "GROUP BY site, device ORDER BY site, device"
+                "SELECT DISTINCT site, device FROM hours ORDER BY site, device"
             ).fetchall()
             spans = []
-            for site, device, first, _ in rows:
-                ended = connection.execute(
-                    "SELECT MAX(ended) FROM windows WHERE site = ? AND device = ?", (site, device)
-                ).fetchone()[0]
-                spans.append(DeviceSpan(site, device, first, _seconds(ended)))
+            for place in rows:
+                ends = "FROM windows WHERE site = ? AND device = ? ORDER BY ended"
+                (first,) = connection.execute(f"SELECT started {ends} LIMIT 1", place).fetchone()
+                (last,) = connection.execute(f"SELECT ended {ends} DESC LIMIT 1", place).fetchone()
+                spans.append(DeviceSpan(*place, _seconds(first), _seconds(last)))
         return spans
 
     def hours(self, start: int, end: int, devices: Devices) -> dict[int, Sums]:
@@ -204,8 +194,8 @@ class Store:
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM matrices").fetchall()
         return {
-            (device, model): Matrix(confidence, data, split, Row(*calls[:3]), Row(*calls[3:]))
-            for device, model, confidence, data, split, *calls in rows
+            (device, model): Matrix(model, sure, data, split, Row(*calls[:3]), Row(*calls[3:]))
+            for device, model, sure, data, split, *calls in rows
         }
 
     def gaps(self, start: int, end: int, devices: Devices) -> list[Gap]:
