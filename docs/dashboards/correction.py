@@ -119,8 +119,8 @@ def correct_together(
     if not estimates:
         return None, notes
     # limits are added up, which is never too narrow, however the matrices' errors are related
-    *numbers, unknown = map(sum, zip(*estimates, strict=True))
-    return Estimate(*map(int, numbers), unknown), notes
+    everybody, women, low, high, unknown = map(sum, zip(*estimates, strict=True))
+    return Estimate(int(everybody), int(women), int(low), int(high), unknown), notes
 
 
 def _source(matrix: Matrix) -> str:

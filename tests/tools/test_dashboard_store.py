@@ -114,7 +114,10 @@ def test_a_clock_that_is_set_moves_a_window_and_not_back(store: Store, file: Pat
 
 
 def test_a_gap_has_its_times_and_its_people(store: Store) -> None:
-    save(store, [window(5, TEN, ever=50), window(9, TEN + 240, ever=80), window(7, TEN + 120, ever=64)])
+    save(
+        store,
+        [window(5, TEN, ever=50), window(9, TEN + 240, ever=80), window(7, TEN + 120, ever=64)],
+    )
     found = store.gaps(TEN - 900, TEN + 900, LOBBY)
     assert [(gap.start, gap.end, gap.windows, gap.people) for gap in found] == [
         ("2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z", 1, 8),

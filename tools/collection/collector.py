@@ -85,6 +85,8 @@ class Collector:
         self.connected = False
         self.problem = ""
         """Why nothing can be kept now; empty if it can."""
+        self.revision = 0
+        """Rises whenever the store has something new."""
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, clean_session=False, manual_ack=True
         )
@@ -125,7 +127,9 @@ class Collector:
 
     def _on_disconnect(self, *_: object) -> None:
         with self._lock:
-            self._link += 1  # a number from the old connection may mean another message on a new one
+            self._link += (
+                1  # a number from the old connection may mean another message on a new one
+            )
         if self.connected and not self._stopped.is_set():
             _log(f"{self._broker.host}:{self._broker.port}: connection lost; it is tried again")
         self.connected = False
@@ -162,6 +166,7 @@ class Collector:
                     batch.append(arrival)
             if not self._keep(batch):
                 return
+            self.revision += 1
             self._changed()
 
     def _keep(self, batch: list[_Arrival]) -> bool:
@@ -198,7 +203,7 @@ class Collector:
             if message.payload:
                 _log(f"{message.topic}: not a valid info")
             return
-        matrix = info.confusion and info.confusion.matrix(info.model)
+        matrix = info.confusion.matrix(info.model) if info.confusion else None
         if self._matrices.get((device, info.model), 0) != matrix:
             self._store.save_matrix(device, info.model, matrix)
             self._matrices[device, info.model] = matrix

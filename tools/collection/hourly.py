@@ -61,15 +61,15 @@ class Sums(NamedTuple):
 
     @property
     def dwell_bins(self) -> tuple[int, ...]:
-        return self[10:15]  # type: ignore[return-value]
+        return self[10:15]
 
     @property
     def attention_bins(self) -> tuple[int, ...]:
-        return self[17:22]  # type: ignore[return-value]
+        return self[17:22]
 
     @property
     def ages(self) -> tuple[int, ...]:
-        return self[23:32]  # type: ignore[return-value]
+        return self[23:32]
 
 
 PEAK = Sums._fields.index("peak")

@@ -44,10 +44,13 @@ def extend(connection: Connection, device: str, epoch: str, seq: int) -> None:
         (device, epoch, seq),
     ).fetchone()
     first, last = seq, seq
-    joined = before and connection.execute(
-        "SELECT 1 FROM runs WHERE device = ? AND epoch = ? AND first = ? AND last = ?",
-        (device, epoch, before[0], seq - 1),
-    ).fetchone()
+    joined = (
+        before
+        and connection.execute(
+            "SELECT 1 FROM runs WHERE device = ? AND epoch = ? AND first = ? AND last = ?",
+            (device, epoch, before[0], seq - 1),
+        ).fetchone()
+    )
     if joined:
         first = before[0]
     after = connection.execute(

@@ -75,6 +75,11 @@ class Store:
                         setting,
                     )
 
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return str(self._database)
+
     def save(self, payloads: Iterable[tuple[PublishedWindow, str]]) -> None:
         """Keep windows with their JSON. Returns once all are on disk. Raises StoreError."""
         with self._database.writing() as connection:
@@ -153,7 +158,7 @@ class Store:
                 ends = "FROM windows WHERE site = ? AND device = ? ORDER BY ended"
                 (first,) = connection.execute(f"SELECT started {ends} LIMIT 1", place).fetchone()
                 (last,) = connection.execute(f"SELECT ended {ends} DESC LIMIT 1", place).fetchone()
-                spans.append(DeviceSpan(*place, _seconds(first), _seconds(last)))
+                spans.append(DeviceSpan(place[0], place[1], _seconds(first), _seconds(last)))
         return spans
 
     def hours(self, start: int, end: int, devices: Devices) -> dict[int, Sums]:
