@@ -4,6 +4,7 @@ Every number is made of rows of `hours`, which are made of whole windows
 (`tools.collection.hourly`). A request names days and devices; no other bounds can be asked for.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -68,10 +69,10 @@ class Overview:
             "all": [self._listed(name, spans.get(name), name in live) for name in names],
             "devices": ["/".join(name) for name in chosen],
             "step": days.step,
-            "slots": self._slots(days, inside, before, watch, now),
+            "slots": self._slots(days, inside, before, watch),
             "total": _total(total),
             "uncollected": self._uncollected(days, chosen, spans, live, now, total.people),
-            "earlier": self._earlier(days, before, now),
+            "earlier": self._earlier(days, before, watch, now),
             "estimate": self._estimate(start, end, chosen),
             "heat": self._heat(days, hours, watch, now),
             "watched": watch.share(inside.items(), start, end),
@@ -90,7 +91,7 @@ class Overview:
 
     def _slots(
         self, days: Days, hours: Mapping[int, Sums], before: Mapping[int, Sums],
-        watch: "_Watch", now: float,
+        watch: "_Watch",
     ) -> list[dict[str, Any]]:  # fmt: skip
         shift = days.shift
         earlier: dict[int, int] = {}
@@ -104,26 +105,33 @@ class Overview:
             within = [(hour, hours[hour]) for hour in _between(order, begin, end)]
             sums = hourly.add(each for _, each in within)
             compared = [earlier[hour] for hour in _between(earlier_order, begin, end)]
+            watched = watch.share(within, begin, end)
             slots.append({
                 "start": self._calendar.local(begin).isoformat(),
                 "end": self._calendar.local(end).isoformat(),
-                "people": sums.people if sums.windows or begin < now else None,
+                "people": sums.people if sums.windows or watched is not None else None,
                 **_genders(sums),
                 "peak": sums.peak,
-                "watched": watch.share(within, begin, end),
+                "watched": watched,
                 "before": sum(compared) if compared else None,
             })  # fmt: skip
         return slots
 
-    def _earlier(self, days: Days, before: Mapping[int, Sums], now: float) -> dict[str, Any]:
-        """People of the earlier days, up to the same time if the range is not over yet."""
+    def _earlier(
+        self, days: Days, before: Mapping[int, Sums], watch: "_Watch", now: float
+    ) -> dict[str, Any]:
+        """People of the earlier days, up to the same time if the range is not over yet.
+
+        None if these days are not all collected: then there is nothing to compare with.
+        """
         people = 0.0
         start, end = self._calendar.bounds(days)
+        is_whole = watch.first <= self._calendar.bounds(days.earlier())[0] + HOUR_S
         for hour, sums in before.items():
             begin = self._calendar.same_hour(hour, -days.shift)
             people += sums.people * min(1.0, max(0.0, (now - begin) / HOUR_S))
         return {
-            "people": round(people) if before else None,
+            "people": round(people) if before and is_whole else None,
             "is_over": now >= end,
             "weeks": days.shift // 7,
             "until": self._calendar.local(min(max(now, start), end)).isoformat(),
@@ -187,6 +195,11 @@ class _Watch:
             # what is not reported yet is not missing, and nothing is expected of what was removed
             is_late = (span.site, span.device) in live and now - span.last > HOLD_S
             self._spans.append((span.first, now if is_late else min(span.last, now)))
+
+    @property
+    def first(self) -> float:
+        """When the first of them began."""
+        return min((first for first, _ in self._spans), default=math.inf)
 
     def share(self, hours: Iterable[tuple[int, Sums]], start: int, end: int) -> float | None:
         """0 to 1; None if no device was expected to watch."""
