@@ -1,4 +1,4 @@
-"""The dashboard's database: each window once, and hours that are always the sum of their windows."""
+"""The dashboard's database: each window once, and hours that are the sum of their windows."""
 
 import json
 import sqlite3
@@ -167,7 +167,7 @@ def test_another_programs_table_is_left_alone(file: Path) -> None:
 
 def test_a_file_that_is_no_database_is_named(file: Path) -> None:
     file.write_text("no database " * 100)
-    with pytest.raises(StoreError, match="tally.db: file is not a database"):
+    with pytest.raises(StoreError, match=r"tally\.db: file is not a database"):
         Store(Database(str(file)))
 
 

@@ -110,12 +110,14 @@ class Database:
 
     def _sqlite(self) -> sqlite3.Connection:
         connection = sqlite3.connect(Path(self._name), timeout=BUSY_S, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
     def create(self, tables: Iterable[str]) -> None:
         """Make what is missing. Raises StoreError."""
+        if not self.is_postgres:
+            with self._connected() as connection:
+                connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for writers
         with self.writing() as connection:
             for statement in tables:
                 connection.execute(statement)
