@@ -58,10 +58,8 @@ class Device:
         gone = self.availability in ("offline", "stopped")
         if gone and (heard is None or self.availability_at >= heard):
             return "stopped" if self.availability == "stopped" else "offline"
-        if heard is None and now - self.started < patience:
-            return "waiting"
         if heard is None or now - heard >= patience:
-            return "late"
+            return "late" if now - self.started >= patience else "waiting"
         camera = self.health.get("camera")
         if camera in ("lost", "resting"):
             return "camera" if camera == "lost" else "resting"

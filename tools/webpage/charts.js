@@ -22,10 +22,13 @@ function s(tag, attributes = {}, ...children) {
 
 const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const seconds = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const count = (value) => (value === null || value === undefined ? "–" : whole.format(value));
 const few = (value) => (value === null || value === undefined ? "–" : value < 10 ? tenth.format(value) : whole.format(value));
 const percent = (part, all) => (all ? `${whole.format((100 * part) / all)} %` : "–");
 const people = (number) => `${count(number)} ${number === 1 ? "person" : "people"}`;
+
+const windows = (number) => `${count(number)} ${number === 1 ? "window" : "windows"}`;
 
 /** A table of texts; the first column heads its rows. */
 function table(caption, head, rows) {
@@ -73,7 +76,7 @@ const isBlind = (slot, usual) => slot.watched !== null && slot.watched < 0.95 * 
 
 /** Bars over time, one stack a slot, the earlier period as an outline, unwatched time hatched. */
 function timeChart(box, slots, { label, now, summary, show, scale, usual }) {
-  const width = Math.max(280, box.clientWidth), height = Math.max(270, box.clientHeight || 0);
+  const width = Math.max(280, box.clientWidth), height = Math.max(120, box.clientHeight);
   const size = 12 * scale, left = 16 + size * 2.2, bottom = size * 2, top = 14 + size;
   const plotW = width - left - 4, plotH = height - top - bottom;
   const marks = ticks(Math.max(4, ...slots.map((slot) => Math.max(slot.people || 0, slot.before || 0))));

@@ -124,9 +124,9 @@ function link(kind, text) {
 const isChosen = (device) => !view.devices || view.devices.includes(`${device.site}/${device.device}`);
 
 function renderLive() {
-  if (live.problem) link("lost", "Nothing can be stored");
-  else if (live.connected) link("live", "Live");
-  else link("lost", "Broker not reachable");
+  if (!live.connected) link("lost", "Broker not reachable");
+  else if (live.problem) link("lost", "Nothing can be stored");
+  else link("live", "Live");
   $("notice").hidden = !live.notice;
   $("notice").textContent = live.notice;
   if (live.problem) problem(`${live.problem}. Nothing is lost: windows wait at the broker.`);
@@ -135,7 +135,7 @@ function renderLive() {
     const details = [
       device.facing !== null ? `${few(device.facing)} facing` : null,
       device.temperature_c !== null ? `${whole.format(device.temperature_c)} °C` : null,
-      device.outbox ? `${count(device.outbox)} windows waiting` : null,
+      device.outbox ? `${windows(device.outbox)} waiting` : null,
       device.light === "late" && device.heard_s !== null ? `last heard ${ago(device.heard_s)}` : null,
     ].filter(Boolean).join(" · ");
     return h("li", { "data-device": `${device.site}/${device.device}`, "data-light": device.light },
@@ -148,7 +148,7 @@ function renderLive() {
   $("facing-note").textContent = chosen.length ? `mean of the newest window${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
 }
 
-const ago = (seconds) => (seconds < 90 ? `${seconds} s ago` : seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : seconds < 172800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86400)} days ago`);
+const ago = (age) => (age < 90 ? `${age} s ago` : age < 5400 ? `${Math.round(age / 60)} min ago` : age < 172800 ? `${Math.round(age / 3600)} h ago` : `${Math.round(age / 86400)} days ago`);
 
 // ---- numbers
 
@@ -188,7 +188,7 @@ function renderNumbers() {
   } else $("people-note").textContent = `not collected yet: ${weeks}`;
   const { stay } = total;
   $("stay-label").textContent = stay.is_attention ? "Mean attention" : "Mean dwell";
-  $("stay").replaceChildren(...(stay.mean === null ? ["–"] : [tenth.format(stay.mean), h("small", {}, "s")]));
+  $("stay").replaceChildren(...(stay.mean === null ? ["–"] : [seconds.format(stay.mean), h("small", {}, "s")]));
   $("stay-note").textContent = stay.people ? `${stay.is_attention ? "looking at the camera" : "facing the camera"}, ${people(stay.people)}` : "not measured yet";
   renderBusiest();
 }
@@ -211,7 +211,7 @@ function renderComparison() {
   if (!other) return;
   const share = (answer) => (answer.women === undefined ? "–" : `${percent(answer.women, answer.people)} (${percent(answer.low, answer.people)} to ${percent(answer.high, answer.people)})`);
   const change = (a, b) => (b ? `${a >= b ? "+" : "−"}${whole.format(Math.abs((100 * (a - b)) / b))} %` : "–");
-  const [a, b] = [overview, other], stay = (answer) => (answer.total.stay.mean === null ? "–" : `${tenth.format(answer.total.stay.mean)} s`);
+  const [a, b] = [overview, other], stay = (answer) => (answer.total.stay.mean === null ? "–" : `${seconds.format(answer.total.stay.mean)} s`);
   const perDay = (answer) => answer.total.people / days(answer);
   $("comparison-table").replaceChildren(table("Two periods side by side",
     ["", rangeText(a.from, a.to), rangeText(b.from, b.to), "change"], [
@@ -341,8 +341,8 @@ function renderHonesty() {
   if (overview.uncollected) lines.push(h("p", {}, h("b", {}, `${people(overview.uncollected)} came before this dashboard began to collect. `), "They are in the number of today, not in the charts."));
   if (gaps.length) {
     const lost = gaps.reduce((sum, gap) => sum + Math.max(0, gap.people), 0);
-    lines.push(h("div", {}, h("p", {}, h("b", {}, `${count(gaps.reduce((sum, gap) => sum + gap.windows, 0))} windows never came, with ${people(lost)}. `), "They were dropped by a full outbox, or lost on the way, and are in no chart:"),
-      h("ul", {}, ...gaps.slice(0, 50).map((gap) => h("li", {}, `${gap.device}, ${utc(gap.start)} to ${utc(gap.end)}: ${count(gap.windows)} windows, ${people(Math.max(0, gap.people))}`)))));
+    lines.push(h("div", {}, h("p", {}, h("b", {}, `${windows(gaps.reduce((sum, gap) => sum + gap.windows, 0))} never came, with ${people(lost)}. `), "They were dropped by a full outbox, or lost on the way, and are in no chart:"),
+      h("ul", {}, ...gaps.slice(0, 50).map((gap) => h("li", {}, `${gap.device}, ${utc(gap.start)} to ${utc(gap.end)}: ${windows(gap.windows)}, ${people(Math.max(0, gap.people))}`)))));
   } else if (total.people) lines.push(h("p", {}, h("b", {}, "No window is missing. ")));
   if (total.withheld) lines.push(h("p", {}, h("b", {}, `${people(total.withheld)} are counted by number alone. `), `If fewer than ${overview.min_people} people come within minutes, nothing else of them is published, so that nobody can be singled out.`));
   if (!lines.length) lines.push(h("p", { class: "empty" }, "Nothing has been collected yet."));
