@@ -8,18 +8,12 @@ python tools/dashboard.py --listen 0.0.0.0:8330 --password-file password --cert 
 import argparse
 import getpass
 import os
-import signal
-import socket
-import ssl
 import sys
 import time
 import webbrowser
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple
-
-import uvicorn
+from typing import Any
 
 from edge.errors import ConfigError, EdgeError
 from edge.host import is_loopback
@@ -34,42 +28,8 @@ from tools.webpage.app import Pages, read_page
 from tools.webpage.calendar import Calendar, open_zone
 from tools.webpage.feed import Feed
 from tools.webpage.overview import Overview
+from tools.webpage.server import PORT, Address, bind, check_certificate, run_server
 from tools.webpage.status import status
-
-PORT = 8330
-END_S = 3
-"""How long answers under way may take once the program is stopped, seconds."""
-
-
-class Address(NamedTuple):
-    """Where the page is served."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """An argparse type: HOST, HOST:PORT or [HOST]:PORT."""
-        host, colon, port = text.rpartition(":")
-        if not colon or text.endswith("]"):
-            host, port = text, str(PORT)
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise argparse.ArgumentTypeError(
-                f"{text}: must be like 127.0.0.1:{PORT} or [::1]:{PORT}"
-            )
-        return cls(host, int(port))
-
-    def url(self, scheme: str, port: int) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{port}/"
-
-
-class Server(uvicorn.Server):
-    """Leaves signals to `serve`, which also ends the events and the collector."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -135,16 +95,6 @@ def check_access(args: argparse.Namespace) -> Password | None:
     return password
 
 
-def check_certificate(cert: Path | None, key: Path | None) -> None:
-    """Raises ConfigError if they do not serve."""
-    if cert is None or key is None:
-        return
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
-    except OSError as error:  # also ssl.SSLError
-        raise ConfigError(f"--cert {cert}, --key {key}: {error.strerror or error}") from None
-
-
 def read_broker(args: argparse.Namespace) -> Broker:
     """Raises ConfigError."""
     broker = Broker.parse(args.broker)
@@ -159,68 +109,45 @@ def read_broker(args: argparse.Namespace) -> Broker:
     return broker
 
 
-def bind(address: Address) -> socket.socket:
-    """Raises ConfigError if something else listens there."""
-    try:
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        return socket.create_server(address, family=family)
-    except OSError as error:
-        raise ConfigError(
-            f"--listen {address.host}:{address.port}: {error.strerror}; name another address"
-        ) from None
-
-
 def serve(args: argparse.Namespace) -> None:
     """Collect and serve until SIGTERM, SIGINT or SIGHUP. Raises EdgeError."""
     broker, password = read_broker(args), check_access(args)
     check_certificate(args.cert, args.key)
     calendar = Calendar(open_zone(args.timezone))
-    listening = bind(args.listen)
-    store = Store(Database(args.store), min_people=args.min_people, shift=calendar.shift)
-    live = LiveDevices()
-    collector = Collector(
-        broker, store, live, ca_file=args.broker_ca and str(args.broker_ca),
-        changed=lambda: feed.notify(),
-    )  # fmt: skip
+    with closing(bind(args.listen)) as listening:
+        store = Store(Database(args.store), min_people=args.min_people, shift=calendar.shift)
+        live = LiveDevices()
+        collector = Collector(broker, store, live, ca_file=args.broker_ca)
+        feed = Feed(lambda: summary(live, collector, args.notice))
+        collector.changed = feed.notify
+        page, policy = read_page()
+        overview = Overview(store, calendar, args.min_people)
+        app = Guard(
+            Pages(overview, calendar, live, feed, page).app(),
+            password=password, policy=policy,
+            own_hosts=is_loopback(args.listen.host) and not args.behind_proxy,
+        )  # fmt: skip
+        url = args.listen.url("https" if args.cert else "http", listening.getsockname()[1])
+        print(f"store     {store.name}")
+        print(f"page      {url}", flush=True)
+        if args.open and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+            webbrowser.open(url)
+        collector.start()
+        try:
+            run_server(app, listening, cert=args.cert, key=args.key, stopped=feed.close)
+        finally:
+            collector.stop()
 
-    def snapshot() -> dict[str, Any]:
-        return {
-            "devices": status(live.snapshot(), time.time()),
-            "connected": collector.connected,
-            "problem": collector.problem,
-            "revision": collector.revision,
-            "notice": args.notice,
-        }
 
-    feed = Feed(snapshot)
-    page, policy = read_page()
-    overview = Overview(store, calendar, args.min_people)
-    app = Guard(
-        Pages(overview, calendar, live, feed, page).app(),
-        password=password, policy=policy,
-        own_hosts=is_loopback(args.listen.host) and not args.behind_proxy,
-    )  # fmt: skip
-    server = Server(uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, lifespan="off",
-        ssl_certfile=args.cert, ssl_keyfile=args.key, timeout_graceful_shutdown=END_S,
-    ))  # fmt: skip
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
-        feed.close()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    url = args.listen.url("https" if args.cert else "http", listening.getsockname()[1])
-    print(f"store     {store.name}")
-    print(f"page      {url}", flush=True)
-    if args.open and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open(url)
-    collector.start()
-    try:
-        server.run(sockets=[listening])
-    finally:
-        collector.stop()
+def summary(live: LiveDevices, collector: Collector, notice: str) -> dict[str, Any]:
+    """What an event says."""
+    return {
+        "devices": status(live.snapshot(), time.time()),
+        "connected": collector.connected,
+        "problem": collector.problem,
+        "revision": collector.revision,
+        "notice": notice,
+    }
 
 
 def main() -> int:

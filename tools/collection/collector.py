@@ -5,6 +5,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -72,11 +73,12 @@ class Collector:
 
     def __init__(
         self, broker: Broker, store: Store, live: LiveDevices,
-        *, ca_file: str | None = None, changed: Callable[[], None] = lambda: None,
+        *, ca_file: Path | None = None,
     ) -> None:  # fmt: skip
-        """`changed` is called, on any thread, after something new can be shown."""
+        """`ca_file` is the certificate of the broker's authority, if the system has it not."""
         self._broker, self._store, self._live = broker, store, live
-        self._changed = changed
+        self.changed: Callable[[], None] = lambda: None
+        """Called, on any thread, after something new can be shown."""
         self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._link = 0
         self._lock = threading.Lock()
@@ -97,7 +99,7 @@ class Collector:
         if broker.username:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            client.tls_set(ca_file)
+            client.tls_set(None if ca_file is None else str(ca_file))
         self._client = client
         self._writer = threading.Thread(target=self._write, name="writer")
 
@@ -123,7 +125,7 @@ class Collector:
             return
         self.connected = True
         client.subscribe([(f"tally/v1/+/+/{kind}", qos) for kind, qos in KINDS.items()])
-        self._changed()
+        self.changed()
 
     def _on_disconnect(self, *_: object) -> None:
         with self._lock:
@@ -133,7 +135,7 @@ class Collector:
         if self.connected and not self._stopped.is_set():
             _log(f"{self._broker.host}:{self._broker.port}: connection lost; it is tried again")
         self.connected = False
-        self._changed()
+        self.changed()
 
     def _on_connect_fail(self, *_: object) -> None:
         _log(f"{self._broker.host}:{self._broker.port}: {sys.exc_info()[1]}; it is tried again")
@@ -149,7 +151,7 @@ class Collector:
         if kind in ("window", "info"):
             self._arrivals.put(_Arrival(message, self._link))
         else:
-            self._changed()
+            self.changed()
 
     def _write(self) -> None:
         while (first := self._arrivals.get()) is not None:
@@ -167,7 +169,7 @@ class Collector:
             if not self._keep(batch):
                 return
             self.revision += 1
-            self._changed()
+            self.changed()
 
     def _keep(self, batch: list[_Arrival]) -> bool:
         """Until the database takes it; False if the program ends before that."""
@@ -185,7 +187,7 @@ class Collector:
                 if str(error) != self.problem:
                     _log(f"{error}; what arrives waits at the broker, and it is tried again")
                 self.problem = str(error)
-                self._changed()
+                self.changed()
             if self._stopped.wait(backoff.next()):
                 return False
         self.problem = ""
