@@ -19,7 +19,8 @@ from edge.errors import ConfigError, EdgeError
 from edge.host import is_loopback
 from tools.cli.exit import run_command
 from tools.cli.options import at_least
-from tools.collection.collector import Broker, Collector
+from tools.collection.broker import Broker
+from tools.collection.collector import Collector
 from tools.collection.database import Database
 from tools.collection.liveness import LiveDevices
 from tools.collection.store import Store

@@ -21,6 +21,7 @@ from tools import dashboard
 from tools.webpage import access
 from tools.webpage.access import Guard, Password, host_name
 from tools.webpage.app import read_page
+from tools.webpage.server import Address
 
 SECRET = "correct horse"
 
@@ -220,7 +221,7 @@ def test_a_password_without_tls_is_warned_of(
     password_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = {"password_file": password_file, "cert": None, "behind_proxy": False}
-    away, here = dashboard.Address("192.0.2.1", 80), dashboard.Address("127.0.0.1", 80)
+    away, here = Address("192.0.2.1", 80), Address("127.0.0.1", 80)
     assert dashboard.check_access(argparse.Namespace(listen=here, **options))
     assert capsys.readouterr().err == ""
     assert dashboard.check_access(argparse.Namespace(listen=away, **options))

@@ -57,7 +57,7 @@ class Page:
         wait_for(lambda: self.text("people") not in ("", "\N{EN DASH}"), "the page stays empty")
 
     def run(self, script: str, *values: object) -> Any:
-        return self.driver.execute_script(script, *values)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *values)
 
     def text(self, id_: str) -> str:
         """Asked of the page itself: elements may be replaced while they are read."""
@@ -87,11 +87,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 @pytest.fixture(scope="module")
 def dashboard(broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """Started when the lobby has counted for long and the door is about to begin."""
-    ever = {"today": {"date": "", "total": 0}}
     publish(
         broker,
-        *device("lobby", window(40, minute(1), ever=100, **ever)),
-        *device("door", window(1, minute(1), (0, 0, 0), device="door", ever=0, **ever)),
+        *device("lobby", window(40, minute(1), ever=100)),
+        *device("door", window(1, minute(1), (0, 0, 0), device="door", ever=0)),
     )
     program = Dashboard(
         tmp_path_factory.mktemp("dashboard"), f"mqtt://127.0.0.1:{broker.port}",

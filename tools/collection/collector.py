@@ -7,18 +7,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from pydantic import BaseModel, Field, ValidationError
 
 from edge.backoff import Backoff
-from edge.errors import ConfigError
-from tools.collection.correction import Matrix, Row
+from tools.collection.broker import Broker
+from tools.collection.correction import Matrix
 from tools.collection.database import StoreError
+from tools.collection.info import read_info
 from tools.collection.liveness import LiveDevices
-from tools.collection.published import Count, InvalidMessage, PublishedWindow, read_window
+from tools.collection.published import InvalidMessage, PublishedWindow, read_window
 from tools.collection.store import Store
 
 CLIENT_ID = "edge-tally-dashboard"
@@ -30,34 +29,6 @@ RETRY_S = (1.0, 30.0)
 """First and longest wait after the database has refused something, seconds."""
 RECONNECT_S = 5
 """Longest wait between two connections, seconds."""
-
-
-class Broker(NamedTuple):
-    """Where it is and how to log in."""
-
-    host: str
-    port: int
-    tls: bool
-    username: str
-    password: str
-
-    @classmethod
-    def parse(cls, url: str) -> "Broker":
-        """`mqtt://user:password@host:port` or `mqtts://...`. Raises ConfigError."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"--broker: {error}; write it like mqtt://localhost:1883") from None
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
-            raise ConfigError(
-                "--broker: must be like mqtt://localhost:1883 or mqtts://user@broker.example"
-            )
-        tls = parts.scheme == "mqtts"
-        return cls(
-            parts.hostname, port or (8883 if tls else 1883), tls,
-            unquote(parts.username or ""), unquote(parts.password or ""),
-        )  # fmt: skip
 
 
 class _Arrival(NamedTuple):
@@ -198,43 +169,17 @@ class Collector:
         return True
 
     def _keep_matrix(self, message: mqtt.MQTTMessage) -> None:
+        if not message.payload:  # the device was removed; what it counted stays
+            return
         device = message.topic.split("/")[3]
         try:
-            info = _Info.model_validate_json(_text(message) or "null")
-        except (InvalidMessage, ValidationError):
-            if message.payload:
-                _log(f"{message.topic}: not a valid info")
+            info = read_info(_text(message))
+        except InvalidMessage as error:
+            _log(f"{message.topic}: {error}")
             return
-        matrix = info.confusion.matrix(info.model) if info.confusion else None
-        if self._matrices.get((device, info.model), 0) != matrix:
-            self._store.save_matrix(device, info.model, matrix)
-            self._matrices[device, info.model] = matrix
-
-
-class _Calls(BaseModel):
-    female: Count
-    male: Count
-    unknown: Count
-
-    def row(self) -> Row:
-        return Row(self.female, self.male, self.unknown)
-
-
-class _Confusion(BaseModel):
-    data: str
-    split: str
-    min_confidence: float = Field(ge=0, le=1)
-    female: _Calls
-    male: _Calls
-
-    def matrix(self, model: str) -> Matrix:
-        rows = (self.female.row(), self.male.row())
-        return Matrix(model, self.min_confidence, self.data, self.split, *rows)
-
-
-class _Info(BaseModel):
-    model: str
-    confusion: _Confusion | None = None
+        if self._matrices.get((device, info.model), 0) != info.matrix:
+            self._store.save_matrix(device, info.model, info.matrix)
+            self._matrices[device, info.model] = info.matrix
 
 
 def _window(message: mqtt.MQTTMessage) -> tuple[PublishedWindow, str] | None:

@@ -13,8 +13,6 @@ from edge.types import Message, People, Totals, Window
 
 EPOCH = "00000000"
 """Marks these windows in the database; no device draws it in practice."""
-SECONDS = 300.0
-"""Length of a window."""
 OPEN_HOURS = range(9, 20)
 RATES = (0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 16, 25, 38, 34, 27, 30, 37, 48, 41, 20, 0, 0, 0, 0)
 """People per hour of the day."""
@@ -33,26 +31,28 @@ def past(
     start: float,
     end: float,
     *,
+    seconds: float = 900.0,
     seed: int = 1,
     busy: float = 1.0,
     women: float = 0.54,
     ages: bool = True,
     zone: tzinfo | None = None,
 ) -> Iterator[Message]:
-    """Windows from `start` to `end`, seconds since 1970; `busy` times the usual people come.
+    """Windows of `seconds` from `start` to `end`, seconds since 1970, counted in epoch `EPOCH`.
 
+    `busy` times the usual people come; `women` is the share of the women among them.
     Opening hours are those of `zone`, by default this machine's.
     """
     rng = np.random.default_rng(seed)
     ever, seq = People(), 0
     held = _Held.empty()
-    count = int((end - start) // SECONDS)
+    count = int((end - start) // seconds)
     for number in range(count):
-        begin = end - SECONDS * (count - number)
+        begin = end - seconds * (count - number)
         local = datetime.fromtimestamp(begin, UTC).astimezone(zone)
         is_open = local.hour in OPEN_HOURS
         blind = rng.random() < BLIND_SHARE
-        rate = busy * RATES[local.hour] * BY_WEEKDAY[local.weekday()] * SECONDS / 3600
+        rate = busy * RATES[local.hour] * BY_WEEKDAY[local.weekday()] * seconds / 3600
         total = int(rng.poisson(rate * rng.gamma(6, 1 / 6))) if is_open and not blind else 0
         unknown = int(rng.binomial(total, UNKNOWN_SHARE))
         female = int(rng.binomial(total - unknown, women))
@@ -62,13 +62,13 @@ def past(
         held.people += people
         held.stays += list(rng.lognormal(1.7, 0.8, total))
         held.ages += rng.multinomial(total, AGE_SHARES)
-        seconds = held.windows * SECONDS
+        length = held.windows * seconds
         few = 0 < held.people.total < MIN_PEOPLE
-        if few and seconds <= MAX_HOLD_S:
+        if few and length <= MAX_HOLD_S:
             continue
         seq += 1
         coverage = 0.1 if blind else 0.998 if is_open else 0.0
-        window = held.window(begin + SECONDS, seconds, coverage, few=few, ages=ages)
+        window = held.window(begin + seconds, length, coverage, few=few, ages=ages)
         totals = Totals(ever, local.date().isoformat(), People())
         yield messages.window(window, epoch=EPOCH, seq=seq, totals=totals, time_synced=True)
         held = _Held.empty()
