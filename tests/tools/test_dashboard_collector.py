@@ -18,6 +18,7 @@ from tests.system.test_dashboards import rows
 from tools.collection.broker import Broker
 from tools.collection.liveness import Light, LiveDevices
 from tools.collection.published import InvalidMessage
+from tools.webpage.status import status
 
 NOW = 1_795_255_200
 """2026-11-21 10:00 UTC."""
@@ -112,6 +113,26 @@ def live(clock: Time) -> LiveDevices:
     return LiveDevices(clock)
 
 
+def test_how_many_are_in_view_now(live: LiveDevices, clock: Time) -> None:
+    live.update(f"{TOPIC}/state", window(1, NOW - 30).payload, retained=True)
+
+    def facing() -> tuple[float | None, bool]:
+        (entry,) = status(live.snapshot(), clock.now)
+        return entry["facing"], entry["is_live"]
+
+    assert facing() == (0.5, False), "of the newest window"
+    live.update(f"{TOPIC}/presence", "5", retained=False)
+    assert facing() == (5, True)
+    for nonsense in ("-1", "many", "1.5", "\u0665", "9" * 99, "[]"):
+        with pytest.raises(InvalidMessage):
+            live.update(f"{TOPIC}/presence", nonsense, retained=False)
+    live.update(f"{TOPIC}/presence", "", retained=False)
+    assert facing() == (0.5, False)
+    clock.now += 9999
+    live.update(f"{TOPIC}/health", HEALTH, retained=False)
+    assert facing() == (None, False), "the newest window is old"
+
+
 def test_a_device_that_falls_silent_is_late_whatever_the_broker_says(
     live: LiveDevices, clock: Time
 ) -> None:
@@ -138,6 +159,13 @@ def test_a_window_that_just_ended_shows_that_a_device_lives(live: LiveDevices, c
     unset = window(1, NOW - 30, time_synced=False)
     other.update(f"{TOPIC}/state", unset.payload, retained=True)
     assert light(other, clock.now) == "waiting"
+
+
+def test_a_device_that_was_stopped_a_moment_ago(live: LiveDevices, clock: Time) -> None:
+    """As the broker retains it for a dashboard that starts now."""
+    live.update(f"{TOPIC}/state", window(1, NOW - 30).payload, retained=True)
+    live.update(f"{TOPIC}/availability", "stopped", retained=True)
+    assert light(live, clock.now) == "stopped"
 
 
 def test_a_will_is_believed_until_the_device_speaks_again(live: LiveDevices, clock: Time) -> None:

@@ -50,7 +50,7 @@ def test_a_window_is_kept_once_with_its_json(store: Store, file: Path) -> None:
     message = window(1, TEN, note="added later")
     save(store, [message, replayed(message), message])
     save(store, [message])
-    assert rows(file, "SELECT device, epoch, seq, people, female, payload FROM windows") == [
+    assert rows(file, "SELECT device, epoch, seq, people, female, message FROM windows") == [
         ("lobby", "6f0c2a7e", 1, 6, 3, message.payload)
     ]
     assert store.hours(*ALWAYS, LOBBY)[TEN - HOUR_S].people == 6
@@ -160,7 +160,7 @@ def test_what_is_not_json_is_refused(payload: str) -> None:
 
 def test_another_programs_table_is_left_alone(file: Path) -> None:
     with closing(sqlite3.connect(file)) as db:
-        db.execute("CREATE TABLE windows (site, device, ended, started)")
+        db.execute("CREATE TABLE windows (site, device, ended, started, message)")
     with pytest.raises(ConfigError, match="table of another program"):
         Store(Database(str(file)))
 

@@ -16,12 +16,12 @@ BUSY_S = 30
 SQLITE_AGES = """
 CREATE VIEW IF NOT EXISTS ages AS
 SELECT device, epoch, seq, key AS age, value AS people
-FROM windows, json_each(windows.payload, '$.ages')
+FROM windows, json_each(windows.message, '$.ages')
 """
 POSTGRES_AGES = """
 CREATE OR REPLACE VIEW ages AS
 SELECT device, epoch, seq, each.key AS age, CAST(each.value AS BIGINT) AS people
-FROM windows, json_each_text(CAST(payload AS json) -> 'ages') AS each
+FROM windows, json_each_text(CAST(message AS json) -> 'ages') AS each
 """
 
 

@@ -32,12 +32,15 @@ class Device:
     """When this program first heard of it, seconds since 1970."""
     heard: float | None = None
     """When it last said something that was not retained."""
+    lived: float = 0.0
+    """When its newest window ended, if its clock was set; a sign of life that may be retained."""
     availability: str = ""
     availability_at: float = 0.0
     health: dict[str, Any] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
-    presence: dict[str, Any] = field(default_factory=dict)
+    presence: int | None = None
+    """People in view now, if the device publishes it; None if nobody knows."""
     ended: float = 0.0
     """End of its newest window by its own clock, seconds since 1970."""
 
@@ -54,11 +57,10 @@ class Device:
     def light(self, now: float) -> Light:
         """What to show of it; the worst thing first."""
         patience = LATE_AFTER * self.interval_s
-        heard = self.heard
         gone = self.availability in ("offline", "stopped")
-        if gone and (heard is None or self.availability_at >= heard):
+        if gone and (self.heard is None or self.availability_at >= self.heard):
             return "stopped" if self.availability == "stopped" else "offline"
-        if heard is None or now - heard >= patience:
+        if now - max(self.heard or 0.0, self.lived) >= patience:
             return "late" if now - self.started >= patience else "waiting"
         camera = self.health.get("camera")
         if camera in ("lost", "resting"):
@@ -87,17 +89,19 @@ class LiveDevices:
                 self._forget((site, name), kind)
                 return
             window = read_window(payload) if kind in ("state", "window") else None
-            value = {} if kind == "availability" else _read(payload)
+            value = {} if kind in ("availability", "presence") else _read(payload)
+            present = _count(payload) if kind == "presence" else None
             device = self._devices.setdefault((site, name), Device(now))
             if kind == "availability":
                 device.availability, device.availability_at = payload, 0.0 if retained else now
+            elif kind == "presence":
+                device.presence = present
             elif kind != "window":
                 setattr(device, kind, value)
             if kind in PROOFS and not retained and not (window and window.replayed):
                 device.heard = now
             elif kind == "state" and window and window.time_synced and window.ended <= now:
-                # it lived when its newest window ended
-                device.heard = max(device.heard or 0.0, window.ended)
+                device.lived = window.ended
             if kind == "state" and window:
                 device.ended = window.ended
 
@@ -107,7 +111,9 @@ class LiveDevices:
             return
         if kind == "availability":
             device.availability = ""
-        elif kind in ("health", "info", "state", "presence"):
+        elif kind == "presence":
+            device.presence = None
+        elif kind in ("health", "info", "state"):
             setattr(device, kind, {})
         if not (device.availability or device.health or device.info or device.state):
             del self._devices[key]
@@ -116,6 +122,12 @@ class LiveDevices:
         """All devices by site and name, as they are now."""
         with self._lock:
             return {key: replace(device) for key, device in sorted(self._devices.items())}
+
+
+def _count(payload: str) -> int:
+    if not (payload.isascii() and payload.isdecimal() and len(payload) < 10):
+        raise InvalidMessage("not a number of people")
+    return int(payload)
 
 
 def _read(payload: str) -> dict[str, Any]:

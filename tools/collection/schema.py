@@ -17,7 +17,8 @@ TABLES = (
         time_synced INTEGER NOT NULL, replayed INTEGER NOT NULL, people BIGINT NOT NULL,
         female BIGINT, male BIGINT, peak BIGINT NOT NULL, present DOUBLE PRECISION NOT NULL,
         coverage DOUBLE PRECISION NOT NULL, people_ever BIGINT NOT NULL, model TEXT NOT NULL,
-        payload TEXT NOT NULL, PRIMARY KEY (device, epoch, seq)
+        dwell DOUBLE PRECISION, attention DOUBLE PRECISION, message TEXT NOT NULL,
+        PRIMARY KEY (device, epoch, seq)
     )""",
     "CREATE INDEX IF NOT EXISTS windows_of_device ON windows (site, device, ended, started)",
     f"""CREATE TABLE IF NOT EXISTS hours (
@@ -43,5 +44,6 @@ TABLES = (
 """Statements that make what is missing."""
 WINDOW_COLUMNS = (
     "site", "device", "epoch", "seq", "started", "ended", "seconds", "time_synced", "replayed",
-    "people", "female", "male", "peak", "present", "coverage", "people_ever", "model", "payload",
+    "people", "female", "male", "peak", "present", "coverage", "people_ever", "model",
+    "dwell", "attention", "message",
 )  # fmt: skip

@@ -53,17 +53,13 @@ class Store:
         """
         self._database = database
         self._min_people, self._shift = min_people, shift
-        try:
-            database.create(TABLES)
-            with database.reading() as connection:
-                connection.execute("SELECT payload FROM windows LIMIT 1")
-                settings = dict(connection.execute("SELECT name, value FROM settings").fetchall())
-        except StoreError as error:
-            if "payload" in str(error):
-                raise ConfigError(
-                    f"--store {database}: holds the table of another program; name another file"
-                ) from error
-            raise
+        if self._has("windows") and not self._has("settings"):
+            raise ConfigError(
+                f"--store {database}: holds the table of another program; name another one"
+            )
+        database.create(TABLES)
+        with database.reading() as connection:
+            settings = dict(connection.execute("SELECT name, value FROM settings").fetchall())
         wanted = {"min_people": min_people, "shift": shift}
         if settings != wanted:
             with database.writing() as connection:
@@ -75,29 +71,37 @@ class Store:
                         setting,
                     )
 
+    def _has(self, table: str) -> bool:
+        try:
+            with self._database.reading() as connection:
+                connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
+        except StoreError:  # if there is more to it, what follows says so
+            return False
+        return True
+
     @property
     def name(self) -> str:
         """Where it is, without a password."""
         return str(self._database)
 
-    def save(self, payloads: Iterable[tuple[PublishedWindow, str]]) -> None:
+    def save(self, messages: Iterable[tuple[PublishedWindow, str]]) -> None:
         """Keep windows with their JSON. Returns once all are on disk. Raises StoreError."""
         with self._database.writing() as connection:
             changed: set[Place] = set()
-            for window, payload in payloads:
-                changed |= self._keep(connection, window, payload)
+            for window, message in messages:
+                changed |= self._keep(connection, window, message)
             for place in sorted(changed):
                 self._add_up(connection, place)
 
-    def _keep(self, connection: Connection, window: PublishedWindow, payload: str) -> set[Place]:
+    def _keep(self, connection: Connection, window: PublishedWindow, message: str) -> set[Place]:
         """The hours that it changes; none if a copy with better times is there."""
         row = connection.execute(
-            "SELECT payload, time_synced FROM windows WHERE device = ? AND epoch = ? AND seq = ?",
+            "SELECT message, time_synced FROM windows WHERE device = ? AND epoch = ? AND seq = ?",
             window.key,
         ).fetchone()
-        if row and (row[0] == payload or row[1] > window.time_synced):
+        if row and (row[0] == message or row[1] > window.time_synced):
             return set()
-        connection.execute(_UPSERT, _columns(window, payload))
+        connection.execute(_UPSERT, _columns(window, message))
         if row:
             return self._places(window) | self._places(read_window(row[0]))
         runs.extend(connection, *window.key)
@@ -110,13 +114,13 @@ class Store:
     def _add_up(self, connection: Connection, place: Place) -> None:
         site, device, hour = place
         rows = connection.execute(
-            "SELECT payload FROM windows WHERE site = ? AND device = ? "
+            "SELECT message FROM windows WHERE site = ? AND device = ? "
             "AND ended > ? AND ended <= ? AND started <= ? ORDER BY epoch, seq",
             (site, device, iso(hour), iso(hour + HOUR_S + LONGEST_S), iso(hour + HOUR_S)),
         ).fetchall()
         by_model: dict[str, list[Sums]] = {}
-        for (payload,) in rows:
-            window = read_window(payload)
+        for (message,) in rows:
+            window = read_window(message)
             if hour in hourly.hours_of(window, self._shift):
                 added = hourly.part(window, hour, self._shift, self._min_people)
                 by_model.setdefault(window.model, []).append(added)
@@ -209,13 +213,14 @@ class Store:
             return runs.gaps(connection, iso(start), iso(end), devices)
 
 
-def _columns(window: PublishedWindow, payload: str) -> Sequence[Any]:
+def _columns(window: PublishedWindow, message: str) -> Sequence[Any]:
     people = window.people
     return (
         window.site, window.device, window.epoch, window.seq, iso(window.started),
         iso(window.ended), window.window.seconds, int(window.time_synced), int(window.replayed),
         people.total, people.female, people.male, window.presence.peak, window.presence.mean,
-        window.coverage, window.totals.total, window.model, payload,
+        window.coverage, window.totals.total, window.model, window.dwell_s.get("mean"),
+        (window.attention_s or {}).get("mean"), message,
     )  # fmt: skip
 
 

@@ -191,6 +191,6 @@ function intervalStrip(low, middle, high) {
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((mark) => [
       s("line", { x1: x(mark), x2: x(mark), y1: 10, y2: 18, class: "axis" }),
       s("text", { x: x(mark), y: 34, "text-anchor": mark === 0 ? "start" : mark === 1 ? "end" : "middle" }, `${100 * mark} %`)]),
-    s("rect", { x: x(low), width: Math.max(3, x(high) - x(low)), y: 7, height: 14, rx: 4, class: "band" }),
-    s("circle", { cx: x(middle), cy: 14, r: 6, class: "dot" }));
+    s("rect", { x: x(low), width: Math.max(3, x(high) - x(low)), y: 5, height: 18, rx: 3, class: "band" }),
+    s("circle", { cx: x(middle), cy: 14, r: 4.5, class: "dot" }));
 }

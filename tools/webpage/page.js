@@ -19,7 +19,7 @@ const dateText = (stamp, options) => dateOf(stamp).toLocaleDateString("en-GB", {
 const shortDate = (stamp) => dateText(stamp, { day: "numeric", month: "short" });
 const longDate = (stamp) => dateText(stamp, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const weekday = (stamp) => dateText(stamp, { weekday: "long" });
-const rangeText = (from, to) => (from === to ? longDate(from) : `${shortDate(from)} – ${dateText(to, { day: "numeric", month: "short", year: "numeric" })}`);
+const rangeText = (from, to) => (from === to ? longDate(from) : `${from.slice(0, 4) === to.slice(0, 4) ? shortDate(from) : dateText(from, { day: "numeric", month: "short", year: "numeric" })} – ${dateText(to, { day: "numeric", month: "short", year: "numeric" })}`);
 
 // ---- what is asked for; the address keeps it
 
@@ -145,7 +145,7 @@ function renderLive() {
   }), ...(live.devices.length ? [] : [h("li", { class: "none" }, "No device has reported yet.")]));
   const chosen = live.devices.filter((device) => isChosen(device) && device.facing !== null);
   $("facing").textContent = chosen.length ? few(chosen.reduce((sum, device) => sum + device.facing, 0)) : "–";
-  $("facing-note").textContent = chosen.length ? `mean of the newest window${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
+  $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; very few show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
 }
 
 const ago = (age) => (age < 90 ? `${age} s ago` : age < 5400 ? `${Math.round(age / 60)} min ago` : age < 172800 ? `${Math.round(age / 3600)} h ago` : `${Math.round(age / 86400)} days ago`);
@@ -337,7 +337,7 @@ function renderStays() {
 
 function renderHonesty() {
   const { total, gaps, watched } = overview, lines = [];
-  if (watched !== null) lines.push(h("p", {}, h("b", {}, `${whole.format(100 * watched)} % of the time was watched. `), watched < 0.995 ? "The rest is hatched: the camera was closed, or windows are missing. Nothing is added for it." : ""));
+  if (watched !== null) lines.push(h("p", {}, h("b", {}, `${whole.format(100 * watched)} % of the time was watched. `), watched < 0.995 ? "Otherwise the camera was closed or covered, or windows are missing. Nothing is added for that time." : ""));
   if (overview.uncollected) lines.push(h("p", {}, h("b", {}, `${people(overview.uncollected)} came before this dashboard began to collect. `), "They are in the number of today, not in the charts."));
   if (gaps.length) {
     const lost = gaps.reduce((sum, gap) => sum + Math.max(0, gap.people), 0);

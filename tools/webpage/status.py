@@ -17,13 +17,14 @@ def status(live: Mapping[tuple[str, str], Device], now: float) -> list[dict[str,
 
 
 def _entry(site: str, name: str, device: Device, now: float) -> dict[str, Any]:
-    light = device.light(now)
+    light, heard = device.light(now), max(device.heard or 0.0, device.lived)
     return {
         "site": site,
         "device": name,
         "light": light,
-        "heard_s": None if device.heard is None else round(max(0.0, now - device.heard)),
+        "heard_s": round(max(0.0, now - heard)) if heard else None,
         "facing": _facing(device, now) if light in ALIVE else None,
+        "is_live": device.presence is not None,
         "temperature_c": _number(device.health.get("temperature_c")),
         "fps": _number(device.health.get("fps")),
         "outbox": _number(device.health.get("outbox")),
@@ -34,9 +35,8 @@ def _entry(site: str, name: str, device: Device, now: float) -> dict[str, Any]:
 
 def _facing(device: Device, now: float) -> float | None:
     """People who face the camera: as the device says at each change, else its newest minute."""
-    for key in ("facing", "present", "people", "now"):
-        if (number := _number(device.presence.get(key))) is not None:
-            return number
+    if device.presence is not None:
+        return device.presence
     presence = device.state.get("presence", {})
     if now - device.ended > CURRENT_S or not isinstance(presence, dict):
         return None
