@@ -56,6 +56,7 @@ class Collector:
         self._stopped = threading.Event()
         self._matrices: dict[tuple[str, str], Matrix | None] = {}
         self.connected = False
+        self._trouble = ""
         self.problem = ""
         """Why nothing can be kept now; empty if it can."""
         self.revision = 0
@@ -92,8 +93,9 @@ class Collector:
         with self._lock:
             self._link += 1
         if reason.is_failure:
-            _log(f"{self._broker.host}:{self._broker.port}: {reason}")
+            self._note(f"the broker refuses the connection ({reason})")
             return
+        self._note("")
         self.connected = True
         client.subscribe([(f"tally/v1/+/+/{kind}", qos) for kind, qos in KINDS.items()])
         self.changed()
@@ -104,12 +106,18 @@ class Collector:
                 1  # a number from the old connection may mean another message on a new one
             )
         if self.connected and not self._stopped.is_set():
-            _log(f"{self._broker.host}:{self._broker.port}: connection lost; it is tried again")
+            self._note("connection lost; it is tried again")
         self.connected = False
         self.changed()
 
     def _on_connect_fail(self, *_: object) -> None:
-        _log(f"{self._broker.host}:{self._broker.port}: {sys.exc_info()[1]}; it is tried again")
+        self._note(f"{sys.exc_info()[1]}; it is tried again")
+
+    def _note(self, trouble: str) -> None:
+        """Log what keeps the broker away, once."""
+        if trouble and trouble != self._trouble:
+            _log(f"{self._broker.host}:{self._broker.port}: {trouble}")
+        self._trouble = trouble
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         kind = message.topic.rsplit("/", 1)[1]

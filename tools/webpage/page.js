@@ -292,7 +292,7 @@ function renderGenders() {
   }
   const why = [];
   if (total.unknown) why.push(`${people(total.unknown)} looked like neither clearly enough.`);
-  if (total.withheld) why.push(`${people(total.withheld)} came when there were fewer than ${overview.min_people}, or no gender is estimated: only their number is published.`);
+  if (total.withheld) why.push(`${people(total.withheld)} came when there were ${tooFew()}, or no gender is estimated: only their number is published.`);
   why.push(...estimate.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`));
   why.push("The interval assumes that people are mistaken for each other as often as the test faces.");
   $("estimate-notes").replaceChildren(...why.map((text) => h("p", {}, text)));
@@ -335,6 +335,8 @@ function renderStays() {
   }
 }
 
+const tooFew = () => (overview.min_people > 1 ? `fewer than ${overview.min_people} people` : "very few people");
+
 function renderHonesty() {
   const { total, gaps, watched } = overview, lines = [];
   if (watched !== null) lines.push(h("p", {}, h("b", {}, `${whole.format(100 * watched)} % of the time was watched. `), watched < 0.995 ? "Otherwise the camera was closed or covered, or windows are missing. Nothing is added for that time." : ""));
@@ -344,7 +346,7 @@ function renderHonesty() {
     lines.push(h("div", {}, h("p", {}, h("b", {}, `${windows(gaps.reduce((sum, gap) => sum + gap.windows, 0))} never came, with ${people(lost)}. `), "They were dropped by a full outbox, or lost on the way, and are in no chart:"),
       h("ul", {}, ...gaps.slice(0, 50).map((gap) => h("li", {}, `${gap.device}, ${utc(gap.start)} to ${utc(gap.end)}: ${windows(gap.windows)}, ${people(Math.max(0, gap.people))}`)))));
   } else if (total.people) lines.push(h("p", {}, h("b", {}, "No window is missing. ")));
-  if (total.withheld) lines.push(h("p", {}, h("b", {}, `${people(total.withheld)} are counted by number alone. `), `If fewer than ${overview.min_people} people come within minutes, nothing else of them is published, so that nobody can be singled out.`));
+  if (total.withheld) lines.push(h("p", {}, h("b", {}, `${people(total.withheld)} are counted by number alone. `), `If there are ${tooFew()} within minutes, nothing else of them is published, so that nobody can be singled out.`));
   if (!lines.length) lines.push(h("p", { class: "empty" }, "Nothing has been collected yet."));
   $("honesty").replaceChildren(...lines);
 }
