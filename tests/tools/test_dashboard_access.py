@@ -6,8 +6,11 @@ import base64
 import io
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 
 from edge.errors import ConfigError
 from tests.support.broker import free_port
+from tests.support.dashboard import Dashboard
 from tests.support.paths import ROOT
 from tools import dashboard
 from tools.webpage import access
@@ -239,6 +243,50 @@ def test_a_password_is_set_from_a_pipe(
     assert (code, text) == (0, f"dashboard: {file} holds the password's hash")
     assert Password(file).is_right(SECRET)
     assert not Password(file).is_right(f"{SECRET}\n")
+
+
+def test_a_password_by_tls_behind_a_proxy(
+    password_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it at once, as the real program serves it."""
+    cert, key = tmp_path / "page.crt", tmp_path / "page.key"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-out", cert, "-keyout", key,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    monkeypatch.undo()  # the program hashes at its usual cost
+    before = os.umask(0o022)
+    Password.write(password_file, SECRET)
+    os.umask(before)
+    options = ("--cert", str(cert), "--key", str(key), "--behind-proxy")
+    served = Dashboard(
+        tmp_path, "mqtt://127.0.0.1:1", (*options, "--password-file", str(password_file))
+    )
+    served.start()
+    try:
+        assert served.url.startswith("https://127.0.0.1:")
+        trusted = ssl.create_default_context(cafile=str(cert))
+
+        def status(**headers: str) -> int:
+            request = urllib.request.Request(
+                served.url, headers={"Host": "tally.example"} | headers
+            )
+            try:
+                with urllib.request.urlopen(request, context=trusted) as answer:
+                    return int(answer.status)
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert status() == 401
+        assert status(Authorization=basic("wrong")) == 401
+        assert status(Authorization=basic(SECRET)) == 200
+    finally:
+        assert served.stop() == 0, served.log.read_text()
+    assert served.log.read_text().count("Connection refused") == 1, "each trouble is named once"
 
 
 def test_help_needs_no_broker() -> None:

@@ -177,7 +177,7 @@ function barRows(box, items, soft = "") {
     const label = name.replace("-", "–");
     const bar = h("i");
     bar.style.width = `${(100 * number) / most}%`;
-    list.append(h("span", {}, label), h("div", { class: `track${label === soft ? " soft" : ""}`, "aria-hidden": "true" }, bar),
+    list.append(h("span", { "aria-hidden": "true" }, label), h("div", { class: `track${label === soft ? " soft" : ""}`, "aria-hidden": "true" }, bar),
       h("span", { class: "n", role: "listitem", "aria-label": `${label}: ${people(number)}, ${percent(number, all)}` }, count(number), h("small", {}, percent(number, all))));
   }
   box.replaceChildren(list);
