@@ -11,8 +11,6 @@ import json
 import queue
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -36,6 +34,7 @@ from edge.types import People
 from edge.vision.model_card import read_card
 from tools.cli.exit import run_command
 from tools.cli.options import add_sources, named_source
+from tools.cli.programs import free_port, running, wait_until_it_listens
 from tools.collection.database import Database
 from tools.collection.published import read_window
 from tools.collection.store import Store
@@ -47,40 +46,10 @@ MODEL = Path("models/gender.tflite")
 """The daemon's default."""
 PAST_DAYS = 36
 """How much history the dashboard has, so that there is something to compare with."""
-START_S = 15.0
-"""How long the broker may take to listen, seconds."""
-STOP_S = 10.0
-"""How long a program may take to stop before it is killed, seconds."""
 
 
 class DemoError(EdgeError):
     """The demo cannot run."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def running(command: list[str], name: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program; at the end, send it SIGTERM and wait for it."""
-    with log.open("wb") as output:
-        # a session of its own: only this program gets Ctrl-C, and stops the others in order
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            print(f"{name} did not stop in time and was killed", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -98,11 +67,7 @@ def broker(folder: Path) -> Iterator[int]:
     )
     log = folder / "broker.log"
     with running([program, "-c", str(config)], "the broker", log) as process:
-        deadline = time.monotonic() + START_S
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the broker did not start:\n{log.read_text()}")
-            time.sleep(0.05)
+        wait_until_it_listens(port, process, "the broker", log)
         yield port
 
 
@@ -132,18 +97,8 @@ def dashboard(folder: Path, broker_port: int) -> Iterator[str]:
     if sys.stdout.isatty():
         command.append("--open")
     with running(command, "the dashboard", log) as process:
-        deadline = time.monotonic() + START_S
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the dashboard did not start:\n{log.read_text()}")
-            time.sleep(0.05)
+        wait_until_it_listens(port, process, "the dashboard", log)
         yield f"http://127.0.0.1:{port}/"
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        return True
-    return False
 
 
 class MessagePrinter:
