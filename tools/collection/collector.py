@@ -82,10 +82,10 @@ class Collector:
 
     def stop(self) -> None:
         """Keep what has arrived, then end."""
-        self._client.disconnect()
         self._stopped.set()
         self._arrivals.put(None)
         self._writer.join()
+        self._client.disconnect()
         self._client.loop_stop()
 
     def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, reason: Any,
@@ -162,10 +162,11 @@ class Collector:
                     if each.message.topic.endswith("/info"):
                         self._keep_matrix(each.message)
                 break
-            except StoreError as error:
-                if str(error) != self.problem:
-                    _log(f"{error}; what arrives waits at the broker, and it is tried again")
-                self.problem = str(error)
+            except Exception as error:  # a surprise, too, must not end this thread unnoticed
+                problem = str(error) if isinstance(error, StoreError) else repr(error)
+                if problem != self.problem:
+                    _log(f"{problem}; what arrives waits at the broker, and it is tried again")
+                self.problem = problem
                 self.changed()
             if self._stopped.wait(backoff.next()):
                 return False
