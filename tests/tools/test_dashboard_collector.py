@@ -213,6 +213,15 @@ def test_nonsense_is_refused(live: LiveDevices, payload: str) -> None:
     assert live.snapshot() == {}
 
 
+@pytest.mark.parametrize(
+    "name", ["<b>", "a b", "", "x" * 65, "\N{LATIN SMALL LETTER E WITH ACUTE}"]
+)
+def test_names_that_no_device_has_are_refused(live: LiveDevices, name: str) -> None:
+    with pytest.raises(InvalidMessage, match="such a name"):
+        live.update(f"tally/v1/store-7/{name}/health", HEALTH, retained=True)
+    assert live.snapshot() == {}
+
+
 def test_where_the_broker_is() -> None:
     assert Broker.parse("mqtt://localhost") == ("localhost", 1883, False, "", "")
     full = Broker.parse("mqtts://dash%40board:p%3Aw@[::1]:1234")

@@ -1,13 +1,14 @@
 """How devices are now, from what they publish beside windows."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from tools.collection.published import InvalidMessage, read_window
+from tools.collection.published import NAME, InvalidMessage, read_window
 
 Light = Literal["online", "waiting", "late", "offline", "stopped", "camera", "resting", "hot"]
 """`waiting`: nothing but retained messages so far, whose age is not known."""
@@ -83,6 +84,8 @@ class LiveDevices:
     def update(self, topic: str, payload: str, *, retained: bool) -> None:
         """Take a message; an empty one takes its part away. Raises InvalidMessage."""
         _, _, site, name, kind = topic.split("/")
+        if not (re.fullmatch(NAME, site) and re.fullmatch(NAME, name)):
+            raise InvalidMessage("no device has such a name")
         with self._lock:
             now = self._clock()
             if not payload:
