@@ -22,8 +22,9 @@ from tools.collection.liveness import Device
 from tools.collection.published import read_window
 from tools.collection.store import Store
 from tools.webpage.calendar import Calendar, Days, open_zone, read_days
-from tools.webpage.overview import Key, Overview, Question
+from tools.webpage.overview import Overview, Question
 from tools.webpage.table import HEADER, rows
+from tools.webpage.watch import Key
 
 UTC_ZONE = Calendar(ZoneInfo("UTC"))
 DAY = date(2026, 11, 21)

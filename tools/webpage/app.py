@@ -19,8 +19,9 @@ from tools.collection.database import StoreError
 from tools.collection.liveness import LiveDevices
 from tools.webpage.calendar import Calendar, read_days
 from tools.webpage.feed import Feed
-from tools.webpage.overview import Key, Overview, Question
+from tools.webpage.overview import Overview, Question
 from tools.webpage.table import HEADER, rows
+from tools.webpage.watch import Key
 
 FILES = Path(__file__).parent
 MOST_DEVICES = 1000

@@ -4,7 +4,6 @@ Every number is made of rows of `hours`, which are made of whole windows
 (`tools.collection.hourly`). A request names days and devices; no other bounds can be asked for.
 """
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -15,19 +14,14 @@ from edge.types import AGES
 from tools.collection import hourly
 from tools.collection.correction import Row, correct_together
 from tools.collection.hourly import HOUR_S, Sums
-from tools.collection.liveness import Device
 from tools.collection.store import DeviceSpan, Store
 from tools.webpage.calendar import Calendar, Days
+from tools.webpage.watch import Key, Live, Watch
 
 HEAT_DAYS = 28
 """The heat map has at least so many days, up to the range's last."""
 WATCHED_ENOUGH = 0.5
 """An hour counts in the heat map if at least this share of it was watched."""
-HOLD_S = 1200
-"""A window may be withheld for `privacy.max_hold` (15 minutes): until then no time is missing."""
-
-Key = tuple[str, str]
-Live = Mapping[Key, Device]
 
 
 class Question(NamedTuple):
@@ -50,7 +44,7 @@ class Overview:
         spans = {(span.site, span.device): span for span in self._store.devices()}
         names = sorted(spans.keys() | live.keys())
         chosen = [name for name in names if not question.devices or name in question.devices]
-        watch = _Watch([spans[name] for name in chosen if name in spans], live, now)
+        watch = Watch([spans[name] for name in chosen if name in spans], live, now)
         start, end = calendar.bounds(days)
         earlier = calendar.bounds(days.earlier())
         first = min(start, calendar.bounds(_heat_days(days))[0])
@@ -91,7 +85,7 @@ class Overview:
 
     def _slots(
         self, days: Days, hours: Mapping[int, Sums], before: Mapping[int, Sums],
-        watch: "_Watch",
+        watch: Watch,
     ) -> list[dict[str, Any]]:  # fmt: skip
         shift = days.shift
         earlier: dict[int, int] = {}
@@ -118,7 +112,7 @@ class Overview:
         return slots
 
     def _earlier(
-        self, days: Days, before: Mapping[int, Sums], watch: "_Watch", now: float
+        self, days: Days, before: Mapping[int, Sums], watch: Watch, now: float
     ) -> dict[str, Any]:
         """People of the earlier days, up to the same time if the range is not over yet.
 
@@ -170,7 +164,7 @@ class Overview:
         return {"notes": notes, **(estimate._asdict() if estimate else {})}
 
     def _heat(
-        self, days: Days, hours: Mapping[int, Sums], watch: "_Watch", now: float
+        self, days: Days, hours: Mapping[int, Sums], watch: Watch, now: float
     ) -> dict[str, Any]:
         """Mean people by weekday, Monday first, and hour of the day."""
         span = _heat_days(days)
@@ -184,29 +178,6 @@ class Overview:
                 cells[local.weekday()][local.hour].append(sums.people)
         means = [[sum(c) / len(c) if c else None for c in row] for row in cells]
         return {"from": span.first.isoformat(), "to": span.last.isoformat(), "means": means}
-
-
-class _Watch:
-    """How much of an hour the devices looked at."""
-
-    def __init__(self, spans: list[DeviceSpan], live: Live, now: float) -> None:
-        self._spans = []
-        for span in spans:
-            # what is not reported yet is not missing, and nothing is expected of what was removed
-            is_late = (span.site, span.device) in live and now - span.last > HOLD_S
-            self._spans.append((span.first, now if is_late else min(span.last, now)))
-
-    @property
-    def first(self) -> float:
-        """When the first of them began."""
-        return min((first for first, _ in self._spans), default=math.inf)
-
-    def share(self, hours: Iterable[tuple[int, Sums]], start: int, end: int) -> float | None:
-        """0 to 1; None if no device was expected to watch."""
-        expected = sum(max(0.0, min(end, last) - max(start, first)) for first, last in self._spans)
-        if expected <= 0:
-            return None
-        return min(1.0, sum(sums.seen for _, sums in hours) / expected)
 
 
 def _heat_days(days: Days) -> Days:
