@@ -27,7 +27,8 @@ function readAddress() {
   const words = new URLSearchParams(location.hash.slice(1));
   document.documentElement.classList.toggle("wall", words.has("wall"));
   for (const theme of ["dark", "light"]) document.documentElement.classList.toggle(theme, words.has(theme));
-  view.preset = words.get("period") || "today";
+  const preset = words.get("period");
+  view.preset = [...$("preset").options].some((option) => option.value === preset) ? preset : "today";
   view.from = words.get("from") || "";
   view.to = words.get("to") || "";
   view.compare = words.get("compare") || "";
@@ -87,6 +88,7 @@ async function load() {
     problem("");
   } catch (error) {
     if (number !== asking) return;
+    if (overview) renderControls(); // to choose other dates
     problem(error instanceof TypeError ? "The dashboard does not answer; it is asked again." : error.message);
     clearTimeout(timer);
     timer = setTimeout(load, Math.min(30000, 1000 * 2 ** failures++));
@@ -357,7 +359,7 @@ const utc = (stamp) => new Date(stamp).toLocaleString("en-GB", { timeZone: overv
 // ---- controls
 
 function renderControls() {
-  $("preset").value = [...$("preset").options].some((option) => option.value === view.preset) ? view.preset : "today";
+  $("preset").value = view.preset;
   $("dates").hidden = view.preset !== "dates";
   $("compare").value = view.compare;
   $("other-dates").hidden = view.compare !== "dates";
