@@ -1,12 +1,16 @@
 """The dashboard's collector: nothing lost when it is killed, and devices as they are now."""
 
+import contextlib
 import random
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from collect import TABLE
+from report import read
 
 from edge.errors import ConfigError
 from edge.types import Message
@@ -76,8 +80,11 @@ def test_the_tables_of_the_small_collector_are_there_too(
     wait_for(lambda: rows(dashboard.file, "SELECT 1 FROM matrices"), "no matrix")
     assert dashboard.stop() == 0
     assert len(rows(dashboard.file, "SELECT * FROM ages WHERE people > 0")) == 3
-    from report import read  # docs/dashboards/report.py
-
+    with contextlib.closing(sqlite3.connect(":memory:")) as small:
+        small.executescript(TABLE)
+        for (name,) in small.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            columns = f"SELECT name FROM pragma_table_info('{name}')"
+            assert {*rows(dashboard.file, columns)} >= {*small.execute(columns)}, name
     copy = Path(shutil.copy(dashboard.file, tmp_path / "copy.db"))
     (counts,) = read(copy, None, None, None)
     assert (counts.device, tuple(counts.people), counts.without_gender) == ("lobby", (3, 2, 1), 0)

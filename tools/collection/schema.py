@@ -21,6 +21,7 @@ TABLES = (
         PRIMARY KEY (device, epoch, seq)
     )""",
     "CREATE INDEX IF NOT EXISTS windows_of_device ON windows (site, device, ended, started)",
+    "CREATE INDEX IF NOT EXISTS windows_ended ON windows (ended)",  # for other programs
     f"""CREATE TABLE IF NOT EXISTS hours (
         site TEXT NOT NULL, device TEXT NOT NULL, hour BIGINT NOT NULL, model TEXT NOT NULL,
         {_SUMS}, PRIMARY KEY (site, device, hour, model)
