@@ -15,6 +15,8 @@ import cv2
 
 import edge
 from edge import sd_notify, wiring
+from edge.aim import command as aiming
+from edge.audit import command as auditing
 from edge.config import Config, load_config
 from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
@@ -57,12 +59,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "run":
             return run(load, args.stdout, line)
+        if args.command == "aim":
+            return aiming.aim(load(), args)
+        if args.command == "audit":
+            return auditing.audit(load(), args)
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
         return error.exit_code
-    except KeyboardInterrupt:  # `run` had not started yet; the other commands were cut short
-        return 0 if args.command == "run" else EdgeError.exit_code
+    except KeyboardInterrupt:  # these had not started yet; the other commands were cut short
+        return 0 if args.command in ("run", "aim", "audit") else EdgeError.exit_code
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -96,6 +102,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "forget",
         parents=[common],
         help="remove the device from the broker and from Home Assistant; counts stay on disk",
+    )
+    aiming.add_options(
+        commands.add_parser(
+            "aim",
+            parents=[common],
+            help="serve a page, to this machine alone, to mount the camera and to draw zones",
+        )
+    )
+    auditing.add_options(
+        commands.add_parser(
+            "audit",
+            parents=[common],
+            help="serve a page to tap who passes, and report how often the counts are wrong",
+        )
     )
     return parser.parse_args(argv)
 
@@ -137,7 +157,8 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
     messages = wiring.messages(
         config, models, legacy_ids=not to_stdout and wiring.has_legacy_ids(config)
     )
-    frames = wiring.frames(config, stopped)
+    pause = None if to_stdout else wiring.pause_switch(config)
+    frames = wiring.frames(config, stopped, pause=pause)
     wake = threading.Event()
     health = Health()
     summary = Summary(
@@ -155,7 +176,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
         publisher = (
             JsonLinesPublisher(around=line.hidden)
             if to_stdout
-            else wiring.mqtt_publisher(config, messages, wake.set)
+            else wiring.mqtt_publisher(config, messages, wake.set, pause)
         )
         stack.callback(publisher.close, messages.availability("stopped"))
         courier = Courier(outbox, publisher, wake)
@@ -170,6 +191,8 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
             health_seconds=config.health.seconds,
             # a recording's times come from its file, not from this machine's clock
             time_synced=lambda: not recorded and clock_synced(),
+            presence=wiring.presence(config),
+            is_paused=lambda: config.paused or (pause is not None and pause.is_on()),
         )
         stack.callback(reporter.close)
         stack.callback(
@@ -192,6 +215,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
             on_window=on_window,
             on_frame=on_frame,
             on_no_frame=reporter.on_no_frame,
+            on_present=reporter.on_present,
         )
         reporter.open(wiring.info(config, models))
         stack.callback(line.end)

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+import stat
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -32,3 +34,26 @@ def write_all_atomically(files: Mapping[Path, bytes]) -> None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
+
+
+def replace_verified(path: Path, content: bytes, verify: Callable[[Path], None]) -> None:
+    """Replace a file that a user wrote, once `verify` accepts a file with the new `content`.
+
+    Owner and mode stay. Raises what `verify` raises, and OSError; the file is then as it was, and
+    nothing is left beside it.
+    """
+    status = path.stat()
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+            file.flush()
+            os.fsync(file.fileno())
+        verify(new)
+        new.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from edge.config_values import (
     Polygon,
     QuietHours,
     Source,
+    WebAddress,
     default_device,
     existing_file,
 )
@@ -145,9 +146,10 @@ class Window(Section):
 
 
 class Privacy(Section):
-    """How many people a window must hold for genders and ages to be published."""
+    """How many people a window, or the view, must hold for more to be published about them."""
 
     min_people: int = Field(3, ge=1, le=1000)
+    min_present: int = Field(3, ge=1, le=1000)
     max_hold: float = Field(900, ge=0, le=86400)
 
 
@@ -185,7 +187,10 @@ class Mqtt(Section):
     keepalive: int = Field(30, ge=10, le=3600)
     version: Literal["auto", "5", "3.1.1"] = "auto"
     tls: Tls = Tls()
+    presence: bool = False
+    allow_pause: bool = False
     discovery_prefix: DiscoveryPrefix | None = "homeassistant"
+    dashboard_url: WebAddress | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ import re
 import socket
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -71,6 +72,22 @@ def _host(host: str) -> str:
     )
 
 
+def _web_address(address: str) -> str:
+    """It is published, so it must hold no password."""
+    try:
+        url = urlsplit(address)
+        _host(url.hostname or "")
+        plain = url.username is None and re.fullmatch(r"[^\s\x00-\x1f]{1,500}", address)
+        if url.scheme in ("http", "https") and plain and url.port != 0:
+            return address
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{quoted(address)}: must be an address such as "
+        "http://dashboard.example:3000/, without user and password (it is published)"
+    )
+
+
 def _path(path: Path) -> Path:
     if "\0" in str(path):
         raise ValueError(f"{quoted(path)}: must not hold a NUL")
@@ -110,6 +127,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]
 Source = Annotated[str, AfterValidator(_source)]
 DiscoveryPrefix = Annotated[str, AfterValidator(_discovery_prefix)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 AnyPath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
 """A path to which nothing need exist yet."""

@@ -5,13 +5,28 @@ Pure: time comes with the frames.
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from edge.types import AGES, UNKNOWN, People, Visit, Window
 
 DWELL_EDGES = (5.0, 15.0, 30.0, 60.0)
-"""Upper bounds of the dwell bins, seconds; the last bin has none."""
+"""Upper bounds of the bins of dwell and attention, seconds; the last bin has none."""
 MAX_STEP_S = 1.5
 """A frame vouches for the time until the next one, but for at most this long, seconds."""
+
+
+@dataclass(slots=True)
+class _Durations:
+    """Durations of visits, summed."""
+
+    total: float = 0.0
+    """Seconds."""
+    bins: list[int] = field(default_factory=lambda: [0] * (len(DWELL_EDGES) + 1))
+    """Visits per bin of `DWELL_EDGES`."""
+
+    def add(self, seconds: float) -> None:
+        self.total += seconds
+        self.bins[bisect_left(DWELL_EDGES, seconds)] += 1
 
 
 class Counter:
@@ -45,8 +60,7 @@ class Counter:
     def _clear(self) -> None:
         self._people = People()
         self._ages = [0] * len(AGES)
-        self._dwell_total = 0.0
-        self._dwell_bins = [0] * (len(DWELL_EDGES) + 1)
+        self._dwell, self._attention = _Durations(), _Durations()
         self._analyzed_s = 0.0
         self._person_s = 0.0
         self._peak = 0
@@ -108,9 +122,8 @@ class Counter:
     def _add(self, visit: Visit) -> None:
         self._people += People(**{visit.label: 1})
         self._ages[AGES.index(visit.age or UNKNOWN)] += 1
-        stay = visit.end - visit.start
-        self._dwell_total += stay
-        self._dwell_bins[bisect_left(DWELL_EDGES, stay)] += 1
+        self._dwell.add(visit.end - visit.start)
+        self._attention.add(visit.attention_s)
 
     def _close(self) -> list[Window]:
         """Pass one boundary: the window that ends there, or none if it is withheld."""
@@ -132,16 +145,22 @@ class Counter:
         seconds = end - self._start
         total = self._people.total
         broken_down = total == 0 or total >= self._min_people
+        # too few people are not broken down by time either
+        dwell, attention = (
+            (self._dwell, self._attention) if broken_down else (_Durations(), _Durations())
+        )
         return Window(
             start=self._start + self._clock_offset,
             end=end + self._clock_offset,
             seconds=seconds,
             people=self._people if broken_down else People(**{UNKNOWN: total}),
             broken_down=broken_down,
-            dwell_mean=self._dwell_total / total if total and broken_down else None,
-            dwell_bins=tuple(self._dwell_bins) if broken_down else (0,) * len(self._dwell_bins),
+            dwell_mean=dwell.total / total if total and broken_down else None,
+            dwell_bins=tuple(dwell.bins),
             presence_peak=self._peak,
             presence_mean=self._person_s / self._analyzed_s if self._analyzed_s else 0.0,
             coverage=min(1.0, self._analyzed_s / seconds) if seconds > 0 else 1.0,
             ages=tuple(self._ages) if self._by_age and broken_down else None,
+            attention_mean=attention.total / total if total and broken_down else None,
+            attention_bins=tuple(attention.bins),
         )

@@ -47,18 +47,20 @@ class Pipeline:
         on_frame: Callable[[Frame, Sequence[Track]], None] = lambda frame, tracks: None,
         on_visit: Callable[[Visit], None] = lambda visit: None,
         on_no_frame: Callable[[NoFrame], None] = lambda moment: None,
+        on_present: Callable[[float, int | None], None] = lambda mono, present: None,
     ) -> None:
         """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
         `is_face` is asked again and again whether what is followed is a face.
 
-        `on_frame` gets each analyzed frame with the tracks seen in it.
+        `on_frame` gets each analyzed frame with the tracks seen in it, `on_present` each moment's
+        `mono` with the number of people in view, None while the camera shows nothing.
         """
         self._detect, self._is_face, self._tracker = detect, is_face, tracker
         self._models = [model for model in (classify, classify_age) if model is not None]
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
-        self._on_no_frame = on_no_frame
+        self._on_no_frame, self._on_present = on_no_frame, on_present
         self._size = (0, 0)
 
     def run(self, frames: Iterable[Frame | NoFrame]) -> None:
@@ -95,6 +97,7 @@ class Pipeline:
             self._on_window(window)
         self._health.record_frame()
         self._on_frame(frame, tracks)
+        self._on_present(frame.mono, present)
 
     def _check(self, frame: Frame, tracks: Sequence[Track]) -> None:
         with self._health.timed("detect"):
@@ -125,6 +128,7 @@ class Pipeline:
             self._on_window(window)
         self._health.record_no_frame(moment)
         self._on_no_frame(moment)
+        self._on_present(moment.mono, present if moment.camera == "ok" else None)
 
     def _report(self, visits: Sequence[Visit]) -> None:
         for visit in visits:

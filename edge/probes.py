@@ -58,8 +58,10 @@ def state(config: Config) -> Finding:
 
 def camera(config: Config) -> Finding:
     """The first frame of the source, unless the daemon is paused now."""
-    if wiring.is_paused(config):
-        return Finding(f"{'paused' if config.paused else 'quiet hours'}: not opened")
+    pause = wiring.pause_switch(config)
+    if wiring.is_paused(config, pause):
+        paused = config.paused or (pause is not None and pause.is_on())
+        return Finding(f"{'paused' if paused else 'quiet hours'}: not opened")
     with contextlib.closing(wiring.frames(config, recover=False)) as frames:
         first = next(frame for frame in frames if isinstance(frame, Frame))
         width, height = first.image.shape[1::-1]
@@ -81,6 +83,7 @@ def broker(config: Config) -> Finding:
         optional=[(messages.blank(message), message) for message in optional],
         will=required[0],
         birth_topic=wiring.birth_topic(config),
+        command_topic=messages.command_topic if config.mqtt.allow_pause else None,
     )
     return Finding(
         f"{address.where}: speaks MQTT {result.version}, takes our topics",

@@ -11,10 +11,11 @@ from edge import sd_notify
 from edge.delivery.courier import Courier, Publisher
 from edge.delivery.messages import Messages, local_day, restamped
 from edge.delivery.outbox import Outbox
-from edge.errors import OutboxError
+from edge.errors import EdgeError, OutboxError
 from edge.health import Health
 from edge.host import boot_id
-from edge.types import Frame, Message, NoFrame, Window
+from edge.presence import NOT_KNOWN, LivePresence
+from edge.types import AGES, UNKNOWN, Frame, Message, NoFrame, Window
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +33,23 @@ class Reporter:
         health: Health,
         health_seconds: float,
         time_synced: Callable[[], bool],
+        presence: LivePresence | None = None,
+        is_paused: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = lambda: time.time() - time.monotonic(),
     ) -> None:
         """`time_synced` returns whether the wall clock is right, `clock` by how many seconds it is
-        ahead of the monotonic clock."""
+        ahead of the monotonic clock, `is_paused` whether the configuration or a command has paused
+        the daemon. Without `presence` the number of people in view is not published."""
         self._messages, self._outbox = messages, outbox
         self._publisher, self._courier = publisher, courier
         self._health, self._health_seconds = health, health_seconds
         self._time_synced, self._clock = time_synced, clock
+        self._presence, self._is_paused = presence, is_paused
         self._restamped = False
         """Whether windows stamped before the clock was set have got their right time."""
         self._health_due = float("-inf")
-        self._camera = "ok"
+        self._state = ("ok", False)
+        """State of the camera, and whether the daemon was paused, at the last heartbeat."""
         self._unsaved: list[Window] = []
 
     def open(self, info: Mapping[str, Any]) -> None:
@@ -82,11 +88,18 @@ class Reporter:
             # a window that ends at midnight belongs to the day before
             day=local_day(window.end - 1),
             seconds=window.seconds,
+            ages=self._ages_of(window),
             make=lambda epoch, seq, totals: self._messages.window(
                 window, epoch=epoch, seq=seq, totals=totals, time_synced=synced
             ),
             unset=None if synced else (boot_id(), self._clock()),
         )
+
+    def _ages_of(self, window: Window) -> tuple[int, ...] | None:
+        """People per group of `AGES`, all of them unknown if they are too few to be shown."""
+        if not self._messages.ages:
+            return None
+        return window.ages or tuple(window.people.total * (age == UNKNOWN) for age in AGES)
 
     def on_frame(self, frame: Frame, _tracks: object) -> None:
         """Report that a frame was analyzed; health is due by the source's own clock."""
@@ -110,16 +123,23 @@ class Reporter:
 
     def _heartbeat(self, mono: float) -> None:
         sd_notify.notify("WATCHDOG=1")
-        if mono >= self._health_due or self._health.camera != self._camera:
+        state = (self._health.camera, self._is_paused())
+        if mono >= self._health_due or state != self._state:
             self._health_due = mono + self._health_seconds
-            self._camera = self._health.camera
+            self._state = state
             with contextlib.suppress(OutboxError):  # it was logged when it first failed
                 self._save()
                 self._restamp()
-            values = (
-                self._health.report() | self._outbox_state() | {"mqtt": self._publisher.status()}
+            values = self._health.report() | {"paused": state[1]} | self._outbox_state()
+            self._publisher.publish(
+                self._messages.health(values | {"mqtt": self._publisher.status()})
             )
-            self._publisher.publish(self._messages.health(values))
+
+    def on_present(self, mono: float, present: int | None) -> None:
+        """Publish the number of people in view if that is wanted and due; None: nobody knows."""
+        payload = None if self._presence is None else self._presence.update(mono, present)
+        if payload is not None:
+            self._publisher.publish(self._messages.presence(payload))
 
     def _restamp(self) -> None:
         if self._restamped or not self._time_synced():
@@ -138,7 +158,13 @@ class Reporter:
         return counts
 
     def close(self) -> None:
-        """Save the windows in memory. Raises OutboxError if the disk still refuses them."""
+        """Save the windows in memory, and leave no number of people in view behind.
+
+        Raises OutboxError if the disk still refuses the windows.
+        """
+        if self._presence is not None:
+            with contextlib.suppress(EdgeError):  # stdout is closed
+                self._publisher.publish(self._messages.presence(NOT_KNOWN))
         try:
             self._save()
         except OutboxError as error:

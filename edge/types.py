@@ -135,6 +135,10 @@ class Track:
     """`Frame.mono` of the first sighting, seconds."""
     last: float
     """`Frame.mono` of the latest sighting, seconds."""
+    facing: float = 0.0
+    """`Frame.mono` of the latest sighting that was not only recovered, seconds."""
+    attention_s: float = 0.0
+    """How long the face was towards the camera so far, seconds."""
     roll: float = 0.0
     """Tilt of the head at the latest sighting, degrees clockwise."""
     hidden: bool = False
@@ -143,6 +147,8 @@ class Track:
     """Frames in which the face was seen."""
     confirmed: bool = False
     """Whether it was seen often enough to be a person rather than a false alarm."""
+    settled: bool = False
+    """Whether it is known by now that it continues no track that was lost."""
     votes: int = 0
     last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""
@@ -164,6 +170,23 @@ class Track:
     """Checks without a face since the latest with one."""
     failed_since: float = 0.0
     """`Frame.mono` of the first of them, seconds."""
+    failed_attention_s: float = 0.0
+    """`attention_s` at that moment."""
+
+    def extend(self, later: "Track") -> None:
+        """Go on as `later`, which follows the same person."""
+        self.box, self.roll, self.hidden = later.box, later.roll, later.hidden
+        self.last, self.last_vote, self.last_check = later.last, later.last_vote, later.last_check
+        self.hits += later.hits
+        self.votes += later.votes
+        self.weight += later.weight
+        self.log_odds += later.log_odds
+        self.log_ages = tuple(a + b for a, b in zip(self.log_ages, later.log_ages, strict=True))
+        self.checks += later.checks
+        self.checks_passed += later.checks_passed
+        self.failed, self.failed_since = later.failed, later.failed_since
+        self.failed_attention_s = self.attention_s + later.failed_attention_s
+        self.facing, self.attention_s = later.facing, self.attention_s + later.attention_s
 
     @property
     def is_face(self) -> bool:
@@ -185,7 +208,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One person's stay in view of the camera."""
+    """One person's time in view of the camera."""
 
     start: float
     """`Frame.mono` of the first sighting, seconds."""
@@ -199,6 +222,8 @@ class Visit:
     """Id of its track within this run; it never leaves the process."""
     age: str | None = None
     """One of `AGE_GROUPS`, or `unknown`; None if ages are not counted."""
+    attention_s: float = 0.0
+    """How long the face was towards the camera, seconds; at most from `start` to `end`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +254,8 @@ class Totals:
     """The day that the window belongs to, in the device's time zone: 2026-11-21."""
     today: People
     """On that day."""
+    ages: tuple[int, ...] | None = None
+    """Per group of `AGES`, since ages were first counted; None if they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +271,7 @@ class Window:
     broken_down: bool
     """False if the people are too few to be broken down: only their total is published."""
     dwell_mean: float | None
-    """Mean stay, seconds; None if nobody was counted or `broken_down` is false."""
+    """Mean time in view, seconds; None if nobody was counted or `broken_down` is false."""
     dwell_bins: tuple[int, ...]
     """People per bin of `counting.DWELL_EDGES`; all zero if `broken_down` is false."""
     presence_peak: int
@@ -253,6 +280,10 @@ class Window:
     """Fraction of the window's time that was really analyzed, 0 to 1."""
     ages: tuple[int, ...] | None = None
     """People per group of `AGES`; None if ages are not counted or `broken_down` is false."""
+    attention_mean: float | None = None
+    """Mean time with the face towards the camera, seconds; None if `dwell_mean` is."""
+    attention_bins: tuple[int, ...] = (0, 0, 0, 0, 0)
+    """As `dwell_bins`, by that time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError, ModelError
 from edge.health import Health
 from edge.hours import is_within
+from edge.pause import PauseSwitch
 from edge.pipeline import Pipeline
+from edge.presence import LivePresence
 from edge.sources.name import is_live, is_recorded, redacted_source
 from edge.sources.open import open_frames
 from edge.sources.pi_camera import import_picamera2
@@ -38,14 +40,23 @@ from edge.vision.motion_gate import Detect, MotionGate
 
 OUTBOX = "outbox.db"
 """Name of the outbox's file in the state folder."""
+PAUSED = "paused"
+"""Name of the file in the state folder that is there while a command pauses the daemon."""
 HOME_ASSISTANT_BIRTH = "status"
 """Topic below the discovery prefix on which Home Assistant announces that it is up."""
 
 
 def frames(
-    config: Config, stopped: Callable[[], bool] = lambda: False, *, recover: bool = True
+    config: Config,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    recover: bool = True,
+    pause: PauseSwitch | None = None,
 ) -> Frames:
-    """The frames of the configured source; without `recover`, its first failure is raised."""
+    """The frames of the configured source; without `recover`, its first failure is raised.
+
+    While `pause` is on it is closed.
+    """
     settings = config.camera.model_dump(exclude={"allow_reboot", "max_temperature"})
     capture = CaptureSettings(**settings | {"gray_width": config.detector.width})
     if not recover:
@@ -58,18 +69,28 @@ def frames(
             return RebootGuard(config.state_dir).guard(frames)
         return frames
 
-    if config.paused or (config.quiet_hours and not is_recorded(config.source)):
-        return scheduled(open_source, lambda: is_paused(config), stopped)
+    if config.paused or pause or (config.quiet_hours and not is_recorded(config.source)):
+        return scheduled(open_source, lambda: is_paused(config, pause), stopped)
     return open_source()
 
 
-def is_paused(config: Config) -> bool:
+def pause_switch(config: Config) -> PauseSwitch | None:
+    """What commands turn on and off; None if they are not allowed, or the source is a recording.
+
+    A recording that is closed would begin again.
+    """
+    if not config.mqtt.allow_pause or is_recorded(config.source):
+        return None
+    return PauseSwitch(config.state_dir / PAUSED)
+
+
+def is_paused(config: Config, pause: PauseSwitch | None = None) -> bool:
     """Whether the source should be closed now: the daemon is paused, or it is a quiet hour.
 
     A recording has no quiet hours: its time is not the local time.
     """
     is_quiet = not is_recorded(config.source) and is_within(config.quiet_hours, time.time())
-    return config.paused or is_quiet
+    return (pause is not None and pause.is_on()) or config.paused or is_quiet
 
 
 def validate(config: Config) -> None:
@@ -159,6 +180,7 @@ class Callbacks(TypedDict, total=False):
     on_frame: Callable[[Frame, Sequence[Track]], None]
     on_visit: Callable[[Visit], None]
     on_no_frame: Callable[[NoFrame], None]
+    on_present: Callable[[float, int | None], None]
 
 
 def models(config: Config) -> Models:
@@ -211,6 +233,10 @@ def counter(config: Config) -> Counter:
     )
 
 
+def presence(config: Config) -> LivePresence | None:
+    return LivePresence(config.privacy.min_present) if config.mqtt.presence else None
+
+
 def pipeline(
     config: Config, models: Models, health: Health, **callbacks: Unpack[Callbacks]
 ) -> Pipeline:
@@ -245,6 +271,9 @@ def messages(
         window_seconds=config.window.seconds,
         max_hold=config.privacy.max_hold,
         health_seconds=config.health.seconds,
+        presence=config.mqtt.presence,
+        pause=config.mqtt.allow_pause and not is_recorded(config.source),
+        dashboard_url=config.mqtt.dashboard_url,
     )
 
 
@@ -299,11 +328,18 @@ def birth_topic(config: Config) -> str | None:
     return f"{prefix}/{HOME_ASSISTANT_BIRTH}" if prefix else None
 
 
-def mqtt_publisher(config: Config, messages: Messages, wake: Callable[[], None]) -> MqttPublisher:
+def mqtt_publisher(
+    config: Config, messages: Messages, wake: Callable[[], None], pause: PauseSwitch | None = None
+) -> MqttPublisher:
+    """A publisher that also hands on the commands for `pause`."""
+    commands: dict[str, Any] = {}
+    if pause is not None:
+        commands = {"command_topic": messages.command_topic, "on_command": pause.command}
     return MqttPublisher(
         broker(config),
         will=messages.availability("offline"),
         birth_topic=birth_topic(config),
+        **commands,
         wake=wake,
     )
 

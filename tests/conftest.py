@@ -204,6 +204,16 @@ def age_models(made_once: MadeOnce) -> Path:
 
 
 @pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Give signals back that a command takes over, if it is run in the process of the tests."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker that is not started yet."""
     folder = tmp_path / "broker"

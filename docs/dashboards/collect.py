@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS windows (
     started TEXT NOT NULL, ended TEXT NOT NULL, seconds REAL NOT NULL, time_synced INTEGER NOT NULL,
     replayed INTEGER NOT NULL, people INTEGER NOT NULL, female INTEGER, male INTEGER,
     peak INTEGER NOT NULL, present REAL NOT NULL, coverage REAL NOT NULL,
-    people_ever INTEGER NOT NULL, model TEXT,
+    people_ever INTEGER NOT NULL, model TEXT, dwell REAL, attention REAL, message TEXT,
     PRIMARY KEY (device, epoch, seq)
 );
 CREATE INDEX IF NOT EXISTS windows_ended ON windows (ended);
@@ -42,17 +42,20 @@ CREATE TABLE IF NOT EXISTS matrices (  -- what the model calls test faces of wom
     PRIMARY KEY (device, model)
 ) STRICT;
 """
+ADDED = {"model": "TEXT", "dwell": "REAL", "attention": "REAL", "message": "TEXT"}
+"""Columns that tables of earlier versions lack, with their types, in the order of `TABLE`."""
 KEEP = """
 INSERT INTO windows SELECT
     w ->> 'site', w ->> 'device', w ->> 'epoch', w ->> 'seq',
     w ->> '$.window.start', w ->> '$.window.end', w ->> '$.window.seconds', w ->> 'time_synced',
     w ->> 'replayed', w ->> '$.people.total', w ->> '$.people.female', w ->> '$.people.male',
     w ->> '$.presence.peak', w ->> '$.presence.mean', w ->> 'coverage', w ->> '$.totals.total',
-    w ->> 'model'
+    w ->> 'model', w ->> '$.dwell_s.mean', w ->> '$.attention_s.mean', w
 FROM (SELECT ? AS w) WHERE true
 ON CONFLICT (device, epoch, seq) DO UPDATE SET replayed = excluded.replayed,
     -- it may come again because the clock was set meanwhile
-    started = excluded.started, ended = excluded.ended, time_synced = excluded.time_synced
+    started = excluded.started, ended = excluded.ended, time_synced = excluded.time_synced,
+    message = excluded.message
 """
 KEEP_AGES = """
 INSERT OR REPLACE INTO ages
@@ -78,8 +81,10 @@ def collect(file: str, url: str) -> None:
     broker = urlsplit(url)
     db = sqlite3.connect(file, isolation_level=None)  # each window is on disk at once
     db.executescript(f"PRAGMA journal_mode=WAL; {TABLE}")
-    if "model" not in [column for _, column, *_ in db.execute("PRAGMA table_info(windows)")]:
-        db.execute("ALTER TABLE windows ADD COLUMN model TEXT")  # from before matrices were kept
+    columns = [column for _, column, *_ in db.execute("PRAGMA table_info(windows)")]
+    for column, kind in ADDED.items():
+        if column not in columns:
+            db.execute(f"ALTER TABLE windows ADD COLUMN {column} {kind}")
 
     def on_connect(
         client: mqtt.Client, _data: object, _flags: object, reason: object, _: object

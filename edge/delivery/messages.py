@@ -1,18 +1,20 @@
 """Builds every published message: topics and versioned JSON. Pure."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from edge.delivery.homeassistant import Ids, discovery
+from edge.delivery.homeassistant_entities import Expiry, Features
 from edge.hours import local_time
 from edge.types import AGES, Message, People, Totals, Window
 
 SCHEMA = 1
 DWELL_BINS = ("0-5", "5-15", "15-30", "30-60", "60+")
-"""Names of the dwell bins; bounds in seconds."""
+"""Names of the bins of dwell and attention; bounds in seconds."""
 NO_MODEL = "none@00000000"
 """The payload's `model` if there is none."""
 
@@ -34,6 +36,9 @@ class Messages:
         window_seconds: float = 60,
         max_hold: float = 900,
         health_seconds: float = 60,
+        presence: bool = False,
+        pause: bool = False,
+        dashboard_url: str | None = None,
     ) -> None:
         """`site` and `device` are topic levels; without a `discovery_prefix` there is no discovery.
 
@@ -41,16 +46,34 @@ class Messages:
         Without a `model`, or without `gender`, people are published as a total only. `age_model`
         is the age groups' own model, if they have one. With `ages` Home Assistant gets a sensor for
         each group. `window_seconds`, `max_hold` (as for `counting.Counter`) and `health_seconds`
-        bound how long Home Assistant waits for the next `state` and `health`, seconds.
+        bound how long Home Assistant waits for the next `state` and `health`, seconds. It gets a
+        sensor of the people in view with `presence`, a switch with `pause`, and a link to the
+        `dashboard_url`.
         """
         self._site, self._device = site, device
         self._model, self._age_model = model, age_model
-        self._gender, self._ages = gender and model is not None, ages
+        self._gender, self.ages = gender and model is not None, ages
         self._prefix = discovery_prefix
         self._ids = Ids(site, device, legacy_ids)
-        self._window_seconds, self._max_hold = window_seconds, max_hold
-        self._health_seconds = health_seconds
+        self._features = Features(
+            gender=self._gender,
+            ages=ages,
+            presence=presence,
+            pause=pause,
+            dashboard_url=dashboard_url,
+        )
+        # from one state to the next: a window, max_hold, and the rest of the window in which
+        # max_hold ends; one more window as a margin
+        self._expiry = Expiry(
+            state_s=math.ceil(max_hold + 3 * window_seconds),
+            health_s=math.ceil(3 * health_seconds),
+        )
         self._base = f"tally/v{SCHEMA}/{site}/{device}"
+
+    @property
+    def command_topic(self) -> str:
+        """Where commands for the device come from."""
+        return self._topic("command")
 
     def _topic(self, name: str) -> str:
         return f"{self._base}/{name}"
@@ -63,11 +86,15 @@ class Messages:
         self, window: Window, *, epoch: str, seq: int, totals: Totals, time_synced: bool
     ) -> Message:
         """Return the durable message of one window, with the key `seq`."""
-        dwell: dict[str, Any] = {"mean": _rounded(window.dwell_mean)}
         by_gender = window.broken_down and self._gender
-        if window.broken_down:
-            dwell |= dict(zip(DWELL_BINS, window.dwell_bins, strict=True))
-        ages = {} if window.ages is None else {"ages": dict(zip(AGES, window.ages, strict=True))}
+        dwell, attention = (
+            {"mean": _rounded(mean)}
+            | (dict(zip(DWELL_BINS, bins, strict=True)) if window.broken_down else {})
+            for mean, bins in (
+                (window.dwell_mean, window.dwell_bins),
+                (window.attention_mean, window.attention_bins),
+            )
+        )
         age_model = {} if self._age_model is None else {"age_model": self._age_model}
         payload = {
             "schema": SCHEMA,
@@ -84,14 +111,16 @@ class Messages:
             "time_synced": time_synced,
             "replayed": False,
             "people": _people(window.people) if by_gender else {"total": window.people.total},
-            **ages,
+            **_by_age("ages", window.ages),
             "dwell_s": dwell,
+            "attention_s": attention,
             "presence": {
                 "peak": window.presence_peak,
                 "mean": _rounded(window.presence_mean, 2),
             },
             "coverage": _rounded(window.coverage, 3),
             "totals": _people(totals.ever),
+            **_by_age("totals_by_age", totals.ages),
             "today": {"date": totals.day, **_people(totals.today)},
             "model": self._model or NO_MODEL,
             **age_model,
@@ -101,6 +130,10 @@ class Messages:
     def state(self, window: Message) -> Message:
         """Return the retained copy of the newest window message."""
         return Message(self._topic("state"), window.payload, qos=1, retain=True)
+
+    def presence(self, payload: str) -> Message:
+        """Return the retained number of people in view now; empty if nobody knows."""
+        return Message(self._topic("presence"), payload, qos=1, retain=True)
 
     def health(self, values: Mapping[str, Any]) -> Message:
         return Message(
@@ -119,13 +152,15 @@ class Messages:
         one of blanks, as long as a window with very many people.
         """
         many = People(10**5, 10**5, 10**5)
+        ages = (10**5,) * len(AGES) if self.ages else None
         longest = self.window(
             Window(
                 start=0, end=0, seconds=1e5, people=many, broken_down=True, dwell_mean=1e5,
                 dwell_bins=(10**5,) * len(DWELL_BINS), presence_peak=10**4, presence_mean=1e4,
-                coverage=0.999, ages=(10**5,) * len(AGES) if self._ages else None,
+                coverage=0.999, ages=ages,
+                attention_mean=1e5, attention_bins=(10**5,) * len(DWELL_BINS),
             ),
-            epoch="00000000", seq=10**7, totals=Totals(many, local_day(0), many),
+            epoch="00000000", seq=10**7, totals=Totals(many, local_day(0), many, ages),
             time_synced=False,
         )  # fmt: skip
         return [Message(self._topic("check"), "", qos=1, retain=True), self.blank(longest)]
@@ -140,7 +175,8 @@ class Messages:
         """Return messages that remove everything a broker retains for this device."""
         # discovery first: Home Assistant complains of empty values from a device it still knows
         topics = [] if self._prefix is None else [f"{self._prefix}/{self._ids.topic}"]
-        topics += [self._topic(name) for name in ("availability", "state", "health", "info")]
+        names = ("availability", "state", "presence", "health", "info")
+        topics += [self._topic(name) for name in names]
         return [Message(topic, "", qos=1, retain=True) for topic in topics]
 
     def forgotten_ids(self) -> list[Message]:
@@ -158,11 +194,8 @@ class Messages:
             version,
             ids=self._ids,
             topic=self._topic,
-            gender=self._gender,
-            ages=self._ages,
-            window_seconds=self._window_seconds,
-            max_hold=self._max_hold,
-            health_seconds=self._health_seconds,
+            features=self._features,
+            expiry=self._expiry,
         )
         return [Message(f"{self._prefix}/{self._ids.topic}", _json(payload), qos=1, retain=True)]
 
@@ -201,6 +234,10 @@ def _people(people: People) -> dict[str, int]:
         "male": people.male,
         "unknown": people.unknown,
     }
+
+
+def _by_age(key: str, people: tuple[int, ...] | None) -> dict[str, dict[str, int]]:
+    return {} if people is None else {key: dict(zip(AGES, people, strict=True))}
 
 
 def _rounded(value: float | None, digits: int = 1) -> float | None:

@@ -33,6 +33,7 @@ SUBSCRIBE_SUSPECT_S = 5.0
 NO_ECHO = "acknowledged, but not sent back: this user may not both write and read it"
 UNREADABLE = "the broker refuses to send it back: this user may not both write and read it"
 BIRTH_REFUSED = "the broker refuses the subscription; Home Assistant's start is not noticed"
+COMMANDS_REFUSED = "the broker refuses the subscription; the device cannot be paused"
 NO_RETAIN, NO_QOS = "Retain not supported", "QoS not supported"
 
 
@@ -57,13 +58,17 @@ class Connection:
         *,
         will: Message | None = None,
         birth_topic: str | None = None,
+        command_topic: str | None = None,
+        on_command: Callable[[bytes], None] = lambda _payload: None,
         limits: Limits = Limits(),  # noqa: B008  # immutable
         is_alone: Callable[[str], bool] = lambda _topic: False,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """The broker publishes `will` when the connection dies.
 
-        Messages `online` on `birth_topic` are counted in `births`. The will must fit `limits`; the
+        Messages `online` on `birth_topic` are counted in `births`. `on_command` gets the payload
+        of each message on `command_topic`, from the connection's thread; a retained one may be
+        long out of date and is left out. The will must fit `limits`; the
         limits that the broker announces replace them. Messages without a key on a topic that
         `is_alone` wait until no window is left and nothing else is in flight. `wake` is called from
         the connection's thread when there is something to settle.
@@ -79,7 +84,8 @@ class Connection:
         self.unanswered: list[Message] = []
         """At the end: messages sent but not acknowledged."""
         self._wake, self._keepalive = wake, broker.requested_keepalive
-        self.birth_topic = birth_topic
+        self.birth_topic, self.command_topic = birth_topic, command_topic
+        self._on_command = on_command
         self._started = False
         """Whether any message was handed over."""
         # as long as a broker waits (MQTT 5, section 3.1.2.10)
@@ -139,6 +145,9 @@ class Connection:
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if message.topic == self.birth_topic:
             self.births += message.payload == b"online"
+        elif message.topic == self.command_topic:
+            if not message.retain:
+                self._on_command(bytes(message.payload))
         elif not message.retain:  # a retained one was sent before this connection
             self._echoes.put((message.topic, bytes(message.payload)))
         self._wake()
@@ -201,11 +210,15 @@ class Connection:
         return frozenset(topic for topic, due in self._retry_at.items() if now < due)
 
     @property
-    def hears_births(self) -> bool | None:
-        """Whether it is subscribed to `birth_topic`; None if that is not known yet."""
-        if self.birth_topic is None:
-            return None
-        return self._subscriptions.is_granted(self.birth_topic)
+    def listens(self) -> dict[str, bool | None]:
+        """Whether it is subscribed to `command_topic` and `birth_topic`, by topic.
+
+        None if that is not known yet.
+        """
+        topics = (self.command_topic, self.birth_topic)
+        return {
+            topic: self._subscriptions.is_granted(topic) for topic in topics if topic is not None
+        }
 
     def is_due(self, topic: str) -> bool:
         """Whether a message on it was refused and should be tried again now."""
@@ -232,8 +245,11 @@ class Connection:
                 break
             self._send(message)
         idle = not self._sent and not self._queue
-        if self.birth_topic is not None and self._started and self.open and idle:
-            self._subscriptions.subscribe(self.birth_topic)
+        if self._started and self.open and idle:
+            for topic, granted in self.listens.items():
+                self._subscriptions.subscribe(topic)
+                if granted is None:
+                    break  # one at a time: if the broker hangs up, it is known at which
 
     def _send(self, message: Message) -> None:
         self._retry_at.pop(message.topic, None)
@@ -306,18 +322,19 @@ class Connection:
             for mid, sent in list(self._sent.items()):
                 if sent.message.topic == topic and self._lacks_echo(sent.message):
                     self._return(mid, settled, reason, wait_s)
-        if self.birth_topic is not None and self.hears_births is not None:
-            if self.hears_births:
-                self.refused.pop(self.birth_topic, None)
-            else:
-                self.refused[self.birth_topic] = BIRTH_REFUSED
+        for topic, granted in self.listens.items():
+            if granted:
+                self.refused.pop(topic, None)
+            elif granted is not None:
+                is_birth = topic == self.birth_topic
+                self.refused[topic] = BIRTH_REFUSED if is_birth else COMMANDS_REFUSED
 
     def _note_subscription(self) -> None:
-        topic = self.birth_topic
-        if topic is None or self.unanswered:
+        if self.unanswered:
             return
-        if self._subscriptions.is_unanswered(topic, SUBSCRIBE_SUSPECT_S):
-            self.unanswered.append(Message(topic, ""))
+        for topic in self.listens:
+            if self._subscriptions.is_unanswered(topic, SUBSCRIBE_SUSPECT_S):
+                self.unanswered.append(Message(topic, ""))
 
     def _prove(self, topic: str, payload: bytes) -> None:
         on_topic = [sent for sent in self._sent.values() if sent.message.topic == topic]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge.delivery.mqtt_broker import Broker, Version
-from edge.delivery.mqtt_connection import BIRTH_REFUSED, Connection
+from edge.delivery.mqtt_connection import BIRTH_REFUSED, COMMANDS_REFUSED, Connection
 from edge.delivery.mqtt_limits import publish_bytes
 from edge.delivery.mqtt_socket import GREETING_S
 from edge.delivery.mqtt_versions import Versions
@@ -36,12 +36,14 @@ def probe(
     optional: Sequence[tuple[Message, Message]] = (),
     will: Message | None = None,
     birth_topic: str | None = None,
+    command_topic: str | None = None,
     timeout_s: float = GREETING_S,
 ) -> ProbeResult:
     """Connect once, with a `will`, publish `messages` and disconnect.
 
     Of each pair in `optional` the first is published; if that fails, a warning names the second. A
-    `birth_topic` is subscribed to; a refusal is a warning too. Neither is needed for the counts.
+    `birth_topic` and a `command_topic` are subscribed to; a refusal is a warning too. None of these
+    is needed for the counts.
 
     Raises EdgeError if there is no connection or a message is not accepted, with the reason.
     """
@@ -64,10 +66,13 @@ def probe(
                 result.warnings.append(f"{named.topic} ({size} bytes) is left out: {reason}")
             if not link.open:
                 break
+        if link.open and command_topic is not None:
+            link.command_topic = command_topic
+            if not _is_granted(link, command_topic):
+                result.warnings.append(f"{command_topic}: {COMMANDS_REFUSED}")
         if link.open and birth_topic is not None:
             link.birth_topic = birth_topic  # last: some brokers hang up at it
-            _wait_until(lambda: bool(link.settle()) and link.hears_births is not None, SETTLE_S)
-            if not link.hears_births:
+            if not _is_granted(link, birth_topic):
                 result.warnings.append(f"{birth_topic}: {BIRTH_REFUSED}")
     finally:
         link.leave()
@@ -113,6 +118,11 @@ def _send(link: Connection, message: Message) -> str | None:
         )
     problem = "ends the connection at" if link.ended else "does not acknowledge"
     return f"{problem} a {kind}message of {size} bytes"
+
+
+def _is_granted(link: Connection, topic: str) -> bool:
+    _wait_until(lambda: bool(link.settle()) and link.listens[topic] is not None, SETTLE_S)
+    return bool(link.listens[topic])
 
 
 def _wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:

@@ -50,18 +50,22 @@ class MqttPublisher:
         *,
         will: Message,
         birth_topic: str | None = None,
+        command_topic: str | None = None,
+        on_command: Callable[[bytes], None] = lambda _payload: None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """Start connecting in the background.
 
         The broker publishes `will` when a connection dies. After a message `online` on
-        `birth_topic` (Home Assistant's) the retained messages are sent again. `wake` is called
+        `birth_topic` (Home Assistant's) the retained messages are sent again. `on_command` gets
+        the payload of each message on `command_topic`, from another thread. `wake` is called
         from another thread when something was delivered or the link changed.
 
         Raises ConfigError if the password file cannot be read.
         """
         self._broker = broker
         self._will, self._birth_topic, self._wake = will, birth_topic, wake
+        self._command_topic, self._on_command = command_topic, on_command
         self._lock = threading.Lock()
         self._retained: dict[str, Message] = {}
         self._versions, self._suspects = Versions(broker.version), Suspects()
@@ -80,12 +84,16 @@ class MqttPublisher:
         self._thread.start()
 
     def _new_link(self) -> Connection:
-        hears_births = self._birth_topic is None or not self._suspects.left_out(self._birth_topic)
+        def unless_left_out(topic: str | None) -> str | None:
+            return None if topic is None or self._suspects.left_out(topic) else topic
+
         return Connection(
             self._broker,
             self._versions.next,
             will=self._will,
-            birth_topic=self._birth_topic if hears_births else None,
+            birth_topic=unless_left_out(self._birth_topic),
+            command_topic=unless_left_out(self._command_topic),
+            on_command=self._on_command,
             limits=self._versions.limits,
             is_alone=self._suspects.is_alone,
             wake=self._wake,

@@ -29,7 +29,15 @@ class SendQueue:
         return list(self._windows)
 
     def put(self, message: Message) -> None:
-        (self._others if message.key is None else self._windows).append(message)
+        """Add it; without a key it replaces what waits on its topic, which is out of date."""
+        if message.key is not None:
+            self._windows.append(message)
+            return
+        for index, waiting in enumerate(self._others):
+            if waiting.topic == message.topic:
+                self._others[index] = message
+                return
+        self._others.append(message)
 
     def next(self, in_flight: Iterable[Message]) -> Message | None:
         """Remove and return what may be sent now, beside those `in_flight`; None if nothing."""

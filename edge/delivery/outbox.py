@@ -13,7 +13,7 @@ from typing import Any
 
 from edge.delivery import outbox_db, outbox_salvage
 from edge.errors import OutboxError
-from edge.types import Message, People, Totals
+from edge.types import AGES, Message, People, Totals
 
 log = logging.getLogger(__name__)
 
@@ -116,14 +116,16 @@ class Outbox:
         day: str,
         seconds: float,
         make: Callable[[str, int, Totals], Message],
+        ages: tuple[int, ...] | None = None,
         unset: tuple[str, float] | None = None,
     ) -> Message:
         """Count `people` and store the message that `make(epoch, seq, totals)` returns.
 
         Both happen in one transaction. `day` is the date they count for, `seconds` the window's
-        length. If the wall clock is not set yet, `unset` is the machine's boot id and by how many
-        seconds the wall clock is ahead of the monotonic one; see `restamp`. Returns the message
-        with the outbox's own key. Raises OutboxError if the disk refuses; then nothing is counted.
+        length, `ages` the same people per group of `AGES`, if ages are counted. If the wall clock
+        is not set yet, `unset` is the machine's boot id and by how many seconds the wall clock is
+        ahead of the monotonic one; see `restamp`. Returns the message with the outbox's own key.
+        Raises OutboxError if the disk refuses; then nothing is counted.
         """
         with self._transaction() as db:
             numbers = (people.female, people.male, people.unknown)
@@ -139,7 +141,8 @@ class Outbox:
                 " unknown = unknown + excluded.unknown RETURNING female, male, unknown",
                 (day, *numbers),
             ).fetchone()
-            new = make(epoch, seq, Totals(People(*ever), day, People(*today)))
+            by_age = None if ages is None else _count_ages(db, ages)
+            new = make(epoch, seq, Totals(People(*ever), day, People(*today), by_age))
             key = key_offset + seq
             message = replace(new, key=key)
             boot, clock = (None, None) if unset is None else (unset[0], round(1000 * unset[1]))
@@ -225,6 +228,16 @@ class Outbox:
                 self._db.close()
         if self._claim is not None:
             self._claim.close()
+
+
+def _count_ages(db: sqlite3.Connection, ages: tuple[int, ...]) -> tuple[int, ...]:
+    """Add people per group of `AGES`; return everybody per group."""
+    query = (
+        "INSERT INTO ages VALUES (?, ?) ON CONFLICT (age) DO UPDATE SET"
+        " people = people + excluded.people RETURNING people"
+    )
+    rows = (db.execute(query, row).fetchone() for row in zip(AGES, ages, strict=True))
+    return tuple(people for (people,) in rows)
 
 
 def _count_dropped(db: sqlite3.Connection, number: int) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 from edge.errors import OutboxError
 
 LAYOUT = 1
-"""Version of the tables; increase it with every change to them."""
+"""Version of the tables; increase it if one of them changes. An older daemon ignores a new one."""
 
 APPLICATION_ID = 0x45544944
 """SQLite application id of a database whose device is known to Home Assistant by its site and name.
@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS counters (
 CREATE TABLE IF NOT EXISTS days (
     day TEXT PRIMARY KEY,
     female INTEGER NOT NULL, male INTEGER NOT NULL, unknown INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS ages (
+    age TEXT PRIMARY KEY, people INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS windows (
     key INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload TEXT NOT NULL, qos INTEGER NOT NULL,

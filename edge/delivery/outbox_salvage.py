@@ -20,6 +20,7 @@ from edge.delivery.outbox_db import (
     insert,
     is_damage,
 )
+from edge.types import AGES
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Salvage:
     elapsed_ms: int = 0
     dropped: int = 0
     days: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    ages: dict[str, int] = field(default_factory=dict)
+    """People by age group."""
     windows: dict[int, Row] = field(default_factory=dict)
     """By key."""
 
@@ -108,6 +111,8 @@ def _build(path: Path, salvage: Salvage, key_offset: int, application_id: int) -
         )
         for day, counted in salvage.days.items():
             db.execute("INSERT INTO days VALUES (?, ?, ?, ?)", (day, *counted))
+        for group in salvage.ages.items():
+            db.execute("INSERT INTO ages VALUES (?, ?)", group)
         for _, row in sorted(salvage.windows.items()):
             insert(db, *row[:4], min(row[4], salvage.elapsed_ms), *row[5:7])
         db.execute("COMMIT")
@@ -134,6 +139,11 @@ def _salvage(path: Path) -> Salvage:
                 fits = (0 <= n <= total for n, total in zip(counted, salvage.ever, strict=True))
                 if [type(value) for value in (day, *counted)] == [str, int, int, int] and all(fits):
                     salvage.days[day] = (counted[0], counted[1], counted[2])
+        with _as_far_as_possible():
+            for age, people in db.execute("SELECT age, people FROM ages"):
+                # likewise
+                if age in AGES and type(people) is int and 0 <= people <= sum(salvage.ever):
+                    salvage.ages[age] = people
     return salvage
 
 

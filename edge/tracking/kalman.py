@@ -82,6 +82,8 @@ class FaceMotion:
     """How one face moves and grows."""
 
     def __init__(self, box: Box, mono: float) -> None:
+        self.origin = box
+        """Where the face was first seen."""
         self._mono = mono
         self._last = box
         self._position = _ConstantRate(

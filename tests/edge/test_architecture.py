@@ -26,7 +26,7 @@ def floors(folder: str) -> dict[str, int]:
 
 
 EDGE, TOOLS = floors("edge/"), floors("tools/")
-PACKAGES = ("sources", "vision", "tracking", "delivery")
+PACKAGES = ("sources", "vision", "tracking", "delivery", "web", "aim", "audit")
 INSIDE = {package: floors(f"edge/{package}/") for package in PACKAGES}
 LIBRARIES = {
     library: set(re.findall(r"`([\w.]+)`", row.partition("|")[2]))

@@ -13,7 +13,8 @@ import edge
 from edge.__main__ import SCRIPT, run_command
 from tests.support.paths import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = SETTINGS["project"]
 
 
 @pytest.fixture
@@ -60,3 +61,17 @@ def test_the_script_ends_with_the_daemons_exit_code(script: Path, tmp_path: Path
 
 def test_the_package_is_typed() -> None:
     assert (ROOT / "edge" / "py.typed").is_file()
+
+
+def test_an_installed_package_has_all_files() -> None:
+    patterns = SETTINGS["tool"]["setuptools"]["package-data"]
+    packaged = {
+        file
+        for package, globs in patterns.items()
+        for pattern in globs
+        for file in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    files = {file for file in (ROOT / "edge").rglob("*") if file.is_file()}
+    data = {file for file in files if file.suffix not in (".py", ".pyc")}
+    assert {"aim.html", "py.typed"} <= {file.name for file in data}
+    assert data <= packaged

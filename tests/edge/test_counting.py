@@ -13,8 +13,10 @@ from edge.types import AGES, People, Visit, Window
 UTC = 1_700_000_000.0
 
 
-def visit(label: str = "female", stay: float = 4.0, age: str | None = None) -> Visit:
-    return Visit(100.0, 100.0 + stay, label, 0.9, age=age)
+def visit(
+    label: str = "female", stay: float = 4.0, age: str | None = None, attention: float = 0.0
+) -> Visit:
+    return Visit(100.0, 100.0 + stay, label, 0.9, age=age, attention_s=attention)
 
 
 def test_windows_are_cut_on_the_monotonic_clock() -> None:
@@ -38,14 +40,16 @@ def test_few_people_are_carried_forward_until_they_are_enough() -> None:
     counter = Counter(seconds=10, min_people=3, max_hold=1000)
     assert len(counter.tick(0, UTC, 0, [])) == 0
     assert len(counter.tick(10, UTC + 10, 0, [])) == 1  # nobody: published
-    assert counter.tick(15, UTC + 15, 0, [visit()]) == []
+    assert counter.tick(15, UTC + 15, 0, [visit(attention=3)]) == []
     assert counter.tick(20, UTC + 20, 0, []) == []
-    assert counter.tick(30, UTC + 30, 0, [visit("male", 10), visit("male", 16)]) == []
+    men = [visit("male", 10, attention=0), visit("male", 16, attention=6)]
+    assert counter.tick(30, UTC + 30, 0, men) == []
     (window,) = counter.tick(40, UTC + 40, 0, [])
     assert (window.start - UTC, window.end - UTC, window.seconds) == (10, 40, 30)
     assert window.people == People(female=1, male=2)
     assert window.broken_down
     assert (window.dwell_mean, window.dwell_bins) == (10, (1, 1, 1, 0, 0))
+    assert (window.attention_mean, window.attention_bins) == (3, (2, 1, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_a_stay_counts_in_the_bin_that_names_it(stay: float, name: str) -> None:
 def test_after_max_hold_the_total_stands_alone() -> None:
     counter = Counter(seconds=10, min_people=3, max_hold=20)
     counter.tick(0, UTC, 0, [])
-    assert counter.tick(5, UTC + 5, 0, [visit()]) == []
+    assert counter.tick(5, UTC + 5, 0, [visit(attention=4)]) == []
     windows = [w for t in range(10, 41, 5) for w in counter.tick(t, UTC + t, 0, [])]
     withheld, empty = windows
     assert (withheld.seconds, withheld.people, withheld.broken_down) == (
@@ -73,8 +77,8 @@ def test_after_max_hold_the_total_stands_alone() -> None:
         People(unknown=1),
         False,
     )
-    assert withheld.dwell_mean is None
-    assert sum(withheld.dwell_bins) == 0
+    assert withheld.dwell_mean is withheld.attention_mean is None
+    assert withheld.dwell_bins == withheld.attention_bins == (0,) * 5
     assert empty.people == People()
 
 
@@ -216,7 +220,8 @@ def test_totals_equal_visits_however_time_is_cut(
         assert window.end == pytest.approx(following.start, abs=1e-3)
     for window in windows:
         assert 0 <= window.coverage <= 1
-        assert sum(window.dwell_bins) == (window.people.total if window.broken_down else 0)
+        for bins in (window.dwell_bins, window.attention_bins):
+            assert sum(bins) == (window.people.total if window.broken_down else 0)
         if window.broken_down:
             assert window.people.total == 0 or window.people.total >= min_people
             assert sum(window.ages or ()) == window.people.total

@@ -47,6 +47,18 @@ def test_a_paused_camera_is_not_opened(configure: Configure) -> None:
     assert probes.camera(config).text == "paused: not opened"
 
 
+def test_a_camera_that_a_command_has_closed_is_not_opened(
+    configure: Configure, tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "paused").touch()
+    source = "v4l2:/dev/video99"
+    config = load_config(configure(source=source, mqtt=NO_BROKER | {"allow_pause": True}))
+    assert probes.camera(config).text == "paused: not opened"
+    with pytest.raises(EdgeError, match="does not exist"):  # commands are no longer allowed
+        probes.camera(load_config(configure(source=source)))
+
+
 def test_a_state_folder_that_cannot_be_made_fails(configure: Configure, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert probes.state(load_config(configure())) == probes.Finding()

@@ -1,5 +1,6 @@
 """What is published when, with a real outbox on disk."""
 
+import contextlib
 import io
 import json
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -20,22 +21,25 @@ from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.delivery.outbox import Outbox
 from edge.errors import EdgeError
 from edge.health import Health
+from edge.host import boot_id
+from edge.presence import LivePresence
 from edge.reporter import Reporter
-from edge.types import Frame, Message, NoFrame
-from tests.edge.delivery.test_messages import WINDOW, messages
+from edge.types import Frame, Message, NoFrame, People
+from tests.edge.delivery.test_messages import WINDOW, WITH_AGES, messages, window_message
+from tests.support import contract
 
 
 class Desk:
     """A reporter with its real neighbours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **keys: Any) -> None:
         self.stream = io.StringIO()
         self.outbox, self.health = Outbox(path), Health()
-        self.synced, self.ahead = True, 0.0
+        self.synced, self.ahead, self.paused = True, 0.0, False
         publisher = JsonLinesPublisher(self.stream)
         self.courier = Courier(self.outbox, publisher, threading.Event())
         self.reporter = Reporter(
-            messages=messages(),
+            messages=messages(**keys),
             outbox=self.outbox,
             publisher=publisher,
             courier=self.courier,
@@ -43,6 +47,8 @@ class Desk:
             health_seconds=60,
             time_synced=lambda: self.synced,
             clock=lambda: self.ahead,
+            presence=LivePresence(2),
+            is_paused=lambda: self.paused,
         )
 
     def frame(self, mono: float) -> None:
@@ -83,6 +89,66 @@ def test_health_reports_at_once_that_the_camera_is_lost_and_back(desk: Desk) -> 
     desk.frame(71)
     states = [(health["camera"], health["blind_s"]) for health in desk.payloads("health")]
     assert states == [("ok", 0), ("lost", 2), ("lost", 60), ("ok", 6)]
+
+
+def test_health_reports_at_once_that_the_daemon_is_paused(desk: Desk) -> None:
+    """Also in quiet hours, when the camera is closed already."""
+    for mono in range(10):
+        desk.paused = 3 <= mono < 7
+        desk.blind(mono, camera="resting")
+    assert [health["paused"] for health in desk.payloads("health")] == [False, True, False]
+
+
+def test_presence_is_published_and_taken_back_at_the_end(desk: Desk) -> None:
+    for mono, present in enumerate((0, 2, 2, 1, None)):
+        desk.reporter.on_present(mono, present)
+    assert desk.payloads("presence") == [0, 2, 0, ""]
+    desk.reporter.on_present(9, 4)
+    desk.reporter.close()
+    assert desk.payloads("presence")[4:] == [4, ""]
+    assert len(desk.outbox) == 0
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_totals_by_age_have_everybody_since_ages_are_counted(tmp_path: Path, counted: bool) -> None:
+    few = replace(WITH_AGES, people=People(unknown=2), broken_down=False, ages=None)
+    for path in (tmp_path / "a.db", tmp_path / "a.db"):  # they survive a restart
+        desk = Desk(path, ages=counted)
+        for window in (WITH_AGES, few):
+            desk.reporter.on_window(window)
+        totals = [state.get("totals_by_age") for state in desk.payloads("state")]
+        desk.courier.close(5)
+        desk.outbox.close()
+    if counted:
+        assert [list(ages.values()) for ages in totals if isinstance(ages, dict)] == [
+            [0, 0, 2, 0, 8, 2, 0, 0, 4], [0, 0, 2, 0, 8, 2, 0, 0, 6],
+        ]  # fmt: skip
+    else:
+        assert totals == [None, None]
+
+
+def test_windows_of_an_earlier_version_are_delivered(tmp_path: Path) -> None:
+    """Without attention, and without a table for the totals by age."""
+    payload = json.loads(window_message().payload)
+    del payload["attention_s"]
+    old = Outbox(tmp_path / "outbox.db")
+    topic = window_message().topic
+    old.append(
+        WINDOW.people, day="2026-11-21", seconds=60, unset=(boot_id(), -10.0),
+        make=lambda epoch, seq, totals: Message(topic, json.dumps(payload), 1, False, seq),
+    )  # fmt: skip
+    old.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as other:
+        other.execute("DROP TABLE ages")
+    desk = Desk(tmp_path / "outbox.db", ages=True)
+    desk.frame(0)
+    desk.reporter.on_window(WITH_AGES)
+    assert desk.courier.close(5) == 0
+    first, second = desk.payloads("window")
+    contract.validate(topic, first)
+    assert "attention_s" not in first
+    assert "totals_by_age" in second
+    desk.outbox.close()
 
 
 def test_systemd_is_told_while_the_camera_is_lost(

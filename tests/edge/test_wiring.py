@@ -20,7 +20,7 @@ from edge.vision.model_card import read_card
 from edge.vision.motion_gate import MotionGate
 from edge.vision.tflite import RUNTIMES
 from tests.support import contract
-from tests.support.paths import MODEL, ROOT
+from tests.support.paths import MODEL, PICTURE, ROOT
 
 Load = Callable[[str], Config]
 
@@ -219,3 +219,40 @@ def test_a_folder_that_is_called_like_the_demo(
     (tmp_path / "models").symlink_to(models)
     (tmp_path / "demo").mkdir()
     wiring.validate(config)  # which would find no pictures in it
+
+
+def test_who_may_be_paused(load: Load, tmp_path: Path) -> None:
+    state = f"state_dir: {tmp_path}/state"
+    live = load(f"{{mqtt: {{allow_pause: on}}, {state}}}")
+    assert wiring.pause_switch(live) is not None
+    assert wiring.pause_switch(load(state)) is None
+    # a recording that is closed would begin again
+    recorded = live.model_copy(update={"source": str(PICTURE)})
+    assert wiring.pause_switch(recorded) is None
+    for config, component in ((recorded, False), (live, True)):
+        (message,) = wiring.messages(config).discovery("1")
+        assert ('"command_topic"' in message.payload) is component
+
+
+@pytest.mark.parametrize(
+    ("text", "payload"),
+    [
+        ("", None),
+        ("mqtt: {presence: on}", "0"),
+        ("{mqtt: {presence: on}, privacy: {min_present: 2}}", "2"),
+    ],
+)
+def test_presence(load: Load, text: str, payload: str | None) -> None:
+    config = load(text)
+    presence = wiring.presence(config)
+    assert (None if presence is None else presence.update(0, 2)) == payload
+    (message,) = wiring.messages(config).discovery("1")
+    assert ('"in_view"' in message.payload) is (payload is not None)
+
+
+def test_a_resume_does_not_open_what_the_configuration_closes(load: Load, tmp_path: Path) -> None:
+    config = load(f"{{paused: true, mqtt: {{allow_pause: on}}, state_dir: {tmp_path}}}")
+    switch = wiring.pause_switch(config)
+    assert switch is not None
+    switch.command(b"resume")
+    assert wiring.is_paused(config, switch)

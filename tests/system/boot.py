@@ -27,6 +27,7 @@ BASE = ROOT / "build" / "boot" / DEBIAN
 WHEELS = BASE.with_name(f"{DEBIAN}-wheels")
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,procps,mosquitto,mosquitto-clients"
 UNIT = "edge-tally.service"
+CONFIG = "/etc/edge-tally/config.yaml"
 TOPICS = "tally/v1/#"
 SECRET = "hunter2"  # of a broker that lives for a minute
 """What the broker asks for, which only the unit's credentials know."""
@@ -210,6 +211,7 @@ def mistreat(machine: Machine) -> None:
     refused(machine)
     first_installation(machine, dashboard)
     rights(machine)
+    aim(machine)
     kill(machine, dashboard)
     freeze(machine, dashboard)
     reload(machine, dashboard)
@@ -260,6 +262,20 @@ def rights(machine: Machine) -> None:
     expect((held["NoNewPrivs"], held["Seccomp"]) == ("1", "2"), "it may call what it likes")
     expect("0" not in held["Uid"].split(), "it is root")
     tell("rights", f"user {held['Uid'].split()[0]}, no capability, system calls filtered")
+
+
+def aim(machine: Machine) -> None:
+    """The page to aim the camera, with the rights of the service and, to write, without them."""
+    config = machine.config.read_text()
+    options = ("aim", "--source", "demo", "--minutes", "0.05")
+    shown = machine.run("/opt/edge-tally/current/cage", *options).stdout
+    expect("http://127.0.0.1:8765/#" in shown and shown.endswith("ended\n"), shown)
+    done = machine.run("/opt/edge-tally/current/cage", *options, "--write", check=False)
+    expect(done.returncode == 2 and "cannot be written by this user" in done.stderr, done.stderr)
+    python = "cd /opt/edge-tally/current && venv/bin/python -m edge"
+    machine.run("sh", "-c", f"{python} {' '.join(options)} --write --config {CONFIG}")
+    expect(machine.config.read_text() == config, "the configuration was changed")
+    tell("aimed", "with the service's rights, which do not reach to its configuration")
 
 
 def kill(machine: Machine, dashboard: Dashboard) -> None:

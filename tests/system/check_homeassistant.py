@@ -18,10 +18,26 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.delivery.messages import Messages
 from edge.types import Message
 from tests.edge.delivery.test_messages import HEALTH, WITH_AGES, window_message
-from tests.support.broker import Mosquitto, free_port
+from tests.support.broker import Mosquitto, Subscriber, free_port
 from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 
+DOCS = ROOT / "docs" / "dashboards" / "homeassistant"
+
+
+def automation(blueprint: str, **inputs: Any) -> dict[str, Any]:
+    """One made of a blueprint; what it does is to publish."""
+    payload = "{{ reason | default(people) }}"
+    message = {"topic": f"alert/{blueprint}", "payload": payload}
+    inputs |= {"minutes": 0, "actions": [{"action": "mqtt.publish", "data": message}]}
+    path = f"{DOCS.name}/{blueprint}.yaml"
+    return {"alias": blueprint, "use_blueprint": {"path": path, "input": inputs}}
+
+
+AUTOMATIONS = [
+    automation("camera-lost", camera="binary_sensor.lobby_camera_lost"),
+    automation("many-people", people="sensor.lobby_people_in_view_now", number=4),
+]
 PYTHON = ROOT / "build" / "homeassistant" / "bin" / "python"
 
 Publish = Callable[..., None]
@@ -39,6 +55,8 @@ class HomeAssistant:
                     folder,
                     str(port),
                     str(free_port()),
+                    DOCS,
+                    json.dumps(AUTOMATIONS),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -73,6 +91,20 @@ class HomeAssistant:
 
     def states(self, device: str) -> dict[str, str]:
         return {key: entity["state"] for key, entity in self.entities(device).items()}
+
+    def automations(self) -> list[str]:
+        """Names of those that are switched on."""
+        automations: list[str] = self._shown["automations"]
+        return automations
+
+    def call(self, domain: str, service: str, **data: Any) -> None:
+        """Call an action, as a user does."""
+        assert self._process.stdin is not None
+        print(
+            json.dumps({"domain": domain, "service": service, "data": data}),
+            file=self._process.stdin,
+            flush=True,
+        )
 
     def complaints(self) -> list[str]:
         complaints: list[str] = self._shown["complaints"]
@@ -147,6 +179,9 @@ SHOWN = {
     "temperature": "52.1",
     "outbox": "0",
     "dropped": "0",
+    "window_total": "7",
+    "dwell": "6.2",
+    "attention": "4.1",
     "camera": "off",
     "refused": "off",
     "throttled": "off",
@@ -164,7 +199,7 @@ def test_a_device_from_its_discovery_to_its_removal(home: HomeAssistant, publish
     publish(device.state(window_message()), device.health(HEALTH))
     wait_for(lambda: home.states("lobby") == SHOWN, "not shown")
     total = home.entities("lobby")["total_total"]
-    assert total["friendly_name"] == "lobby Total total"
+    assert total["friendly_name"] == "lobby People in all"
     assert (total["state_class"], total["unit_of_measurement"]) == ("total_increasing", "people")
 
     unwell: dict[str, Any] = {
@@ -211,6 +246,49 @@ def test_what_is_old_expires_but_totals_stay(home: HomeAssistant, publish: Publi
     wait_for(lambda: home.states("quick") == SHOWN, "does not come back")
 
 
+def test_live_presence_and_the_pause(
+    home: HomeAssistant, publish: Publish, broker: Mosquitto
+) -> None:
+    device = made("lobby", ages=True, presence=True, pause=True, dashboard_url="http://shop:3000/")
+    known = len(home.complaints())
+    alerts = Subscriber(broker.port, "alert/#", device.command_topic, client_id="alerts")
+    assert sorted(home.automations()) == ["camera-lost", "many-people"]
+    publish(*device.discovery("1"), device.availability("online"), device.presence("3"))
+    publish(device.state(window_message(WITH_AGES, device)), device.health(HEALTH))
+    shown = SHOWN | AGES_SHOWN | {"in_view": "3", "pause": "off"}
+    wait_for(lambda: home.states("lobby") == shown, "not shown")
+
+    # the ids that the example dashboard names are there, and only those of one device
+    named = set(re.findall(r"\w+\.lobby_\w+", (DOCS / "dashboard.yaml").read_text()))
+    assert len(named) > 20
+    assert named <= {entity["id"] for entity in home.entities("lobby").values()}
+
+    publish(device.presence("5"))
+    wait_for(lambda: home.states("lobby")["in_view"] == "5", "not counted")
+    wait_for(lambda: alerts.payloads("many-people") == ["5"], "nobody hears of many people")
+    publish(device.presence(""))
+    wait_for(lambda: home.states("lobby")["in_view"] == "unknown", "it claims to know")
+
+    switch = home.entities("lobby")["pause"]["id"]
+    for service, command in (("turn_on", "pause"), ("turn_off", "resume")):
+        home.call("switch", service, entity_id=switch)
+        wait_for(lambda: alerts.payloads("command")[-1:] == [command], "no command")  # noqa: B023
+        publish(device.health(HEALTH | {"paused": command == "pause"}))
+        state = service.removeprefix("turn_")
+        wait_for(lambda: home.states("lobby")["pause"] == state, "not shown")  # noqa: B023
+    assert not any(message.retain for message in alerts.messages)
+
+    publish(device.health(HEALTH | {"camera": "lost"}))
+    wait_for(lambda: alerts.payloads("camera-lost")[-1:] == ["the camera is lost"], "no alert")
+    publish(device.health(HEALTH), device.availability("offline"))
+    unreachable = ["the device cannot be reached"]
+    wait_for(lambda: alerts.payloads("camera-lost")[-1:] == unreachable, "no alert")
+    alerts.close()
+    publish(*device.forgotten())
+    wait_for(lambda: home.entities("lobby") == {}, "not removed")
+    assert home.complaints()[known:] == []
+
+
 AGES_SHOWN = {
     "age_0_3": "0",
     "age_4_7": "0",
@@ -221,6 +299,15 @@ AGES_SHOWN = {
     "age_46_56": "0",
     "age_57": "0",
     "age_unknown": "1",
+    "total_age_0_3": "10",
+    "total_age_4_7": "20",
+    "total_age_8_13": "400",
+    "total_age_14_20": "1900",
+    "total_age_21_35": "7000",
+    "total_age_36_45": "5000",
+    "total_age_46_56": "3000",
+    "total_age_57": "2600",
+    "total_age_unknown": "381",
 }
 
 
@@ -232,10 +319,13 @@ def test_ages_are_shown_where_they_are_counted(home: HomeAssistant, publish: Pub
     publish(device.state(window_message(WITH_AGES, device)), device.health(HEALTH))
     wait_for(lambda: home.states("aged") == SHOWN | AGES_SHOWN, "not shown")
     assert home.entities("aged")["age_57"]["friendly_name"] == "aged People, age 57+"
+    assert (
+        home.entities("aged")["total_age_4_7"]["friendly_name"] == "aged People in all, age 04-07"
+    )
     # too few people to be told apart
     publish(device.state(window_message(maker=device)))
-    withheld = dict.fromkeys(AGES_SHOWN, "unknown")
-    wait_for(lambda: home.states("aged") == SHOWN | withheld, "still shown")
+    withheld = {key: "unknown" for key in AGES_SHOWN if not key.startswith("total_")}
+    wait_for(lambda: home.states("aged") == SHOWN | AGES_SHOWN | withheld, "still shown")
     publish(*device.forgotten())
     wait_for(lambda: home.entities("aged") == {}, "not removed")
     assert home.complaints()[known:] == []

@@ -18,11 +18,12 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery.messages import Messages, iso, replayed, restamped
-from edge.types import Message, People, Totals
-from tests.edge.delivery.test_messages import WINDOW, window_message
+from edge.types import AGES, Message, People, Totals
+from tests.edge.delivery.test_messages import FEW, WINDOW, window_message
 from tests.support.broker import Mosquitto, Subscriber
 from tests.support.commands import tool, wait_for
 from tests.support.paths import CLIP, MODEL, ROOT
@@ -47,7 +48,7 @@ def windows(
         ever += people
         end = START + 60 * seq
         window = dataclasses.replace(
-            WINDOW, start=end - 60, end=end, people=people, broken_down=not few, presence_peak=seq,
+            WINDOW if not few else FEW, start=end - 60, end=end, people=people, presence_peak=seq,
             ages=(0, 0, 1, 0, 4, 0, 0, 0, 1) if ages and not few else None,
         )  # fmt: skip
         totals = Totals(ever, "2026-11-21", ever)
@@ -142,9 +143,9 @@ def test_each_window_is_there_once(mosquitto: Mosquitto, known: Path) -> None:
     kept = "SELECT * FROM windows WHERE epoch = '6f0c2a7e' AND device = 'lobby' AND seq IN (12, 13)"
     assert rows(known, f"{kept} ORDER BY seq") == [
         ("store-7", "lobby", "6f0c2a7e", 12, iso(START + 660), iso(START + 720), 60.0, 1, 1, 2,
-         None, None, 12, 0.83, 0.998, 60, "m@12345678"),
+         None, None, 12, 0.83, 0.998, 60, "m@12345678", None, None, replayed(lobby[11]).payload),
         ("store-7", "lobby", "6f0c2a7e", 13, iso(START + 720), iso(START + 780), 60.0, 1, 0, 6,
-         3, 2, 13, 0.83, 0.998, 66, "m@12345678"),
+         3, 2, 13, 0.83, 0.998, 66, "m@12345678", 6.2, 4.1, lobby[12].payload),
     ]  # fmt: skip
 
 
@@ -234,7 +235,14 @@ def test_what_grafana_shows(mosquitto: Mosquitto, known: Path) -> None:
     gap = [("lobby", iso(START + 360), iso(START + 600), 3, 14)]
     assert shown("Missing windows") == gap
     assert shown("People", ("nobody",)) == [(None,)]
-    assert len(panels) == 6
+    hourly = shown("Time in view and attention, mean per hour")
+    assert hourly == [(hour, pytest.approx(6.2), pytest.approx(4.1)) for hour in (ten - 3600, ten)]
+    # of 17 + 20 windows 4 + 5 have too few people
+    assert shown("People by time in view and by attention") == [
+        ("0-5", 28 * 3, 28 * 4), ("5-15", 28 * 2, 28 * 3), ("15-30", 28 * 2, 0),
+        ("30-60", 0, 0), ("60+", 0, 0),
+    ]  # fmt: skip
+    assert len(panels) == 8
     # and the query that the text shows
     (missing, by_age) = SQL
     assert rows(known, missing) == [("lobby", "6f0c2a7e", 7, 9, 14)]
@@ -266,8 +274,14 @@ def test_telegraf_finds_what_it_looks_for() -> None:
     (source,) = settings["inputs"]["mqtt_consumer"]
     assert (source["qos"], source["persistent_session"]) == (1, True)
     (parser,) = source["json_v2"]
-    few = dataclasses.replace(WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None)
-    for window in (window_message(), window_message(few)):
+    old = window_message()
+    payload = json.loads(old.payload)
+    del payload["attention_s"]  # from before it was measured
+    old = dataclasses.replace(old, payload=json.dumps(payload))
+    names = [field.get("rename", field["path"].split(".")[-1]) for field in parser["field"]]
+    assert len(set(names)) == len(names)
+    assert {"dwell", "attention", "dwell_60", "attention_0_5"} <= set(names)
+    for window in (window_message(), window_message(FEW), old):
 
         def value(path: str, window: Message = window) -> Any:
             found = json.loads(window.payload)
@@ -282,6 +296,9 @@ def test_telegraf_finds_what_it_looks_for() -> None:
                 number = value(field["path"])
             except KeyError:
                 assert field["optional"], field["path"]
+                continue
+            if number is None:  # Telegraf leaves it out
+                assert field["path"] in ("dwell_s.mean", "attention_s.mean")
                 continue
             # InfluxDB refuses a field that changes its type
             assert isinstance(number, int if field["type"] == "int" else float), field["path"]
@@ -304,6 +321,74 @@ def test_node_reds_flow_is_whole() -> None:
     broker = nodes[nodes["tally-in"]["broker"]]
     assert (broker["cleansession"], broker["autoUnsubscribe"]) == (False, False)
     assert (nodes["tally-in"]["topic"], nodes["tally-in"]["qos"]) == ("tally/v1/+/+/window", "1")
+
+
+def test_node_reds_row_has_all_figures() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js, which runs Node-RED's functions, is not part of the project")
+    nodes = {node["id"]: node for node in json.loads((DOCS / "node-red.json").read_text())}
+    assert "tally-row" in nodes["tally-once"]["wires"][0]
+    few = window_message(FEW)
+    payloads = [json.loads(window_message().payload), json.loads(few.payload)]
+    script = f"""
+        const row = new Function("msg", {json.dumps(nodes["tally-row"]["func"])});
+        for (const payload of {json.dumps(payloads)})
+            console.log(JSON.stringify(row({{payload}}).payload));
+    """
+    run = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True)
+    first, second = map(json.loads, run.stdout.splitlines())
+    assert json.loads(first.pop("message")) == payloads[0]
+    assert first == {
+        "time": "2026-11-21T10:01:00Z", "seconds": 60, "site": "store-7", "device": "lobby",
+        "epoch": "6f0c2a7e", "seq": 1042, "people": 7, "female": 3, "male": 3, "dwell": 6.2,
+        "attention": 4.1, "peak": 3, "present": 0.83, "coverage": 0.998,
+    }  # fmt: skip
+    assert [second[key] for key in ("people", "female", "dwell", "attention")] == [2, *[None] * 3]
+
+
+def entity_ids(device: str) -> set[str]:
+    """As Home Assistant makes them of the names of device and entity."""
+    made = Messages(
+        site="store-7", device=device, model="m@12345678", discovery_prefix="homeassistant",
+        ages=True, presence=True, pause=True,
+    )  # fmt: skip
+    (message,) = made.discovery("1")
+    return {
+        f"{entity['platform']}.{re.sub('[^a-z0-9]+', '_', f'{device} {name}'.lower()).strip('_')}"
+        for entity in json.loads(message.payload)["components"].values()
+        for name in [entity["name"]]
+    }
+
+
+def test_home_assistants_dashboard_shows_entities_that_are_there() -> None:
+    """What a real one does with it: tests/system/check_homeassistant.py."""
+    dashboard = yaml.safe_load((DOCS / "homeassistant" / "dashboard.yaml").read_text())
+    cards = [card for view in dashboard["views"] for card in view["cards"]]
+    shown = {
+        entity if isinstance(entity, str) else entity["entity"]
+        for card in cards
+        for entity in card["entities"]
+    }
+    assert shown <= entity_ids("lobby")
+    ages = [entity for entity in shown if "in_all_age" in entity]
+    assert len(ages) == len(AGES)
+
+
+class BlueprintLoader(yaml.SafeLoader):
+    """Reads YAML with `!input NAME`, as `("input", NAME)`."""
+
+
+BlueprintLoader.add_constructor("!input", lambda _loader, node: ("input", node.value))
+
+
+@pytest.mark.parametrize("name", ["camera-lost", "many-people"])
+def test_home_assistants_blueprints_are_whole(name: str) -> None:
+    text = (DOCS / "homeassistant" / f"{name}.yaml").read_text()
+    blueprint = yaml.load(text, BlueprintLoader)
+    assert blueprint["blueprint"]["domain"] == "automation"
+    assert set(re.findall(r"!input (\w+)", text)) == blueprint["blueprint"]["input"].keys()
+    assert {"triggers", "actions"} <= blueprint.keys()
 
 
 MEASURED = {"data": "faces.zip", "split": "test", "min_age": 12, "min_confidence": 0.6}
@@ -354,13 +439,14 @@ def test_the_newest_matrix_of_each_device_and_model(mosquitto: Mosquitto, known:
 def test_a_database_from_before_matrices_were_kept(mosquitto: Mosquitto, known: Path) -> None:
     with contextlib.closing(sqlite3.connect(known)) as db:
         db.execute("DROP TABLE matrices")
-        db.execute("ALTER TABLE windows DROP COLUMN model")
+        for column in ("message", "attention", "dwell", "model"):
+            db.execute(f"ALTER TABLE windows DROP COLUMN {column}")
     publish(mosquitto, [*windows(count=3), info(confusion=MEASURED)])
     with collector(mosquitto, known):
         wait_for(lambda: len(rows(known)) == 3, "not all collected")
         wait_for(lambda: rows(known, "SELECT device FROM matrices"), "no matrix")
-    assert rows(known, "SELECT seq, model FROM windows ORDER BY seq") == [
-        (1, None), (2, "m@12345678"), (3, "m@12345678"),
+    assert rows(known, "SELECT seq, model, dwell, attention FROM windows ORDER BY seq") == [
+        (1, None, None, None), (2, "m@12345678", 6.2, 4.1), (3, "m@12345678", 6.2, 4.1),
     ]  # fmt: skip
 
 

@@ -19,11 +19,11 @@ import pytest
 from paho.mqtt import publish
 
 from edge.sources.demo import Scene
-from edge.types import People
+from edge.types import AGE_GROUPS, People
 from edge.vision.model_card import read_card
 from tests.support import contract
 from tests.support.broker import Mosquitto, Subscriber
-from tests.support.commands import wait_for
+from tests.support.commands import NO_ESTIMATES, wait_for
 from tests.support.paths import CLIP, MODEL, ROOT
 
 Configure = Callable[..., Path]
@@ -147,10 +147,12 @@ def test_people_are_counted_by_age(configure: Configure, age_models: Path) -> No
     (few,) = replay(configure(classifier=model), CLIP)
     assert few["people"] == {"total": 2}
     assert "ages" not in few
+    assert few["totals_by_age"] == dict.fromkeys(AGE_GROUPS, 0) | {"unknown": 2}
 
     # off, nothing is seen of it
     (off,) = replay(configure(privacy=EVERYBODY, classifier=model | {"age": False}), CLIP)
-    without = [key for key in window if key != "ages"]
+    assert window["totals_by_age"] == window["ages"]
+    without = [key for key in window if key not in ("ages", "totals_by_age")]
     assert [off[key] for key in without if key not in ("id", "epoch")] == [
         window[key] for key in without if key not in ("id", "epoch")
     ]
@@ -270,15 +272,19 @@ def test_retained_for_a_dashboard_that_comes_later(
 ) -> None:
     mosquitto.start()
     config = configure(mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    # as a power cut leaves it
+    there: dict[str, Any] = {"hostname": "127.0.0.1", "port": mosquitto.port}
+    publish.single(f"{TOPIC}/presence", "3", retain=True, **there)
     assert edge("run", "--config", config, "--source", CLIP).returncode == 0
     late = subscribe(mosquitto.port, "#")
-    expected = {f"{TOPIC}/{name}" for name in ("availability", "state", "health", "info")}
+    names = ("availability", "state", "presence", "health", "info")
+    expected = {f"{TOPIC}/{name}" for name in names}
     expected.add("homeassistant/device/test/cam-1/config")
     wait_for(lambda: {m.topic for m in late.messages} == expected, "retained messages are missing")
 
     run = edge("forget", "--config", config)
     assert run.returncode == 0, run.stderr
-    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 6, "something is left")
+    wait_for(lambda: sum(m.payload == b"" for m in late.messages) == 7, "something is left")
     later = subscribe(mosquitto.port, "#", client_id="later")
     time.sleep(0.5)
     assert later.messages == []
@@ -390,6 +396,54 @@ def test_a_paused_daemon_is_there_but_opens_no_camera(
     assert dashboard.payloads("availability") == ["online"]
     daemon.terminate()
     assert daemon.wait(10) == 0
+
+
+def test_a_command_closes_the_camera_until_another_opens_it(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Subscribe,
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, f"{TOPIC}/health", f"{TOPIC}/presence")
+    mqtt = {"host": "127.0.0.1", "port": mosquitto.port, "presence": True, "allow_pause": True}
+    config = configure(
+        source="demo", mqtt=mqtt, privacy={"min_present": 1}, classifier=NO_ESTIMATES,
+        health={"seconds": 1},
+    )  # fmt: skip
+
+    def newest() -> tuple[str, bool, str]:
+        health = json.loads((dashboard.payloads("health") or ["{}"])[-1])
+        return health.get("camera"), health.get("paused"), dashboard.payloads("presence")[-1]
+
+    def command(payload: str) -> None:
+        publish.single(f"{TOPIC}/command", payload, 1, hostname="127.0.0.1", port=mosquitto.port)
+
+    daemon = start("run", "--config", config)
+    wait_for(lambda: {"1", "2", "3"} & {*dashboard.payloads("presence")}, "nobody is in view")
+    command("stop")
+    command("pause")
+    wait_for(lambda: newest() == ("resting", True, ""), "the camera stays open")
+    daemon.kill()  # as a power cut does
+    daemon.wait()
+    number = len(dashboard.payloads("health"))
+    daemon = start("run", "--config", config)
+    wait_for(lambda: len(dashboard.payloads("health")) > number + 1, "no restart")
+    states = [json.loads(payload) for payload in dashboard.payloads("health")[number:]]
+    assert {(state["camera"], state["paused"], state["frames"]) for state in states} == {
+        ("resting", True, 0)
+    }
+
+    def resumed() -> bool:  # it may not have subscribed yet
+        command("resume")
+        return newest()[:2] == ("ok", False)
+
+    wait_for(resumed, "the camera stays closed")
+    daemon.terminate()
+    assert daemon.wait(10) == 0
+    wait_for(lambda: newest()[2] == "", "a number of people stays at the broker")
+    moments = [message.timestamp for message in dashboard.messages if "presence" in message.topic]
+    assert len(moments) < 40
 
 
 def test_systemd_is_told(

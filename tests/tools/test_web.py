@@ -15,7 +15,6 @@ from urllib.parse import SplitResult, urlsplit
 import cv2
 import pytest
 import yaml
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -23,6 +22,7 @@ from edge.sources.demo import Scene
 from edge.types import AGE_GROUPS
 from edge.vision.model_card import read_card
 from tests.support.broker import free_port
+from tests.support.chromium import open_chromium
 from tests.support.commands import tool, wait_for
 from tests.support.paths import MODEL, ROOT
 
@@ -36,10 +36,10 @@ OFFERED = "#model [role=option], ul[role=listbox] li"
 """The models to choose among."""
 CONNECT = re.compile(r"sa_family=AF_INET6?\b.*")
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--window-size=1200,1300",
-    "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-)  # fmt: skip
+    "--window-size=1200,1300",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +108,7 @@ class Browser:
     """Chromium without a screen."""
 
     def __init__(self, url: str, camera: Path) -> None:
-        chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-        if chromium is None or driver is None:
-            pytest.fail("chromium and its driver are not installed; `make test` installs them")
-        options = webdriver.ChromeOptions()
-        options.binary_location = chromium
-        for flag in (*FLAGS, f"--use-file-for-fake-video-capture={camera}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-        self.driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
+        self.driver = open_chromium(*FLAGS, f"--use-file-for-fake-video-capture={camera}")
         self._url = url
 
     def open(self) -> None:

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -16,7 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.delivery.mqtt_broker import tls_context
 from tests.edge.delivery.test_messages import HEALTH, messages, window_message
-from tests.support.broker import Mosquitto
+from tests.support.broker import Mosquitto, free_port
 from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 
@@ -25,8 +27,11 @@ GRANTED = {"Success", "No matching subscribers"}
 REFUSED = "Not authorized"
 
 
+@dataclass
 class Sample(Mosquitto):
-    """A broker with the files of docs/mosquitto; only their paths and the port differ."""
+    """A broker with the files of docs/mosquitto; only their paths and the ports differ."""
+
+    websockets_port: int = field(default_factory=free_port)
 
     def configuration(self) -> str:
         return (
@@ -37,6 +42,7 @@ class Sample(Mosquitto):
             .replace("/etc/mosquitto/acl", str(ROOT / "docs" / "mosquitto" / "acl"))
             .replace("/var/lib/mosquitto/", f"{self.folder}/")
             .replace("listener 8883", f"listener {self.port} 127.0.0.1")
+            .replace("listener 8884", f"listener {self.websockets_port} 127.0.0.1")
         )
 
 
@@ -65,12 +71,20 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
 class User:
     """An MQTT 5 client: that version reports refusals."""
 
-    def __init__(self, broker: Mosquitto, name: str, password: str | None = None) -> None:
+    def __init__(
+        self,
+        broker: Sample,
+        name: str,
+        password: str | None = None,
+        transport: Literal["tcp", "websockets"] = "tcp",
+    ) -> None:
         self.received: list[str] = []
         self.refusal: str | None = None
         self._answers: dict[int, ReasonCode] = {}
         self._linked = self._subscribed = False
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, transport=transport
+        )
         self._client.username_pw_set(name, f"{name}'s password" if password is None else password)
         self._client.tls_set_context(tls_context(broker.folder / "broker.crt", None, None))
         self._client.on_connect = self._on_connect
@@ -79,7 +93,9 @@ class User:
         self._client.on_message = lambda _client, _data, message: self.received.append(
             message.topic
         )
-        self._client.connect("127.0.0.1", broker.port)
+        self._client.connect(
+            "127.0.0.1", broker.port if transport == "tcp" else broker.websockets_port
+        )
         self._client.loop_start()
         wait_for(lambda: self._linked or self.refusal, "no answer")
 
@@ -121,8 +137,8 @@ Connect = Callable[..., User]
 def connect(broker: Sample) -> Iterator[Connect]:
     users: list[User] = []
 
-    def make(name: str, password: str | None = None) -> User:
-        users.append(User(broker, name, password))
+    def make(name: str, password: str | None = None, **keys: Any) -> User:
+        users.append(User(broker, name, password, **keys))
         return users[-1]
 
     yield make
@@ -136,6 +152,7 @@ def test_a_device_may_do_what_the_daemon_does(connect: Connect) -> None:
         maker.availability("online"),
         window,
         maker.state(window),
+        maker.presence("3"),
         maker.health(HEALTH),
         maker.info({}),
         *maker.discovery("1"),
@@ -146,7 +163,7 @@ def test_a_device_may_do_what_the_daemon_does(connect: Connect) -> None:
     dashboard, homeassistant, lobby = map(connect, ("dashboard", "homeassistant", "lobby"))
     dashboard.subscribe("tally/v1/#")
     homeassistant.subscribe("tally/v1/#", "homeassistant/#")
-    lobby.subscribe("tally/v1/store-7/lobby/window", "homeassistant/status")
+    lobby.subscribe("tally/v1/store-7/lobby/window", "homeassistant/status", maker.command_topic)
     for message in sent:
         answer = lobby.publish(message.topic, message.payload, retain=message.retain)
         assert answer in GRANTED, message.topic
@@ -158,6 +175,8 @@ def test_a_device_may_do_what_the_daemon_does(connect: Connect) -> None:
     wait_for(lambda: lobby.received == [window.topic], "the device does not see its own window")
     assert homeassistant.publish("homeassistant/status", "online") in GRANTED
     wait_for(lambda: "homeassistant/status" in lobby.received, "the device misses the birth")
+    assert homeassistant.publish(maker.command_topic, "pause") in GRANTED
+    wait_for(lambda: maker.command_topic in lobby.received, "the device misses the command")
 
 
 def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
@@ -169,6 +188,7 @@ def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
         "lobby": (
             "tally/v1/store-7/door/window",
             "tally/v1/store-7/door/availability",
+            "tally/v1/store-7/door/command",
             "tally/v1/lobby/door/window",
             "tally/v1/window",
             "tally/v2/store-7/lobby/window",
@@ -182,11 +202,16 @@ def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
         "dashboard": (
             "tally/v1/store-7/lobby/window",
             "tally/v1/store-7/dashboard/window",
+            "tally/v1/store-7/lobby/command",
             "homeassistant/device/lobby/config",
             "homeassistant/device/dashboard/config",
             "homeassistant/device/store-7/dashboard/config",
         ),
-        "homeassistant": ("tally/v1/store-7/lobby/window", "tally/v1/store-7/homeassistant/window"),
+        "homeassistant": (
+            "tally/v1/store-7/lobby/window",
+            "tally/v1/store-7/homeassistant/window",
+            "tally/v1/store-7/lobby/command/more",
+        ),
     }
     for name, topics in attempts.items():
         user = connect(name)
@@ -199,6 +224,16 @@ def test_nobody_writes_what_is_not_theirs(connect: Connect) -> None:
     assert beyond.publish("homeassistant/status") in GRANTED
     wait_for(lambda: beyond.received, "nothing comes at all")
     assert beyond.received == ["homeassistant/status"]
+
+
+def test_a_page_in_a_browser_reads_by_websocket(connect: Connect) -> None:
+    page = connect("dashboard", transport="websockets")
+    page.subscribe("tally/v1/#")
+    topic = "tally/v1/store-7/lobby/presence"
+    assert connect("lobby").publish(topic, "3") in GRANTED
+    wait_for(lambda: page.received == [topic], "nothing arrives")
+    assert page.publish("tally/v1/store-7/lobby/command", "pause") == REFUSED
+    assert connect("dashboard", "guess", transport="websockets").refusal == REFUSED
 
 
 def test_a_device_reads_nothing_of_others(connect: Connect) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from edge.counting import Counter
 from edge.delivery.messages import Messages, iso, local_day, replayed
+from edge.pause import PAUSE, RESUME
 from edge.types import Message, People, Totals, Visit, Window
 from tests.support import contract
 
@@ -26,13 +27,20 @@ WINDOW = Window(
     presence_peak=3,
     presence_mean=0.8251,
     coverage=0.99812,
+    attention_mean=4.14,
+    attention_bins=(4, 3, 0, 0, 0),
 )
 
+FEW = dataclasses.replace(
+    WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None, attention_mean=None
+)
+"""Too few people to be broken down."""
 
 WITH_AGES = dataclasses.replace(WINDOW, ages=(0, 0, 1, 0, 4, 1, 0, 0, 1))
 
 
 TOTALS = Totals(People(9800, 9700, 811), "2026-11-21", People(20, 21, 1))
+AGE_TOTALS = (10, 20, 400, 1900, 7000, 5000, 3000, 2600, 381)
 
 HEALTH: dict[str, Any] = {
     "uptime_s": 3600,
@@ -45,6 +53,7 @@ HEALTH: dict[str, Any] = {
     "throttled": 0,
     "camera": "ok",
     "blind_s": 0.0,
+    "paused": False,
     "outbox": 0,
     "unsaved": 0,
     "dropped": 0,
@@ -59,9 +68,9 @@ def messages(
 
 
 def window_message(window: Window = WINDOW, maker: Messages | None = None) -> Message:
-    return (maker or messages()).window(
-        window, epoch="6f0c2a7e", seq=1042, totals=TOTALS, time_synced=True
-    )
+    maker = maker or messages()
+    totals = dataclasses.replace(TOTALS, ages=AGE_TOTALS if maker.ages else None)
+    return maker.window(window, epoch="6f0c2a7e", seq=1042, totals=totals, time_synced=True)
 
 
 def test_window() -> None:
@@ -85,6 +94,7 @@ def test_window() -> None:
         "replayed": False,
         "people": {"total": 7, "female": 3, "male": 3, "unknown": 1},
         "dwell_s": {"mean": 6.2, "0-5": 3, "5-15": 2, "15-30": 2, "30-60": 0, "60+": 0},
+        "attention_s": {"mean": 4.1, "0-5": 4, "5-15": 3, "15-30": 0, "30-60": 0, "60+": 0},
         "presence": {"peak": 3, "mean": 0.83},
         "coverage": 0.998,
         "totals": {"total": 20311, "female": 9800, "male": 9700, "unknown": 811},
@@ -94,10 +104,9 @@ def test_window() -> None:
 
 
 def test_too_few_people_show_their_total_alone() -> None:
-    few = dataclasses.replace(WINDOW, people=People(unknown=2), broken_down=False, dwell_mean=None)
-    payload = json.loads(window_message(few).payload)
+    payload = json.loads(window_message(FEW).payload)
     assert payload["people"] == {"total": 2}
-    assert payload["dwell_s"] == {"mean": None}
+    assert payload["dwell_s"] == payload["attention_s"] == {"mean": None}
 
 
 def test_without_a_model_people_show_their_total_alone() -> None:
@@ -208,7 +217,7 @@ def test_discovery_describes_what_state_and_health_hold() -> None:
         for message in (maker.state(window_message()), maker.health(HEALTH))
     }
     for component in components.values():
-        (path,) = set(re.findall(r"value_json\.([\w.]+)", component["value_template"]))
+        *_, path = re.findall(r"value_json\.([\w.]+)", component["value_template"])
         value = payloads[component["state_topic"]]
         for key in path.split("."):
             value = value[key]
@@ -228,18 +237,76 @@ def test_discovery_has_a_sensor_for_each_age_group_if_ages_are_counted() -> None
     (plain,), (aged,) = messages().discovery("1"), messages(ages=True).discovery("1")
     before, components = (json.loads(m.payload)["components"] for m in (plain, aged))
     more = {name: components[name] for name in components if name not in before}
-    assert list(more) == [
+    keys = [
         "age_0_3", "age_4_7", "age_8_13", "age_14_20", "age_21_35", "age_36_45", "age_46_56",
         "age_57", "age_unknown",
     ]  # fmt: skip
+    assert list(more) == [*(f"total_{key}" for key in keys), *keys]
     assert components == before | more
-    state = json.loads(window_message(WITH_AGES).payload)
-    for component in more.values():
-        (group,) = re.findall(r"value_json\.ages\['(.+)'\]", component["value_template"])
-        assert component["name"] == f"People, age {group}"
-        assert isinstance(state["ages"][group], int)
-        assert component["state_class"] == "measurement"
-        assert component["expire_after"] == before["present_peak"]["expire_after"]
+    state = json.loads(window_message(WITH_AGES, messages(ages=True)).payload)
+    expiry = before["present_peak"]["expire_after"]
+    for name, component in more.items():
+        path, group = re.findall(r"value_json\.(\w+)\['(.+)'\]", component["value_template"])[0]
+        assert isinstance(state[path][group], int)
+        total = name.startswith("total_")
+        assert path == ("totals_by_age" if total else "ages")
+        assert component["state_class"] == ("total_increasing" if total else "measurement")
+        assert component.get("expire_after") == (None if total else expiry)
+
+
+def entity_names(**keys: Any) -> dict[str, str]:
+    """Return what Home Assistant calls each entity, by its key."""
+    (message,) = messages(**keys).discovery("1")
+    components = json.loads(message.payload)["components"]
+    return {key: component["name"] for key, component in components.items()}
+
+
+def test_names_of_entities_read_well() -> None:
+    names = entity_names(ages=True, presence=True, pause=True)
+    assert names["total_total"] == "People in all"
+    assert names["today_female"] == "People today, female"
+    assert names["window_total"] == "People in the newest window"
+    assert len(set(names.values())) == len(names)
+    for name in names.values():
+        words = re.findall(r"\w+", name.lower())
+        assert len(set(words)) == len(words), f"{name}: a word comes twice"
+
+
+def test_ages_are_in_order_among_the_sorted_names() -> None:
+    names = entity_names(ages=True)
+    for start in ("age_", "total_age_"):
+        ages = [name for key, name in names.items() if key.startswith(start)]
+        assert len(ages) == 9
+        assert ages == sorted(ages)
+        # as frontends sort that take digits for numbers
+        assert ages == sorted(ages, key=lambda name: [int(n) for n in re.findall(r"\d+", name)]
+                              or [100])  # fmt: skip
+
+
+def test_discovery_has_more_entities_if_they_are_switched_on() -> None:
+    (plain,) = messages().discovery("1")
+    url = "http://shop:3000/"
+    (more,) = messages(presence=True, pause=True, dashboard_url=url).discovery("1")
+    before, after = json.loads(plain.payload), json.loads(more.payload)
+    assert "configuration_url" not in before["device"]
+    assert after["device"]["configuration_url"] == url
+    assert after["components"].keys() - before["components"].keys() == {"in_view", "pause"}
+    base = "tally/v1/store-7/lobby"
+    assert after["components"]["in_view"]["state_topic"] == f"{base}/presence"
+    switch = after["components"]["pause"]
+    assert (switch["platform"], switch["command_topic"]) == ("switch", f"{base}/command")
+    assert (switch["payload_on"], switch["payload_off"]) == (PAUSE.decode(), RESUME.decode())
+    assert not switch.get("retain"), "a retained command is not obeyed"
+
+
+def test_discovery_knows_totals_before_they_are_published() -> None:
+    """Of a state from before an upgrade."""
+    (message,) = messages(ages=True).discovery("1")
+    for component in json.loads(message.payload)["components"].values():
+        for key in ("ages", "totals_by_age", "attention_s"):
+            if f"value_json.{key}" in component["value_template"]:
+                guard = f"none if value_json.{key} is not defined else"
+                assert guard in component["value_template"]
 
 
 def test_discovery_sums_what_rises_and_measures_what_is_there() -> None:
@@ -252,7 +319,8 @@ def test_discovery_sums_what_rises_and_measures_what_is_there() -> None:
             assert component["state_class"] == expected, name
     # a device class demands a unit of its own; people have none
     classes = {c["device_class"]: c for c in components.values() if "device_class" in c}
-    assert set(classes) == {"temperature", "problem"}
+    assert set(classes) == {"temperature", "problem", "duration"}
+    assert classes["duration"]["unit_of_measurement"] == "s"
     assert classes["temperature"]["unit_of_measurement"] == "°C"
 
 
@@ -293,10 +361,10 @@ def test_forgotten_takes_home_assistants_device_away_first() -> None:
     assert messages(legacy_ids=True).forgotten_ids() == messages().forgotten()[:1]
     assert messages(None).forgotten_ids() == []
     assert [topic.rsplit("/", 1)[1] for topic in topics[1:]] == [
-        "availability", "state", "health", "info",
+        "availability", "state", "presence", "health", "info",
     ]  # fmt: skip
     assert all(message.payload == "" and message.retain for message in messages().forgotten())
-    assert len(messages(None).forgotten()) == 4
+    assert len(messages(None).forgotten()) == 5
 
 
 def ids(site: str, device: str, **keys: Any) -> set[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt import publish as mqtt_publish
 
 from edge.backoff import Backoff
 from edge.delivery.courier import Courier
@@ -30,6 +31,7 @@ from edge.delivery.mqtt_publisher import (
     RETRY_JITTER,
     MqttPublisher,
 )
+from edge.delivery.mqtt_send_queue import SendQueue
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError, EdgeError
 from edge.types import Message, People, Totals
@@ -632,6 +634,43 @@ def test_home_assistant_gets_everything_again_when_it_starts(
     )
     assistant.close(Message("homeassistant/status", "offline", retain=True))
     publisher.close(ONLINE)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_commands_are_handed_on_unless_they_are_old(mosquitto: Mosquitto, version: Version) -> None:
+    mosquitto.start()
+    commands: list[bytes] = []
+    old = MqttPublisher(broker(mosquitto.port), will=WILL)
+    old.publish(Message("t/command", "pause", 1, retain=True))
+    wait_for(lambda: greeted(old), "no connection")
+    old.close(ONLINE)
+    there = replace(broker(mosquitto.port), version=version)
+    publisher = MqttPublisher(
+        there, will=WILL, birth_topic="homeassistant/status",
+        command_topic="t/command", on_command=commands.append,
+    )  # fmt: skip
+    publisher.publish(Message("t/state", "1", retain=True))
+
+    def resumed() -> bool:
+        publisher.poll()
+        mqtt_publish.single("t/command", "resume", 1, hostname="127.0.0.1", port=mosquitto.port)
+        return bool(commands)
+
+    wait_for(resumed, "no command arrives")
+    assert set(commands) == {b"resume"}
+    publisher.close(ONLINE)
+
+
+def test_what_waits_to_be_sent_is_replaced_by_the_newest_of_its_topic() -> None:
+    waiting = SendQueue(lambda _topic: False)
+    window = [Message("t/window", str(number), key=number) for number in (1, 2)]
+    for message in (
+        Message("t/presence", "1"), window[0], Message("t/health", "a"), window[1],
+        Message("t/presence", "2"), Message("t/presence", "3"),
+    ):  # fmt: skip
+        waiting.put(message)
+    sent = [waiting.next([]) for _ in range(len(waiting) + 1)]
+    assert sent == [*window, Message("t/presence", "3"), Message("t/health", "a"), None]
 
 
 def test_probe_reports_the_reason(mosquitto: Mosquitto) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from paho.mqtt.client import Client
@@ -21,6 +22,7 @@ from tests.support.proxy import packets
 
 WILL = Message("t/availability", "offline", 1, retain=True)
 BIRTH = "homeassistant/status"
+CHECK = Message("t/check", " ", 1)
 Answer = Callable[[str, int], int | None]
 """Return code for a subscription, by topic and number of requests; None: no answer."""
 
@@ -104,14 +106,20 @@ def serve() -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(
-            answer: Answer, version: Version = "3.1.1", *, hangs_up: bool = False
+            answer: Answer,
+            version: Version = "3.1.1",
+            *,
+            hangs_up: bool = False,
+            command_topic: str | None = None,
         ) -> tuple[Server, MqttPublisher, Outbox]:
             server = Server(answer, hangs_up=hangs_up)
             stack.callback(server.close)
             wake, outbox = threading.Event(), Outbox(None)
             stack.callback(outbox.close)
             there = Broker("127.0.0.1", server.port, "x", version=version)
-            publisher = MqttPublisher(there, will=WILL, birth_topic=BIRTH, wake=wake.set)
+            publisher = MqttPublisher(
+                there, will=WILL, birth_topic=BIRTH, command_topic=command_topic, wake=wake.set
+            )
             stack.callback(publisher.close, WILL)
             publisher.publish(Message("t/state", "1", 1, retain=True))
             courier = Courier(outbox, publisher, wake)
@@ -188,24 +196,51 @@ def test_home_assistants_birth_that_may_not_be_read(
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
     wait_for(lambda: publisher.status()["refused"] == [], "it is not requested again")
     assert publisher.status()["connects"] == 1
-    (warning,) = probe(
-        Broker("127.0.0.1", Server(lambda *_: code).port, "x", version=version), birth_topic=BIRTH
-    ).warnings
+    other = Server(lambda topic, _times: code if topic == BIRTH else 0)
+    there = Broker("127.0.0.1", other.port, "x", version=version)
+    (warning,) = probe(there, [CHECK], birth_topic=BIRTH).warnings
     assert warning.startswith("homeassistant/status: the broker refuses the subscription")
     assert server.connects == 1
 
 
+def test_commands_that_may_not_be_read() -> None:
+    server = Server(lambda topic, times: 0x87 if topic == "t/command" and times < 3 else 0)
+    there = Broker("127.0.0.1", server.port, "x", version="5")
+    publisher = MqttPublisher(there, will=WILL, command_topic="t/command")
+    publisher.publish(Message("t/state", "1", 1, retain=True))
+
+    def refused(*names: str) -> bool:
+        publisher.poll()
+        return bool(publisher.status()["refused"] == list(names))
+
+    wait_for(lambda: refused("command"), "it is not named")
+    wait_for(lambda: refused() and publisher.connected, "it is not requested again")
+    publisher.close(WILL)
+    server.close()
+    other = Server(lambda topic, _times: 0x87 if topic == "t/command" else 0)
+    there = replace(there, port=other.port)
+    (warning,) = probe(there, [CHECK], command_topic="t/command").warnings
+    assert warning.startswith("t/command: the broker refuses the subscription; the device cannot")
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("topics", "names"), [({BIRTH}, ["status"]), ({BIRTH, "t/command"}, ["command", "status"])]
+)
 def test_a_broker_that_hangs_up_at_a_subscription(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, topics: set[str], names: list[str]
 ) -> None:
     monkeypatch.setattr("edge.delivery.mqtt_publisher.FIRST_RETRY_S", 0.05)
     server, publisher, outbox = serve(
-        lambda topic, _times: 0x80 if topic == BIRTH else 0, "5", hangs_up=True
+        lambda topic, _times: 0x80 if topic in topics else 0,
+        "5",
+        hangs_up=True,
+        command_topic="t/command",
     )
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
-    wait_for(lambda: publisher.status()["refused"] == ["status"], "it is not left out")
+    wait_for(lambda: publisher.status()["refused"] == names, "it is not left out")
     wait_for(lambda: publisher.connected, "no connection")
     connects = server.connects
-    assert connects <= 4
+    assert connects <= 2 + 2 * len(topics)
     with pytest.raises(pytest.fail.Exception):
         wait_for(lambda: server.connects > connects, "it holds", 3)

@@ -315,6 +315,42 @@ def test_a_changed_counter_begins_a_new_epoch(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_totals_by_age_outlive_damage(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+
+    def by_age(_epoch: str, seq: int, totals: Totals) -> Message:
+        return Message("t", json.dumps(totals.ages), 1, False, seq)
+
+    def count() -> list[int]:
+        ages = (0, 1, *[0] * 6, 2)
+        outbox = Outbox(path)
+        message = outbox.append(
+            People(3, 0, 0), day="2026-11-21", seconds=60, ages=ages, make=by_age
+        )
+        outbox.close()
+        return list(json.loads(message.payload))
+
+    assert count() == [0, 1, *[0] * 6, 2]
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 99")
+        other.execute("UPDATE ages SET people = -5 WHERE age = '0-3'")
+        other.execute("UPDATE ages SET people = 4000 WHERE age = '57+'")
+        other.commit()
+    assert count() == [0, 2, *[0] * 6, 4]
+
+
+def test_an_outbox_from_before_ages_were_summed(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    filled(path, 3)
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE ages")
+    outbox = Outbox(path)
+    before = epoch_of(outbox.pending()[0])
+    assert epoch_of(append(outbox)) == before
+    assert len(outbox) == 4
+    outbox.close()
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_happens_to_the_file_counting_goes_on(tmp_path: Path, seed: int) -> None:
     path, chance = tmp_path / "outbox.db", random.Random(seed)

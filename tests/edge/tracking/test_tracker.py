@@ -107,8 +107,59 @@ def test_the_edge_of_the_view_is_three_quarters_of_a_face_wide(
     for place, ids in ((inside, [1]), (at_edge, [2])):
         tracker = Tracker()
         end = walk(tracker, 2, 10, speed=0, x=lost[0], y=lost[1])
-        tracks, _ = tracker.update([face(*place)], end + 1, SIZE)
+        end = walk(tracker, 1, 10, start=end + 1, speed=0, x=place[0], y=place[1])
+        tracks, _ = tracker.update([face(*place)], end + 0.1, SIZE)
         assert [track.id for track in tracks] == ids
+
+
+@pytest.mark.parametrize("begin", [0.3, 1.9])
+def test_whoever_comes_in_at_the_edge_near_a_lost_face_is_another(begin: float) -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=560)
+    walk(tracker, 2, 10, start=end + begin, x=612, speed=-60)
+    assert tracker.finish()[-1].start == end + begin
+
+
+def test_a_lost_face_is_waited_for_until_it_is_clear_whose_a_new_one_is() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    again = end + 1.9
+    for step in range(5):  # not confirmed yet
+        _, visits = tracker.update([face(400)], again + step / 10, SIZE)
+        assert visits == []
+    end = walk(tracker, 2, 10, start=again + 0.5, speed=0, x=400)
+    assert [(visit.start, visit.end, visit.track) for visit in tracker.finish()] == [(0, end, 1)]
+
+
+def test_attention_adds_up_over_both_halves_of_a_visit() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    walk(tracker, 3, 10, start=end + 1.5, speed=0, x=400)
+    (visit,) = tracker.finish()
+    assert visit.attention_s == pytest.approx(2 + 3)
+
+
+def test_a_flicker_does_not_continue_a_lost_face() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracker.update([face(400)], end + 1.9, SIZE)
+    assert tracker.update([], end + 2.1, SIZE)[1] == []
+    _, (visit,) = tracker.update([], end + 3, SIZE)
+    assert (visit.start, visit.end) == (0, end)
+
+
+def test_the_votes_of_both_halves_of_a_visit_count() -> None:
+    tracker = Tracker(patience=2, ages=True)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    old = AGE_GROUPS.index("57+")
+    (track,), _ = tracker.update([face(300)], end + 0.1, SIZE)
+    tracker.vote(track, 0.6, [0.9 if i == old else 0.01 for i in range(len(AGE_GROUPS))])
+    end = walk(tracker, 0.3, 10, start=end + 1, speed=0, x=400)
+    (track,), _ = tracker.update([face(400)], end + 0.1, SIZE)
+    tracker.vote(track, 0.01, [1 / len(AGE_GROUPS)] * len(AGE_GROUPS))
+    walk(tracker, 1, 10, start=end + 0.2, speed=0, x=400)
+    (visit,) = tracker.finish()
+    assert (visit.label, visit.age) == ("female", "57+")
 
 
 @pytest.mark.parametrize(
@@ -250,8 +301,8 @@ def test_a_person_who_stops_while_hidden_and_comes_out_elsewhere_is_the_same() -
 def test_a_person_who_comes_out_elsewhere_is_predicted_there() -> None:
     tracker = Tracker()
     end = walk(tracker, 2, 10, speed=0, x=300)
-    tracker.update([face(430)], end + 1, SIZE)
-    (place,) = tracker.predict(end + 1.5)
+    end = walk(tracker, 0.5, 10, start=end + 1, speed=0, x=430)
+    (place,) = tracker.predict(end + 0.5)
     assert place.cx == pytest.approx(430)
     assert len(tracker.finish()) == 1
 
@@ -294,6 +345,58 @@ def test_a_person_who_comes_near_quickly_is_one_visit() -> None:
         mono = step / 10
         tracker.update([face(300, 150, 200 / (8 - 1.7 * mono))], mono, SIZE)
     assert len(tracker.finish()) == 1
+
+
+def attention(fps: float, facing: Callable[[float], bool], patience: float = 2) -> float:
+    """Of a person in view for 12 s, whom the verifier alone sees while not `facing`, seconds."""
+    tracker = Tracker(patience=patience)
+    for step in range(round(12 * fps) + 1):
+        mono = step / fps
+        tracker.update([replace(face(300), recovered=not facing(mono))], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.end == pytest.approx(12, abs=0.6)
+    return visit.attention_s
+
+
+@pytest.mark.parametrize("fps", [0.7, 1, 3, 10, 30])
+def test_a_face_that_stays_towards_the_camera_has_attention_all_along(fps: float) -> None:
+    assert attention(fps, lambda mono: True) == pytest.approx(12, abs=0.6)
+
+
+@pytest.mark.parametrize("fps", [3, 10, 30])
+def test_a_face_turned_away_has_no_attention(fps: float) -> None:
+    assert attention(fps, lambda mono: not 4.1 < mono < 8.9) == pytest.approx(7.2, abs=0.6)
+
+
+@pytest.mark.parametrize("fps", [3, 10, 30])
+def test_a_frame_in_which_haar_misses_a_face_takes_no_attention(fps: float) -> None:
+    missed = {round(step / fps, 6) for step in range(4, round(11 * fps), 3)}
+    assert attention(fps, lambda mono: round(mono, 6) not in missed) == pytest.approx(12)
+
+
+def test_attention_goes_on_if_haar_looks_only_three_times_a_second() -> None:
+    assert attention(30, lambda mono: round(30 * mono) % 10 == 0) == pytest.approx(12)
+
+
+@pytest.mark.parametrize("fps", [3, 10])
+def test_time_out_of_sight_has_no_attention(fps: float) -> None:
+    """For less than the patience, so that it is one visit."""
+    tracker = Tracker(patience=2)
+    for step in range(round(9 * fps) + 1):
+        mono = step / fps
+        tracker.update([] if 3.1 < mono < 4.9 else [face(300)], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.end - visit.start == pytest.approx(9)
+    assert visit.attention_s == pytest.approx(7.2, abs=0.4)
+
+
+def test_dropped_frames_take_no_attention() -> None:
+    tracker, random = Tracker(), Random(1)
+    moments = [step / 10 for step in range(101) if step in (0, 100) or random.random() < 0.5]
+    for mono in moments:
+        tracker.update([face(300)], mono, SIZE)
+    (visit,) = tracker.finish()
+    assert visit.attention_s == pytest.approx(10)
 
 
 def test_a_recovered_face_begins_no_track() -> None:
@@ -606,6 +709,7 @@ def test_a_track_that_slips_onto_a_thing_ends_with_the_person(fps: int) -> None:
             assert len(tracker.predict(mono)) == 1, "a face may be turned away for a while"
     (visit,) = visits + tracker.finish()
     assert 20 <= visit.end <= 22, "checks are 2 s apart by then"
+    assert visit.attention_s == pytest.approx(visit.end)
     assert len(ids) > 1
 
 
@@ -614,7 +718,7 @@ def test_checks_spread_over_the_whole_track(seconds: float, fewest: int, most: i
     tracker = Tracker()
     times = []
     for step in range(round(30 * seconds) + 1):
-        (track,), _ = tracker.update([face(300 + 0.1 * step % 60)], step / 30, SIZE)
+        (track,), _ = tracker.update([face(300 + 20 * math.sin(step / 90))], step / 30, SIZE)
         if tracker.wants_check(track):
             tracker.check(track, True)
             times.append(track.last)
@@ -673,12 +777,16 @@ def test_a_face_joins_one_track_and_ids_are_never_reused(
     crowd: list[list[tuple[float, float, float]]],
 ) -> None:
     tracker = Tracker()
-    places_of: dict[int, int] = {}
+    hits_of: dict[int, int] = {}
     for step, places in enumerate(crowd):
         tracks, _ = tracker.update([face(*place) for place in places], step / 10, SIZE)
         assert len({track.id for track in tracks}) == len(tracks) == len(places)
         for track in tracks:
             if track.hits == 1:
-                assert track.id not in places_of, "an id came back"
-            places_of[track.id] = places_of.get(track.id, 0) + 1
-            assert places_of[track.id] == track.hits
+                assert track.id not in hits_of, "an id came back"
+            # more than one: it goes on as a newer track, whose faces are now its own
+            gained = track.hits - hits_of.get(track.id, 0)
+            assert gained == 1 or gained - 1 in {
+                hits for id_, hits in hits_of.items() if id_ > track.id
+            }
+            hits_of[track.id] = track.hits
