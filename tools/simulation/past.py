@@ -60,7 +60,9 @@ def past(
         ever += people
         held.windows += 1
         held.people += people
-        held.stays += list(rng.lognormal(1.7, 0.8, total))
+        stays = rng.lognormal(1.9, 0.8, total)
+        held.stays += list(stays)
+        held.looks += list(stays * rng.beta(5, 2, total))
         held.ages += rng.multinomial(total, AGE_SHARES)
         length = held.windows * seconds
         few = 0 < held.people.total < MIN_PEOPLE
@@ -81,23 +83,32 @@ class _Held:
     windows: int
     people: People
     stays: list[float]
-    """How long each person faced the camera, seconds."""
+    """How long each person was in view, seconds."""
+    looks: list[float]
+    """How long each faced the camera meanwhile, seconds."""
     ages: npt.NDArray[np.int64]
 
     @classmethod
     def empty(cls) -> "_Held":
-        return cls(0, People(), [], np.zeros(len(AGE_SHARES), np.int64))
+        return cls(0, People(), [], [], np.zeros(len(AGE_SHARES), np.int64))
 
     def window(
         self, end: float, seconds: float, coverage: float, *, few: bool, ages: bool
     ) -> Window:
-        bins = np.bincount(np.searchsorted(DWELL_EDGES, self.stays), minlength=len(DWELL_EDGES) + 1)
         total = self.people.total
+        stays, looks = np.array(self.stays), np.array(self.looks)
+        means = (float(stays.mean()), float(looks.mean())) if total and not few else (None, None)
         return Window(
             start=end - seconds, end=end, seconds=seconds,
             people=People(unknown=total) if few else self.people, broken_down=not few,
-            dwell_mean=sum(self.stays) / total if total and not few else None,
-            dwell_bins=tuple(map(int, bins)), presence_peak=min(total, 1 + total // 3),
-            presence_mean=sum(self.stays) / seconds, coverage=coverage,
+            dwell_mean=means[0], dwell_bins=_bins(stays),
+            attention_mean=means[1], attention_bins=_bins(looks),
+            presence_peak=min(total, 1 + total // 3), presence_mean=sum(self.stays) / seconds,
+            coverage=coverage,
             ages=tuple(map(int, self.ages)) if ages and not few else None,
         )  # fmt: skip
+
+
+def _bins(seconds: npt.NDArray[np.float64]) -> tuple[int, ...]:
+    bins = np.bincount(np.searchsorted(DWELL_EDGES, seconds), minlength=len(DWELL_EDGES) + 1)
+    return tuple(map(int, bins))

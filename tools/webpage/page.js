@@ -191,7 +191,7 @@ function renderNumbers() {
   const { stay } = total;
   $("stay-label").textContent = stay.is_attention ? "Mean attention" : "Mean dwell";
   $("stay").replaceChildren(...(stay.mean === null ? ["–"] : [seconds.format(stay.mean), h("small", {}, "s")]));
-  $("stay-note").textContent = stay.people ? `${stay.is_attention ? "looking at the camera" : "facing the camera"}, ${people(stay.people)}` : "not measured yet";
+  $("stay-note").textContent = stay.people ? `${stay.is_attention ? "facing the camera" : "in view"}, ${people(stay.people)}` : "not measured yet";
   renderBusiest();
 }
 
@@ -326,7 +326,7 @@ function renderHeat() {
 function renderStays() {
   const { stay, ages } = overview.total;
   $("stays-title").textContent = stay.is_attention ? "Attention" : "Dwell";
-  $("stays-sub").textContent = stay.is_attention ? "For how long people looked at the camera" : "For how long people faced the camera";
+  $("stays-sub").textContent = stay.is_attention ? "For how long people faced the camera" : "For how long people were in view";
   if (stay.people) barRows($("stays"), stay.bins);
   else $("stays").replaceChildren(h("p", { class: "empty" }, "Nothing measured yet."));
   $("ages-card").hidden = !ages.people;
