@@ -8,6 +8,7 @@ python tools/dashboard.py --listen 0.0.0.0:8330 --password-file password --cert 
 import argparse
 import getpass
 import os
+import re
 import sys
 import time
 import webbrowser
@@ -20,9 +21,10 @@ from edge.host import is_loopback
 from tools.cli.exit import run_command
 from tools.cli.options import at_least
 from tools.collection.broker import Broker
-from tools.collection.collector import Collector
+from tools.collection.collector import CLIENT_ID, Collector
 from tools.collection.database import Database
 from tools.collection.liveness import LiveDevices
+from tools.collection.published import NAME
 from tools.collection.store import Store
 from tools.webpage.access import Guard, Password
 from tools.webpage.app import Pages, read_page
@@ -40,6 +42,8 @@ def parse_arguments() -> argparse.Namespace:
         help="mqtt://HOST:PORT, or mqtts://USER@HOST for TLS (%(default)s)")  # fmt: skip
     add("--broker-password-file", type=Path, metavar="FILE", help="holds USER's password alone")
     add("--broker-ca", type=Path, metavar="FILE", help="certificate of the broker's authority")
+    add("--client-id", type=client_id, default=CLIENT_ID, metavar="NAME",
+        help="each dashboard of a broker needs its own (%(default)s)")  # fmt: skip
     add("--store", default="tally.db", metavar="FILE|URL",
         help="SQLite file, or postgresql://HOST/NAME (%(default)s)")  # fmt: skip
     add("--listen", type=Address.parse, default=Address("127.0.0.1", PORT), metavar="HOST:PORT",
@@ -62,6 +66,13 @@ def parse_arguments() -> argparse.Namespace:
     if args.set_password and not args.password_file:
         parser.error("--set-password: name the file to write with --password-file")
     return args
+
+
+def client_id(text: str) -> str:
+    """An argparse type: a name that every broker accepts."""
+    if not re.fullmatch(NAME, text):
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 to 64 letters, digits, - and _")
+    return text
 
 
 def set_password(file: Path) -> None:
@@ -118,7 +129,7 @@ def serve(args: argparse.Namespace) -> None:
     with closing(bind(args.listen)) as listening:
         store = Store(Database(args.store), min_people=args.min_people, shift=calendar.shift)
         live = LiveDevices()
-        collector = Collector(broker, store, live, ca_file=args.broker_ca)
+        collector = Collector(broker, store, live, client_id=args.client_id, ca_file=args.broker_ca)
         feed = Feed(lambda: summary(live, collector, args.notice))
         collector.changed = feed.notify
         page, policy = read_page()

@@ -197,6 +197,7 @@ def test_other_machines_need_a_password_or_a_proxy(refused: Refused, host: str) 
         (["--broker", "mqtt://localhost:99999"], "out of range"),
         (["--broker-password-file", "nothing"], "nothing"),
         (["--broker-ca", "nothing"], "--broker-ca nothing: is not a file"),
+        (["--client-id", ""], "must be 1 to 64 letters, digits, - and _"),
         (["--min-people", "0"], "must be a whole number, 1 or more"),
         (["--store", "/nowhere/tally.db"], "/nowhere/tally.db: unable to open database file"),
     ],

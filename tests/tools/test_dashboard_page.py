@@ -8,8 +8,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from selenium import webdriver
@@ -20,7 +22,7 @@ from edge.delivery.messages import replayed
 from edge.types import Message
 from tests.support.broker import Mosquitto
 from tests.support.commands import wait_for, without
-from tests.support.dashboard import Dashboard, minute, publish, retained
+from tests.support.dashboard import NOON, Dashboard, minute, publish, retained
 from tests.support.published import MODEL, window
 from tools.webpage.app import read_page
 
@@ -94,7 +96,7 @@ def dashboard(broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory) -> It
     )
     program = Dashboard(
         tmp_path_factory.mktemp("dashboard"), f"mqtt://127.0.0.1:{broker.port}",
-        ("--notice", "Only a test."),
+        ("--notice", "Only a test.", "--client-id", "second-dashboard"),
     )  # fmt: skip
     program.start()
     yield program
@@ -125,6 +127,14 @@ def test_the_first_view_is_there_at_once(page: Page) -> None:
     assert page.text("notice") == "Only a test."
     assert page.text("facing") == "1"  # half a person at each
     assert len(read_page()[0]) < LARGEST_PAGE
+
+
+def test_the_broker_keeps_windows_for_it(page: Page, broker: Mosquitto) -> None:
+    page.wait_for("link", "Live")
+    log = (broker.folder / "mosquitto.log").read_text()
+    assert "as second-dashboard (p2, c0," in log, "c1 would be a session that ends at once"
+    assert "tally/v1/+/+/window (QoS 1)" in log
+    assert "tally/v1/+/+/health (QoS 0)" in log, "health would fill the queue"
 
 
 def status_of(url: str, method: str = "GET", **headers: str) -> int:
@@ -286,6 +296,15 @@ def test_a_device_that_was_removed_keeps_its_past(page: Page, broker: Mosquitto)
     assert page.text("people") == "10"
     page.driver.find_element(By.CSS_SELECTOR, "#picker summary").click()
     assert "removed" in page.text("devices-to-pick")
+
+
+def test_todays_people_are_there_before_any_window(page: Page, broker: Mosquitto) -> None:
+    today = {"date": datetime.now(ZoneInfo(NOON)).date().isoformat(), "total": 40}
+    publish(broker, *device("hall", window(7, minute(1), device="hall", today=today)))
+    wait_for(lambda: "store-7/hall" in page.lights(), "the hall is not shown")
+    page.open("#device=store-7/hall")
+    page.wait_for("people", "40")
+    page.wait_for("honesty", "40 people came before this dashboard began to collect.")
 
 
 def test_nobody_else_is_asked_and_nothing_is_refused(page: Page) -> None:

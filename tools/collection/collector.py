@@ -44,9 +44,12 @@ class Collector:
 
     def __init__(
         self, broker: Broker, store: Store, live: LiveDevices,
-        *, ca_file: Path | None = None,
+        *, client_id: str = CLIENT_ID, ca_file: Path | None = None,
     ) -> None:  # fmt: skip
-        """`ca_file` is the certificate of the broker's authority, if the system has it not."""
+        """The broker keeps windows for `client_id`, which must be in use only once.
+
+        `ca_file` is the certificate of the broker's authority, if the system does not know it.
+        """
         self._broker, self._store, self._live = broker, store, live
         self.changed: Callable[[], None] = lambda: None
         """Called, on any thread, after something new can be shown."""
@@ -62,7 +65,7 @@ class Collector:
         self.revision = 0
         """Rises whenever the store has something new."""
         client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, clean_session=False, manual_ack=True
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True
         )
         client.reconnect_delay_set(1, RECONNECT_S)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
