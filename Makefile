@@ -1,9 +1,11 @@
-# make setup   install the daemon and the demo's broker into .venv
+# make setup   install the daemon, the dashboard and the demo's broker into .venv
 # make demo    see it at work; Ctrl-C ends it
 # make tools   install what the tools for training and evaluation need
 # make model DATA=path/to/fairface
 #              train, quantize and evaluate a model on labelled faces, and write its model card
 # make onnx    install what tools/quantize.py needs for ONNX files
+# make dashboard
+#              install what tools/dashboard.py needs, the page that shows what devices count
 # make web     install what tools/web.py needs, the page to try models on
 # make test    install what the tests need and run all checks
 # make quick   check format, lint and types and run the tests of single parts, within a minute
@@ -63,22 +65,22 @@ $(BIN)/pip:
 	@tools/dev/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
-	@echo "Installing the daemon and the demo's broker into $(VENV) (370 MB, about a minute) ..."
-	$(PIP) --editable '.[broker]'
+	@echo "Installing the daemon, the dashboard and the demo's broker into $(VENV) (370 MB, about a minute) ..."
+	$(PIP) --editable '.[broker,dashboard]'
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing the tools with TensorFlow into $(VENV) (2.1 GB, a few minutes) ..."
-	$(PIP) --editable '.[broker,tools]'
+	$(PIP) --editable '.[broker,dashboard,tools]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing the page's server into $(VENV) (a minute or two) ..."
-	$(PIP) --editable '.[broker,web]'
+	$(PIP) --editable '.[broker,dashboard,web]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing what the tests need into $(VENV) (2.8 GB, several minutes) ..."
-	$(PIP) --editable '.[broker,tools,onnx,web,tests]'
+	$(PIP) --editable '.[broker,dashboard,postgres,tools,onnx,web,tests]'
 	$(ONNX2TF)
 	@touch $@ $(VENV)/.setup $(VENV)/.tools $(VENV)/.web

@@ -1,4 +1,4 @@
-"""Run a broker, the daemon, and a subscriber that prints what it receives.
+"""Run a broker, the daemon, the dashboard, and a subscriber that prints what it receives.
 
 python tools/demo.py
 python tools/demo.py --source clip.mp4
@@ -6,12 +6,11 @@ python tools/demo.py --source clip.mp4
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import queue
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -26,49 +25,31 @@ import paho.mqtt.client as mqtt
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.delivery.messages import Messages
 from edge.errors import EdgeError, SourceError
 from edge.sources.demo import CYCLE_S, Scene
 from edge.sources.devices import find_camera
 from edge.sources.name import redacted_source
 from edge.types import People
+from edge.vision.model_card import read_card
 from tools.cli.exit import run_command
 from tools.cli.options import add_sources, named_source
+from tools.cli.programs import free_port, running, wait_until_it_listens
+from tools.collection.database import Database
+from tools.collection.published import read_window
+from tools.collection.store import Store
+from tools.simulation.past import past
+from tools.webpage.calendar import Calendar, open_zone
 
 SITE, DEVICE = "demo", "edge-1"
-START_S = 15.0
-"""How long the broker may take to listen, seconds."""
-STOP_S = 10.0
-"""How long a program may take to stop before it is killed, seconds."""
+MODEL = Path("models/gender.tflite")
+"""The daemon's default."""
+PAST_DAYS = 36
+"""How much history the dashboard has, so that there is something to compare with."""
 
 
 class DemoError(EdgeError):
     """The demo cannot run."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def running(command: list[str], name: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program; at the end, send it SIGTERM and wait for it."""
-    with log.open("wb") as output:
-        # a session of its own: only this program gets Ctrl-C, and stops the others in order
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            print(f"{name} did not stop in time and was killed", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -86,18 +67,38 @@ def broker(folder: Path) -> Iterator[int]:
     )
     log = folder / "broker.log"
     with running([program, "-c", str(config)], "the broker", log) as process:
-        deadline = time.monotonic() + START_S
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the broker did not start:\n{log.read_text()}")
-            time.sleep(0.05)
+        wait_until_it_listens(port, process, "the broker", log)
         yield port
 
 
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        return True
-    return False
+def fill_past(store: Path, model: str) -> None:
+    """Give the dashboard weeks that nobody counted."""
+    messages = Messages(site=SITE, device=DEVICE, model=model, discovery_prefix=None)
+    now = time.time()
+    windows = past(messages, now - PAST_DAYS * 86400, now)
+    shift = Calendar(open_zone(None)).shift
+    kept = Store(Database(str(store)), min_people=1, shift=shift)
+    kept.save((read_window(message.payload), message.payload) for message in windows)
+
+
+@contextlib.contextmanager
+def dashboard(folder: Path, broker_port: int) -> Iterator[str]:
+    """Run the dashboard on loopback; gives the address of its page."""
+    port = free_port()
+    store, log = folder / "tally.db", folder / "dashboard.log"
+    fill_past(store, read_card(MODEL).id)
+    began = time.strftime("%H:%M")
+    command = [
+        sys.executable, str(Path(__file__).with_name("dashboard.py")),
+        "--broker", f"mqtt://127.0.0.1:{broker_port}", "--store", str(store),
+        "--listen", f"127.0.0.1:{port}", "--min-people", "1",
+        "--notice", f"A demo: everything before {began} today is made up. Since then it counts.",
+    ]  # fmt: skip
+    if sys.stdout.isatty():
+        command.append("--open")
+    with running(command, "the dashboard", log) as process:
+        wait_until_it_listens(port, process, "the dashboard", log)
+        yield f"http://127.0.0.1:{port}/"
 
 
 class MessagePrinter:
@@ -149,8 +150,11 @@ def _clock(stamp: str) -> str:
     return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M:%S")
 
 
-def run_demo(source: str, windows: int | None) -> None:
-    """Run until Ctrl-C, until this many windows were printed, or until the source ends."""
+def run_demo(source: str, windows: int | None, *, page: bool) -> None:
+    """Run until Ctrl-C, until this many windows were printed, or until the source ends.
+
+    With `page` the dashboard runs too.
+    """
     scene = Scene() if source == "demo" else None
     about = ": people who do not exist walk past, so the true number is known" if scene else ""
     print(f"source    {redacted_source(source)}{about}")
@@ -166,6 +170,9 @@ def run_demo(source: str, windows: int | None) -> None:
         print(
             "privacy   min_people is 1 here, so that each person shows; the daemon's default is 3"
         )
+        if page:
+            address = stack.enter_context(dashboard(folder, port))
+            print(f"page      {address}; its past is made up, and says so", flush=True)
         printer = MessagePrinter(scene)
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="demo-display")
         client.on_message = lambda _client, _data, message: printer.messages.put(message)
@@ -209,14 +216,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Show the daemon at work, broker included.")
     add_sources(parser, "default: the first camera, else the demo scene")
     parser.add_argument("--windows", type=int, help="end after this many windows")
+    parser.add_argument("--no-page", action="store_true", help="leave the dashboard out")
     args = parser.parse_args()
+    # an environment of before the dashboard lacks its libraries
+    page = not args.no_page and importlib.util.find_spec("starlette") is not None
     named = named_source(parser, args)
     try:
         source = find_camera() if named is None else named
     except SourceError:
         source = "demo"
     try:
-        run_demo(source, args.windows)
+        run_demo(source, args.windows, page=page)
     except EdgeError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code

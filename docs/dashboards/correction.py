@@ -15,6 +15,7 @@ is a fixed number, and only the calls are random.
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Z = 1.959964
@@ -50,6 +51,17 @@ class Estimate(NamedTuple):
     """How many of the people would be called unknown if they were like the test faces."""
 
 
+class Matrix(NamedTuple):
+    """The errors of one model at one `min_confidence`."""
+
+    model: str
+    min_confidence: float
+    data: str
+    split: str
+    women: Row
+    men: Row
+
+
 class NoEstimate(Exception):  # noqa: N818  # a reason, not a fault
     """Why the people cannot be corrected."""
 
@@ -79,6 +91,44 @@ def correct(people: Row, women: Row, men: Row) -> Estimate:
     high = bisect_right(range(total + 1), Z, key=score) - 1
     called = estimate * (a.female + a.male) + (total - estimate) * (b.female + b.male)
     return Estimate(total, estimate, min(low, estimate), max(high, estimate), total - called)
+
+
+def correct_together(
+    counts: Iterable[tuple[str | None, Matrix | None, Row]],
+) -> tuple[Estimate | None, list[str]]:
+    """The women among people whom several devices counted, each with its model and its matrix.
+
+    Also what the estimate rests on, and whom it leaves out, one line each. None if nobody can be
+    corrected.
+    """
+    # devices with the same matrix share its error: they are corrected together
+    groups: dict[tuple[str | None, Matrix | None], list[Row]] = {}
+    for model, matrix, people in counts:
+        if sum(people):
+            groups.setdefault((model, matrix), []).append(people)
+    estimates, notes = [], []
+    for (model, matrix), rows in groups.items():
+        total = Row(*map(sum, zip(*rows, strict=True)))
+        try:
+            if matrix is None:
+                raise NoEstimate(f"no matrix of {model or 'their model, which was not kept'}")
+            estimates.append(correct(total, matrix.women, matrix.men))
+            notes.append(_source(matrix))
+        except NoEstimate as reason:
+            notes.append(f"not corrected: {sum(total)} people: {reason}")
+    if not estimates:
+        return None, notes
+    # limits are added up, which is never too narrow, however the matrices' errors are related
+    everybody, women, low, high, unknown = map(sum, zip(*estimates, strict=True))
+    return Estimate(int(everybody), int(women), int(low), int(high), unknown), notes
+
+
+def _source(matrix: Matrix) -> str:
+    faces = sum(matrix.women) + sum(matrix.men)
+    return (
+        f"matrix     {matrix.model} at min_confidence {matrix.min_confidence:g}: "
+        f"{faces} faces of {matrix.data}, split {matrix.split}"
+    )
 
 
 class _Rates(NamedTuple):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from correction import Estimate, NoEstimate, Row, correct
+from correction import Estimate, Matrix, Row, correct_together
 
 QUERY = """
 SELECT device, windows.model, sum(iif(female IS NULL, people, 0)),
@@ -26,17 +26,6 @@ FROM windows LEFT JOIN matrices USING (device, model)
 WHERE ended > ifnull(?, '') AND ended <= ifnull(?, ended) AND device = ifnull(?, device)
 GROUP BY device, windows.model ORDER BY device, windows.model
 """
-
-
-class Matrix(NamedTuple):
-    """The errors of one model at one `min_confidence`."""
-
-    model: str
-    min_confidence: float
-    data: str
-    split: str
-    women: Row
-    men: Row
 
 
 class Counts(NamedTuple):
@@ -73,23 +62,9 @@ def lines(counts: list[Counts]) -> Iterator[str]:
     hidden = f", {without} of them in windows without genders" if without else ""
     yield f"  people     {sum(people) + without}{hidden}"
     yield f"  called     women {people.female}, men {people.male}, unknown {people.unknown}"
-    # devices with the same matrix share its error: they are corrected together
-    groups: dict[tuple[str | None, Matrix | None], list[Row]] = {}
-    for each in counts:
-        if sum(each.people):
-            groups.setdefault((each.model, each.matrix), []).append(each.people)
-    estimates, notes = [], []
-    for (model, matrix), rows in groups.items():
-        total = _sum(rows)
-        try:
-            if matrix is None:
-                raise NoEstimate(f"no matrix of {model or 'their model, which was not kept'}")
-            estimates.append(correct(total, matrix.women, matrix.men))
-            notes.append(_source(matrix))
-        except NoEstimate as reason:
-            notes.append(f"not corrected: {sum(total)} people: {reason}")
-    if estimates:
-        yield from _estimated(estimates, sum(people) + without)
+    estimate, notes = correct_together((c.model, c.matrix, c.people) for c in counts)
+    if estimate is not None:
+        yield from _estimated(estimate, sum(people) + without)
     for note in notes:
         yield f"  {note}"
 
@@ -98,24 +73,14 @@ def _sum(rows: Iterable[Row]) -> Row:
     return Row(*map(sum, zip(Row(0, 0, 0), *rows, strict=True)))
 
 
-def _estimated(estimates: list[Estimate], everybody: int) -> Iterator[str]:
-    # limits are added up, which is never too narrow, however the matrices' errors are related
-    total, women, low, high = (sum(column) for column in list(zip(*estimates, strict=True))[:4])
+def _estimated(estimate: Estimate, everybody: int) -> Iterator[str]:
+    total, women, low, high, unknown = estimate
     of = "" if total == everybody else f", of {total} people"
     yield (
         f"  estimated  women {women} ({low} to {high}), "
         f"men {total - women} ({total - high} to {total - low}){of}"
     )
-    unknown = round(sum(each.unknown for each in estimates))
-    yield f"  expected   unknown {unknown}, if they were like the test faces"
-
-
-def _source(matrix: Matrix) -> str:
-    faces = sum(matrix.women) + sum(matrix.men)
-    return (
-        f"matrix     {matrix.model} at min_confidence {matrix.min_confidence:g}: "
-        f"{faces} faces of {matrix.data}, split {matrix.split}"
-    )
+    yield f"  expected   unknown {round(unknown)}, if they were like the test faces"
 
 
 def moment(text: str) -> str:

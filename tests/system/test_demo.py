@@ -1,12 +1,14 @@
 """`make demo`: a broker from a Python package, the daemon, and a subscriber that shows windows."""
 
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +32,12 @@ def processes() -> set[str]:
 
 
 @contextlib.contextmanager
-def demo(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def demo(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """The demo with its own folder for temporary files, and what it prints."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "tools/demo.py", "--source", "demo"],
+            [sys.executable, "tools/demo.py", "--source", "demo", *options],
             cwd=ROOT,
             stdout=output,
             stderr=output,
@@ -54,7 +56,19 @@ def demo(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
 
 def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     with demo(tmp_path) as (process, log):
+        wait_for(lambda: "page  " in log.read_text(), "no page")
+        (page,) = re.findall(r"page +(http\S+/);", log.read_text())
         wait_for(lambda: log.read_text().count("counted") >= 2, "no windows", timeout_s=180)
+        # two windows of the daemon and weeks of a made past, which is marked as such
+        with urllib.request.urlopen(f"{page}api/overview") as answer:
+            shown = json.load(answer)
+        assert shown["devices"] == ["demo/edge-1"]
+        assert shown["earlier"]["people"] is not None
+        with urllib.request.urlopen(f"{page}api/events") as events:
+            live = json.loads(events.readline().decode().removeprefix("data: "))
+        assert live["notice"].startswith("A demo: everything before ")
+        assert [device["light"] for device in live["devices"]] == ["online"]
+        assert live["revision"] >= 2
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
         begin = time.monotonic()
         assert process.wait(20) == 0, log.read_text()
@@ -75,7 +89,7 @@ def test_demo_counts_what_walks_past_and_ends_on_ctrl_c(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_demo_may_be_ended_before_it_has_begun(tmp_path: Path, number: signal.Signals) -> None:
-    with demo(tmp_path) as (process, log):
+    with demo(tmp_path, "--no-page") as (process, log):
         wait_for(lambda: "Ctrl-C ends it" in log.read_text(), "it does not start")
         process.send_signal(number)
         assert process.wait(20) == 0, log.read_text()

@@ -1,0 +1,1 @@
+../../docs/dashboards/correction.py

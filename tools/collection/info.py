@@ -1,0 +1,45 @@
+"""How often a device's model errs, from its `info`."""
+
+from pydantic import BaseModel, Field, ValidationError
+
+from tools.collection.correction import Matrix, Row
+from tools.collection.published import Count, InvalidMessage
+
+
+class _Calls(BaseModel):
+    female: Count
+    male: Count
+    unknown: Count
+
+    def row(self) -> Row:
+        return Row(self.female, self.male, self.unknown)
+
+
+class _Confusion(BaseModel):
+    data: str
+    split: str
+    min_confidence: float = Field(ge=0, le=1)
+    female: _Calls
+    male: _Calls
+
+    def matrix(self, model: str) -> Matrix:
+        rows = (self.female.row(), self.male.row())
+        return Matrix(model, self.min_confidence, self.data, self.split, *rows)
+
+
+class Info(BaseModel):
+    model: str
+    confusion: _Confusion | None = None
+
+    @property
+    def matrix(self) -> Matrix | None:
+        """None if it has not been measured."""
+        return self.confusion.matrix(self.model) if self.confusion else None
+
+
+def read_info(payload: str) -> Info:
+    """Raises InvalidMessage."""
+    try:
+        return Info.model_validate_json(payload)
+    except ValidationError as error:
+        raise InvalidMessage(f"not a valid info ({error.errors()[0]['msg']})") from None

@@ -1,0 +1,179 @@
+"""Collect what devices publish, each window once, and serve a page that shows it live.
+
+python tools/dashboard.py
+python tools/dashboard.py --broker mqtts://dashboard@broker.example --store postgresql:///tally
+python tools/dashboard.py --listen 0.0.0.0:8330 --password-file password --cert crt --key key
+"""
+
+import argparse
+import getpass
+import os
+import re
+import sys
+import time
+import webbrowser
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from edge.errors import ConfigError, EdgeError
+from edge.host import is_loopback
+from tools.cli.exit import run_command
+from tools.cli.options import at_least
+from tools.collection.broker import Broker
+from tools.collection.collector import CLIENT_ID, Collector
+from tools.collection.database import Database
+from tools.collection.liveness import LiveDevices
+from tools.collection.published import NAME
+from tools.collection.store import Store
+from tools.webpage.access import Guard, Password
+from tools.webpage.app import Pages, read_page
+from tools.webpage.calendar import Calendar, open_zone
+from tools.webpage.feed import Feed
+from tools.webpage.overview import Overview
+from tools.webpage.server import PORT, Address, bind, check_certificate, run_server
+from tools.webpage.status import status
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--broker", default="mqtt://localhost:1883", metavar="URL",
+        help="mqtt://HOST:PORT, or mqtts://USER@HOST for TLS (%(default)s)")  # fmt: skip
+    add("--broker-password-file", type=Path, metavar="FILE", help="holds USER's password alone")
+    add("--broker-ca", type=Path, metavar="FILE", help="certificate of the broker's authority")
+    add("--client-id", type=client_id, default=CLIENT_ID, metavar="NAME",
+        help="each dashboard of a broker needs its own (%(default)s)")  # fmt: skip
+    add("--store", default="tally.db", metavar="FILE|URL",
+        help="SQLite file, or postgresql://HOST/NAME (%(default)s)")  # fmt: skip
+    add("--listen", type=Address.parse, default=Address("127.0.0.1", PORT), metavar="HOST:PORT",
+        help=f"where to serve the page (127.0.0.1:{PORT}: this machine alone)")  # fmt: skip
+    add("--password-file", type=Path, metavar="FILE", help="ask readers for this password")
+    add("--set-password", action="store_true", help="write its hash to --password-file, and end")
+    add("--behind-proxy", action="store_true",
+        help="a proxy in front asks for passwords and passes only its own requests on")  # fmt: skip
+    add("--cert", type=Path, metavar="FILE", help="serve by TLS, with --key")
+    add("--key", type=Path, metavar="FILE")
+    add("--timezone", metavar="ZONE",
+        help="of the place, such as Europe/Berlin (default: this machine's)")  # fmt: skip
+    add("--min-people", type=at_least(1), default=3, metavar="N",
+        help="of windows with fewer people only the number is used (%(default)s)")  # fmt: skip
+    add("--notice", default="", metavar="TEXT", help="shown on top of the page")
+    add("--open", action="store_true", help="open the page, if there is a screen")
+    args = parser.parse_args()
+    if (args.cert is None) != (args.key is None):
+        parser.error("--cert and --key belong together")
+    if args.set_password and not args.password_file:
+        parser.error("--set-password: name the file to write with --password-file")
+    return args
+
+
+def client_id(text: str) -> str:
+    """An argparse type: a name that every broker accepts."""
+    if not re.fullmatch(NAME, text):
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 to 64 letters, digits, - and _")
+    return text
+
+
+def set_password(file: Path) -> None:
+    """Ask for a password, twice on a terminal, and write its hash."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("password for the page: ")
+        if getpass.getpass("once more: ") != password:
+            raise ConfigError("the passwords differ; nothing was written")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    Password.write(file, password)
+    print(f"dashboard: {file} holds the password's hash", file=sys.stderr)
+
+
+def check_access(args: argparse.Namespace) -> Password | None:
+    """The password, if there is one. Raises ConfigError if strangers could read the page."""
+    if args.password_file:
+        password = Password(args.password_file)
+    elif is_loopback(args.listen.host) or args.behind_proxy:
+        return None
+    else:
+        raise ConfigError(
+            f"--listen {args.listen.host}: other machines can reach this address: ask for a "
+            "password (--password-file), or let a proxy do it (--behind-proxy)"
+        )
+    if not (is_loopback(args.listen.host) or args.cert or args.behind_proxy):
+        print(
+            "dashboard: WARNING: password and numbers cross the network unencrypted; "
+            "--cert and --key change that",
+            file=sys.stderr,
+        )
+    return password
+
+
+def read_broker(args: argparse.Namespace) -> Broker:
+    """Raises ConfigError."""
+    broker = Broker.parse(args.broker)
+    if args.broker_password_file:
+        try:
+            password = args.broker_password_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"--broker-password-file: {error}") from None
+        broker = broker._replace(password=password)
+    if args.broker_ca and not args.broker_ca.is_file():
+        raise ConfigError(f"--broker-ca {args.broker_ca}: is not a file")
+    return broker
+
+
+def serve(args: argparse.Namespace) -> None:
+    """Collect and serve until SIGTERM, SIGINT or SIGHUP. Raises EdgeError."""
+    broker, password = read_broker(args), check_access(args)
+    check_certificate(args.cert, args.key)
+    calendar = Calendar(open_zone(args.timezone))
+    with closing(bind(args.listen)) as listening:
+        store = Store(Database(args.store), min_people=args.min_people, shift=calendar.shift)
+        live = LiveDevices()
+        collector = Collector(broker, store, live, client_id=args.client_id, ca_file=args.broker_ca)
+        feed = Feed(lambda: summary(live, collector, args.notice))
+        collector.changed = feed.notify
+        page, policy = read_page()
+        overview = Overview(store, calendar, args.min_people)
+        app = Guard(
+            Pages(overview, calendar, live, feed, page).app(),
+            password=password, policy=policy,
+            own_hosts=is_loopback(args.listen.host) and not args.behind_proxy,
+        )  # fmt: skip
+        url = args.listen.url("https" if args.cert else "http", listening.getsockname()[1])
+        print(f"store     {store.name}")
+        print(f"page      {url}", flush=True)
+        if args.open and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+            webbrowser.open(url)
+        collector.start()
+        try:
+            run_server(app, listening, cert=args.cert, key=args.key, stopped=feed.close)
+        finally:
+            collector.stop()
+
+
+def summary(live: LiveDevices, collector: Collector, notice: str) -> dict[str, Any]:
+    """What an event says."""
+    return {
+        "devices": status(live.snapshot(), time.time()),
+        "connected": collector.connected,
+        "problem": collector.problem,
+        "revision": collector.revision,
+        "notice": notice,
+    }
+
+
+def main() -> int:
+    args = parse_arguments()
+    try:
+        if args.set_password:
+            set_password(args.password_file)
+        else:
+            serve(args)
+    except EdgeError as error:
+        print(f"dashboard: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
