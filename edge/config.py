@@ -103,7 +103,7 @@ class Zones(Section):
 class Tracker(Section):
     """When faces in several frames belong to one person."""
 
-    patience: float = Field(2, ge=0.2, le=60)
+    patience: float = Field(3, ge=0.2, le=60)
     min_sightings: int = Field(3, ge=1, le=100)
     min_seconds: float = Field(0.5, ge=0, le=60)
     static_after: float = Field(180, ge=10, le=86400)

@@ -32,7 +32,7 @@ def walk(tracker: Tracker, seconds: float, fps: float, start: float = 0.0, **pat
 
 @pytest.mark.parametrize("fps", [4, 6, 12.5, 30, 60])
 def test_one_walk_is_one_visit_at_any_frame_rate(fps: float) -> None:
-    tracker = Tracker()
+    tracker = Tracker(patience=2)
     end = walk(tracker, 4, fps)
     assert tracker.present == 1
     _, visits = tracker.update([], end + 2.1, SIZE)
@@ -129,6 +129,22 @@ def test_a_lost_face_is_waited_for_until_it_is_clear_whose_a_new_one_is() -> Non
         assert visits == []
     end = walk(tracker, 2, 10, start=again + 0.5, speed=0, x=400)
     assert [(visit.start, visit.end, visit.track) for visit in tracker.finish()] == [(0, end, 1)]
+
+
+@pytest.mark.parametrize(
+    ("away", "x", "people"),
+    [(1.4, 450, 1), (1.6, 450, 2), (1.6, 390, 1), (2.9, 390, 1), (3.1, 390, 2), (1.6, 410, 2)],
+)
+def test_the_longer_a_face_is_lost_the_nearer_it_comes_back(
+    away: float, x: float, people: int
+) -> None:
+    """A face 50 wide, which stood at 300."""
+    tracker = Tracker(patience=3)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    visits = []
+    for step in range(11):
+        visits += tracker.update([face(x)], end + away + step / 10, SIZE)[1]
+    assert len(visits + tracker.finish()) == people
 
 
 def test_attention_adds_up_over_both_halves_of_a_visit() -> None:
@@ -467,7 +483,7 @@ def test_a_poster_that_haar_sees_now_and_then_is_remembered() -> None:
 
 
 def test_many_people_who_look_up_at_one_spot_are_not_a_poster() -> None:
-    tracker, visits = Tracker(), 0
+    tracker, visits = Tracker(patience=2), 0
     for number in range(360):  # for a day, one each four minutes
         end = walk(tracker, 2, 4, start=240 * number, speed=0, x=300)
         visits += len(tracker.update([], end + 3, SIZE)[1])
@@ -475,7 +491,7 @@ def test_many_people_who_look_up_at_one_spot_are_not_a_poster() -> None:
 
 
 def test_a_place_is_remembered_for_an_hour_after_its_last_face() -> None:
-    tracker = Tracker(static_after=30)
+    tracker = Tracker(patience=2, static_after=30)
     ended = []
     for start in (0, 3000, 6000):  # each time too short for a poster
         end = walk(tracker, 13, 10, start=start, x=300, speed=0)
@@ -485,7 +501,7 @@ def test_a_place_is_remembered_for_an_hour_after_its_last_face() -> None:
 
 
 def test_still_faces_at_two_places_do_not_add_up() -> None:
-    tracker = Tracker(static_after=30)
+    tracker = Tracker(patience=2, static_after=30)
     for start, x in ((0, 100), (60, 300)):
         end = walk(tracker, 20, 10, start=start, x=x, speed=0)
         tracker.update([], end + 3, SIZE)
