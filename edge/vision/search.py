@@ -1,5 +1,6 @@
 """Where Haar sees faces in a frame: searched everywhere, or where a face may be."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from edge.vision.zones import Zones
 
 CELLS_PER_FACE = 3
 """Cells of the motion, in the side of the smallest face."""
+
+HITS_RATIO = 4
+"""OpenCV's hits on one face for each hit here: it searches for large faces in smaller steps, and
+for all sizes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,7 @@ class SelectiveSearch:
     def __init__(self, sizes: Sizes, zones: Zones) -> None:
         """Raises EdgeError if this OpenCV carries no cascade files."""
         self._sizes, self._zones, self._cascade = sizes, zones, Cascade()
-        self._passes = passes(sizes.scale_factor)
-        self._min_hits = math.ceil(sizes.min_neighbours / self._passes)
+        self._min_hits = max(1, sizes.min_neighbours // HITS_RATIO)
         self._view: tuple[int, ...] = ()
         """Shapes of picture and gray copy, for which motion and schedule are."""
         self._motion: Motion
@@ -96,14 +100,14 @@ class SelectiveSearch:
         height, width = frame.gray.shape
         smallest, largest = self._sizes.in_gray(frame.image.shape[1] / width)
         largest = min(largest or width, width, height)
-        number = math.ceil(math.log(max(1.0, smallest / FACE), self._sizes.scale_factor) - 1e-9)
-        sides: list[float] = []
-        while (side := FACE * self._sizes.scale_factor**number) <= largest:
-            sides.append(side)
-            number += 1
+        sizes = (FACE * self._sizes.scale_factor**number for number in itertools.count())
+        until_largest = itertools.takewhile(lambda side: round(side) <= largest, sizes)
+        sides = [side for side in until_largest if round(side) >= smallest]
         self._motion = Motion(max(FACE, smallest) / CELLS_PER_FACE)
         region = self._zones.bounds((width, height))
-        self._schedule = Schedule(sides, (width, height), Area(*region), self._passes)
+        self._schedule = Schedule(
+            sides, (width, height), Area(*region), passes(self._sizes.scale_factor)
+        )
 
 
 def _scaled(box: Box, factor: float) -> Box:
