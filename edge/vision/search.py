@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge.types import Box, Face, Frame
 from edge.vision.areas import Area
-from edge.vision.cascade import FACE, Cascade, Rect, grouped
+from edge.vision.cascade import FACE, STEP, Cascade, Rect, grouped
 from edge.vision.motion import Motion
 from edge.vision.pyramid import Pyramid
 from edge.vision.schedule import Schedule, passes
@@ -115,11 +115,14 @@ def _scaled(box: Box, factor: float) -> Box:
 
 
 def _in_level(area: Area, scale: float, shape: tuple[int, ...]) -> Rect:
-    """An area of the picture in a copy of this shape, `scale` times smaller."""
+    """An area of the picture in a copy of this shape, `scale` times smaller.
+
+    Wider by a step to the right and down: the cascade leaves out the last place.
+    """
     height, width = shape
     return (
         int(area.left / scale),
         int(area.top / scale),
-        min(width, math.ceil(area.right / scale)),
-        min(height, math.ceil(area.bottom / scale)),
+        min(width, math.ceil(area.right / scale) + STEP),
+        min(height, math.ceil(area.bottom / scale) + STEP),
     )
