@@ -14,6 +14,8 @@ from edge.vision.areas import Area, Cells, Sums, rectangles
 
 PASS_RATIO = 1.25
 """Largest ratio between one size of a pass and the next."""
+LARGE_PX = 96
+"""Side, pixels, from which faces are searched for in all passes: one pass takes too large steps."""
 PASS_S = 0.31
 """Longest time between two runs of a pass, seconds; with fewer frames each one runs all passes.
 
@@ -50,7 +52,10 @@ class Schedule:
         All are in pixels, as is the picture's `size`.
         """
         self._sides, self._size, self._region = sides, size, region
-        self._passes = [_Pass() for _ in range(passes)]
+        self._passes = [
+            _Pass([s for n, s in enumerate(sides) if n % passes == number or s >= LARGE_PX])
+            for number in range(passes)
+        ]
         self._mono = -math.inf
 
     def __call__(
@@ -66,7 +71,7 @@ class Schedule:
         for number, one in enumerate(self._passes):
             cells = one.run(mono, gap, changed)
             if cells is not None:
-                self._add_changed(plan, self._sides[number :: len(self._passes)], cells)
+                self._add_changed(plan, one.sides, cells)
                 if math.isinf(gap):  # from now on the passes run in turn
                     one.delay(number / len(self._passes))
         for box in followed:
@@ -111,7 +116,8 @@ class Schedule:
 class _Pass:
     """When some of the sizes were searched for, and where the view has changed since."""
 
-    def __init__(self) -> None:
+    def __init__(self, sides: Sequence[float]) -> None:
+        self.sides = sides
         self._ran = self._swept = -math.inf
         self._changed: Cells | None = None
 
