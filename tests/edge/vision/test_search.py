@@ -15,12 +15,12 @@ from edge.vision.zones import Zones
 FPS = 10
 VIEW: Image = Scene().draw(0)
 FACE: Image = np.asarray(cv2.imread(str(min(PEOPLE.glob("*.jpg")))), np.uint8)
-NOISE = np.random.default_rng(1)
 WIDTH, HEIGHT = 640, 360
 
 
 def frame_of(image: Image, number: int) -> Frame:
-    noisy = np.clip(image + NOISE.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(number).normal(0, 2, image.shape)
+    noisy = np.clip(image + noise, 0, 255).astype(np.uint8)
     gray = np.asarray(cv2.cvtColor(noisy, cv2.COLOR_BGR2GRAY), np.uint8)
     return Frame(number, number / FPS, 0.0, noisy, gray)
 
@@ -31,9 +31,9 @@ def with_face(left: int, top: int, side: int) -> tuple[Image, Box]:
     image[top : top + side, left : left + side] = cv2.resize(
         FACE, (side, side), interpolation=cv2.INTER_AREA
     )
-    boxes = [f.box for f in WholeSearch(Sizes(), Zones())(frame_of(image, 0), [])]
-    (box,) = (b for b in boxes if left <= b.cx <= left + side and top <= b.cy <= top + side)
-    return image, box
+    faces = WholeSearch(Sizes(), Zones())(frame_of(image, 0), [])
+    inside = (f for f in faces if left <= f.box.cx <= left + side and top <= f.box.cy <= top + side)
+    return image, max(inside, key=lambda face: face.score).box
 
 
 def is_found(faces: list[Face], box: Box) -> bool:
@@ -65,14 +65,13 @@ def test_a_face_that_nothing_betrays_is_found_in_the_next_sweep(
 ) -> None:
     monkeypatch.setattr("edge.vision.motion.MIN_CHANGE", 1000.0)
     monkeypatch.setattr("edge.vision.motion.LIGHT_CHANGE", 1000.0)
-    left, top = round(corner[0] * (WIDTH - 60)), round(corner[1] * (HEIGHT - 60))
-    image, box = with_face(left, top, 60)
+    left, top = round(corner[0] * (WIDTH - 90)), round(corner[1] * (HEIGHT - 90))
+    image, box = with_face(left, top, 90)
     search = SelectiveSearch(Sizes(), Zones())
     search(frame_of(VIEW, 0), [])
-    found = [is_found(search(frame_of(image, n), []), box) for n in range(1, 60)]
-    assert not all(found)
-    at = np.flatnonzero([True, *found])
-    assert np.diff(at).max() <= SWEEP_S * FPS
+    found = [is_found(search(frame_of(image, n), []), box) for n in range(1, 40)]
+    assert 0 < np.mean(found) < 0.2
+    assert any(found[: round(SWEEP_S * FPS)])
 
 
 def test_a_followed_face_is_found_in_every_frame() -> None:
