@@ -34,7 +34,8 @@ class Sums:
         top, bottom = _span(self._rows, side)
         left, right = _span(self._columns, side)
         high, low = self._total[bottom], self._total[top]
-        return high[:, right] - high[:, left] - low[:, right] + low[:, left]
+        sums = high[:, right] - high[:, left] - low[:, right] + low[:, left]
+        return np.asarray(sums, np.int32)
 
 
 def _span(number: int, side: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -48,4 +48,5 @@ def _changed(now: npt.NDArray[np.float32], before: npt.NDArray[np.float32]) -> C
     usual = float(np.median(difference))
     if usual > LIGHT_CHANGE:
         return np.ones(now.shape, np.bool_)
-    return difference > max(MIN_CHANGE, CHANGE_SIGMAS * NOISE_SIGMAS * usual)
+    least = max(MIN_CHANGE, CHANGE_SIGMAS * NOISE_SIGMAS * usual)
+    return np.asarray(difference > least, np.bool_)

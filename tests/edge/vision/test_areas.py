@@ -1,6 +1,7 @@
 """Rectangles cover the cells that are set, each once, and few others."""
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ def cells(draw: st.DrawFn) -> Cells:
     return rng.random(shape) < draw(st.sampled_from([0.0, 0.05, 0.3, 0.7, 1.0]))
 
 
-def covered(shape: tuple[int, ...], cells: Cells) -> np.ndarray:
+def covered(shape: tuple[int, ...], cells: Cells) -> npt.NDArray[np.int_]:
     """How many rectangles cover each cell."""
     times = np.zeros(shape, int)
     for left, top, right, bottom in rectangles(cells):
