@@ -3,6 +3,7 @@
 P. Viola, M. Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -50,12 +51,18 @@ class Cascade:
         )
         return _boxes(places, hits)
 
-    def hits(self, level: Image, parts: Iterable[Rect]) -> list[tuple[int, int]]:
-        """Left and top of all hits of `FACE` pixels in parts of a picture, each once."""
+    def hits(
+        self, level: Image, parts: Iterable[Rect], *, twice: bool = False
+    ) -> list[tuple[int, int]]:
+        """Left and top of all hits of `FACE` pixels in parts of a picture, each once.
+
+        `twice` also searches the places between the steps.
+        """
         hits: set[tuple[int, int]] = set()
-        for left, top, right, bottom in parts:
+        shifts = range(STEP if twice else 1)
+        for (left, top, right, bottom), shift in itertools.product(parts, shifts):
             # parts that overlap are searched at the same places
-            left, top = left - left % STEP, top - top % STEP
+            left, top = left - left % STEP + shift, top - top % STEP + shift
             places = self._cascade.detectMultiScale(
                 level[top:bottom, left:right],
                 minNeighbors=0,

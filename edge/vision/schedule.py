@@ -29,9 +29,9 @@ CHANGED = 0.3
 """Least fraction of that square that changes."""
 SHARED_CORES = 2
 """Sizes of one pass for which the places are looked up together, to save time."""
-FOLLOW_RATIO = 1.2
+FOLLOW_RATIO = 1.35
 """Largest ratio between a followed face's size and those that are searched for there."""
-FOLLOW_SHIFT = 0.3
+FOLLOW_SHIFT = 0.4
 """Largest distance along each axis from its predicted middle to where it is searched for, in
 its sides."""
 

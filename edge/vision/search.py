@@ -16,6 +16,9 @@ from edge.vision.zones import Zones
 CELLS_PER_FACE = 3
 """Cells of the motion, in the side of the smallest face."""
 
+DENSE_PX = 48
+"""Side, pixels of the gray copy, from which OpenCV halves its steps. So do we, or parts of a large
+face that moves become a second person."""
 HITS_RATIO = 4
 """OpenCV's hits on one face for each hit here: it searches for large faces in smaller steps, and
 for all sizes at once."""
@@ -92,7 +95,8 @@ class SelectiveSearch:
             scale = frame.gray.shape[1] / level.shape[1]
             parts = [_in_level(area, scale, level.shape) for area in areas]
             hits += [
-                Box(x * scale, y * scale, side, side) for x, y in self._cascade.hits(level, parts)
+                Box(x * scale, y * scale, side, side)
+                for x, y in self._cascade.hits(level, parts, twice=side >= DENSE_PX)
             ]
         return [Face(_scaled(box, ratio), number) for box, number in grouped(hits, self._min_hits)]
 
