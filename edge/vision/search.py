@@ -16,9 +16,11 @@ from edge.vision.zones import Zones
 CELLS_PER_FACE = 3
 """Cells of the motion, in the side of the smallest face."""
 
-DENSE_PX = 48
-"""Side, pixels of the gray copy, from which OpenCV halves its steps. So do we, or parts of a large
-face that moves become a second person."""
+DENSE_PX = 36
+"""Side, pixels of the gray copy, from which places between the steps are searched too.
+
+OpenCV halves its steps from 48. With coarser ones, parts of a large face become a second person.
+"""
 HITS_RATIO = 4
 """OpenCV's hits on one face for each hit here: it searches for large faces in smaller steps, and
 for all sizes at once."""
