@@ -21,7 +21,7 @@ DENSE_PX = 36
 
 OpenCV halves its steps from 48. With coarser ones, parts of a large face become a second person.
 """
-HITS_RATIO = 4
+HITS_RATIO = 3
 """OpenCV's hits on one face for each hit here: it searches for large faces in smaller steps, and
 for all sizes at once."""
 
