@@ -36,7 +36,6 @@ from edge.types import CaptureSettings, Frame, Frames, NoFrame, Track, Visit, Wi
 from edge.vision.blazeface import BlazeFace
 from edge.vision.classifier import Classifier
 from edge.vision.detector import HaarDetector
-from edge.vision.motion_gate import Detect, MotionGate
 
 OUTBOX = "outbox.db"
 """Name of the outbox's file in the state folder."""
@@ -122,16 +121,7 @@ def validate_state_dir(state_dir: Path) -> None:
             ) from error
 
 
-def detector(config: Config) -> Detect:
-    """Haar's search with BlazeFace, behind a motion gate if configured. Raises ModelError."""
-    return _gated(config, haar_detector(config))
-
-
-def _gated(config: Config, search: HaarDetector) -> Detect:
-    return MotionGate(search) if config.detector.idle else search
-
-
-def haar_detector(config: Config) -> HaarDetector:
+def detector(config: Config) -> HaarDetector:
     """Haar's search with BlazeFace. Raises ModelError."""
     settings = config.detector
     verifier = BlazeFace(
@@ -148,6 +138,7 @@ def haar_detector(config: Config) -> HaarDetector:
         min_neighbours=settings.min_neighbours,
         region=config.zones.region,
         excluded=config.zones.excluded,
+        selective=config.detector.idle,
     )
 
 
@@ -240,10 +231,10 @@ def presence(config: Config) -> LivePresence | None:
 def pipeline(
     config: Config, models: Models, health: Health, **callbacks: Unpack[Callbacks]
 ) -> Pipeline:
-    search = haar_detector(config)
+    detect = detector(config)
     return Pipeline(
-        detect=_gated(config, search),
-        is_face=search.is_face,
+        detect=detect,
+        is_face=detect.is_face,
         tracker=tracker(config),
         classify=models.main,
         classify_age=models.age,

@@ -1,29 +1,37 @@
-"""Measure the daemon on this machine: frames per second, time of each stage, memory.
+"""Measure the daemon on this machine: processor time, time of each stage, memory.
 
 python tools/bench.py --source clip.mp4 [--memory 60]
+python tools/bench.py --source clip.mp4 --json > new.json
+python tools/bench.py --source clip.mp4 --compare old.json
 """
 
 import argparse
+import json
 import os
 import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 
 from edge.config import Config
-from edge.errors import EdgeError
+from edge.errors import ConfigError, EdgeError
 from tools import latency
 from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, at_least, named_source
 from tools.cli.progress import bar
-from tools.evaluation.replay import load_unrestricted, replay
+from tools.evaluation.replay import load_unrestricted
+from tools.evaluation.speed import Speed, measure
+
+COMPARED = {"ratio": "of a plain search", "cpu_ms": "ms per frame", "peak_mb": "MB"}
+"""Figures that are compared, and their units."""
 
 
 def machine() -> str:
-    """Processor, number of cores and the versions of Python and OpenCV."""
+    """Board, processor, number of cores and the versions of Python and OpenCV."""
     cpu = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith(("model name", "Model")):
@@ -32,15 +40,41 @@ def machine() -> str:
     return f"{cpu}, {cores} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}"
 
 
-def print_clip_speed(config: Config) -> None:
-    """Frames per second of the whole pipeline in one process, and the time of each stage."""
-    run = replay(config)
-    frame_ms = 1000 * run.seconds / run.frames
-    stages_ms = {**run.busy_ms, "rest": frame_ms - sum(run.busy_ms.values())}
-    print(f"clip      {Path(config.source).name}: {run.frames} frames, {run.people.total} people")
-    print(f"speed     {1000 / frame_ms:.1f} fps with {config.detector.threads} thread(s) for Haar")
-    for name, ms in stages_ms.items():
-        print(f"          {name:<9} {ms:7.2f} ms per frame  {ms / frame_ms:6.1%}")
+def print_speed(config: Config, speed: Speed) -> None:
+    """Time per frame of the whole pipeline, beside a plain search, and of each stage."""
+    name = Path(config.source).name
+    print(f"clip      {name}: {speed.frames} frames, {speed.people} people")
+    threads = config.detector.threads
+    print(f"speed     {1000 / speed.wall_ms:.1f} fps with {threads} thread(s) for Haar")
+    print(
+        f"cpu       {speed.cpu_ms:.2f} ms per frame, {speed.ratio:.1%} of a plain Haar search "
+        f"({speed.plain_ms:.2f} ms)"
+    )
+    for stage, ms in speed.stages.items():
+        percentiles = ", ".join(f"{value:.2f} {p}" for p, value in ms.items() if p != "mean")
+        print(f"          {stage:<9} {ms['mean']:7.2f} ms per frame; {percentiles}")
+    rest = speed.wall_ms - sum(ms["mean"] for ms in speed.stages.values())
+    print(f"          {'rest':<9} {rest:7.2f} ms per frame")
+    print(f"peak      {speed.peak_mb:.0f} MB resident")
+
+
+def read_speed(path: Path) -> dict[str, Any]:
+    """The figures that --json wrote. Raises ConfigError."""
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(figures["speed"][name]) for name in COMPARED}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: has no figures of tools/bench.py --json ({' '.join(str(error).split())})"
+        ) from error
+
+
+def print_comparison(old: dict[str, Any], speed: Speed) -> None:
+    """How the figures changed; those of one machine at one time are comparable."""
+    new = speed.as_json()
+    for name, unit in COMPARED.items():
+        change = f"{new[name] / old[name]:.2f} times" if old[name] else "new"
+        print(f"compared  {name:<9} {old[name]:.2f} -> {new[name]:.2f} {unit}: {change}")
 
 
 def print_model_speed(model: Path) -> None:
@@ -75,13 +109,31 @@ def main() -> int:
         metavar="SECONDS",
         help="also run a daemon this long and measure its memory",
     )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object instead")
+    output.add_argument(
+        "--compare", type=Path, metavar="JSON", help="an earlier --json, to compare with"
+    )
     add_verbose(parser)
     args = parser.parse_args()
     source = named_source(parser, args)
     try:
-        print(f"machine   {machine()}")
+        old = None if args.compare is None else read_speed(args.compare)
         config = load_unrestricted(args.config, source)
-        print_clip_speed(config)
+        if args.json:
+            figures = {
+                "machine": machine(),
+                "command": sys.argv[1:],
+                "speed": measure(config).as_json(),
+            }
+            print(json.dumps(figures, indent=1))
+            return 0
+        print(f"machine   {machine()}")
+        print(f"command   {' '.join(['bench.py', *sys.argv[1:]])}")
+        speed = measure(config)
+        print_speed(config, speed)
+        if old is not None:
+            print_comparison(old, speed)
         if config.classifier.model.is_file():  # may be absent if nothing is estimated
             print_model_speed(config.classifier.model)
         if args.memory:

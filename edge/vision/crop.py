@@ -19,12 +19,26 @@ def square(image: Image, left: int, top: int, side: int, size: int) -> Image:
     elif n >= 2 * size:
         return _far_out(image, left, top, n, size)
     else:
-        # np.clip on the indices repeats the border where the part leaves the picture
-        rows = np.clip(np.arange(top, top + n), 0, height - 1)
-        cols = np.clip(np.arange(left, left + n), 0, width - 1)
-        part = image[rows[:, None], cols]
+        part = _with_edge(image, left, top, n)
     method = cv2.INTER_AREA if n > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, (size, size), interpolation=method), np.uint8)
+
+
+def _with_edge(image: Image, left: int, top: int, n: int) -> Image:
+    """A square of n x n pixels, the picture's edge repeated where it leaves it."""
+    height, width = image.shape[:2]
+    # the nearest row and column of the picture, if the square lies wholly outside
+    first_row, first_column = min(max(top, 0), height - 1), min(max(left, 0), width - 1)
+    end_row, end_column = (
+        max(min(top + n, height), first_row + 1),
+        max(min(left + n, width), first_column + 1),
+    )
+    above, before = min(max(-top, 0), n - 1), min(max(-left, 0), n - 1)
+    inside = image[first_row:end_row, first_column:end_column]
+    below, after = n - above - inside.shape[0], n - before - inside.shape[1]
+    return np.asarray(
+        cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8
+    )
 
 
 def _far_out(image: Image, left: int, top: int, n: int, size: int) -> Image:

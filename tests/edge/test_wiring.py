@@ -15,9 +15,7 @@ from edge.delivery.mqtt_broker import Broker
 from edge.sources.demo import Scene
 from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Message, People, Visit
-from edge.vision.detector import HaarDetector
 from edge.vision.model_card import read_card
-from edge.vision.motion_gate import MotionGate
 from edge.vision.tflite import RUNTIMES
 from tests.support import contract
 from tests.support.paths import MODEL, PICTURE, ROOT
@@ -56,29 +54,39 @@ def measured_model(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "heights"),
+    ("settings", "zones", "heights"),
     [
-        ("", [156, 254]),
-        ("detector: {min_face_px: 130}", []),
-        ("detector: {max_face_px: 75}", [158]),
-        ("detector: {max_face_px: 75, scale_factor: 1.5}", []),
-        ("detector: {scale_factor: 2, min_neighbours: 7}", [256]),
-        ("detector: {min_score: 0.999}", []),
-        ("zones: {region: [[0, 0], [1, 0], [1, 0.5], [0, 0.5]]}", [156]),
-        ("zones: {excluded: [[[0, 0], [1, 0], [1, 0.5], [0, 0.5]]]}", [254]),
+        ("", "", [156, 254]),
+        ("min_face_px: 130", "", []),
+        ("max_face_px: 75", "", [158]),
+        ("max_face_px: 75, scale_factor: 1.5", "", []),
+        ("scale_factor: 2, min_neighbours: 7", "", [256]),
+        ("min_score: 0.999", "", []),
+        ("", "zones: {region: [[0, 0], [1, 0], [1, 0.5], [0, 0.5]]}", [156]),
+        ("", "zones: {excluded: [[[0, 0], [1, 0], [1, 0.5], [0, 0.5]]]}", [254]),
     ],
 )
-def test_detector(load: Load, text: str, heights: list[int]) -> None:
-    """Two people in the middle of the view, one above the other."""
+@pytest.mark.parametrize(("idle", "tolerance"), [("off", 3), ("on", 5)])
+def test_detector(
+    load: Load, settings: str, zones: str, heights: list[int], idle: str, tolerance: int
+) -> None:
+    """Two people in the middle of the view, one above the other, with faces 72 and 92 px wide.
+
+    A selective search takes steps of a twelfth of a face.
+    """
     view = CaptureSettings(width=640, height=360)
     frame = frame_of(0, 0.0, 0.0, Scene().draw(3.2), view)
+    text = f"detector: {{{settings or 'width: 640'}, idle: {idle}}}\n{zones}"
     faces = wiring.detector(load(text))(frame, [])
-    assert sorted(face.box.cy for face in faces) == pytest.approx(heights, abs=3)
+    assert sorted(face.box.cy for face in faces) == pytest.approx(heights, abs=tolerance)
 
 
-def test_a_still_view_is_searched_or_not(load: Load) -> None:
-    assert isinstance(wiring.detector(load("")), MotionGate)
-    assert isinstance(wiring.detector(load("detector: {idle: off}")), HaarDetector)
+@pytest.mark.parametrize(("text", "searched"), [("", 1), ("detector: {idle: off}", 5)])
+def test_a_still_view_is_searched_or_not(load: Load, text: str, searched: int) -> None:
+    detect = wiring.detector(load(text))
+    scene = Scene().draw(3.2)
+    frames = [frame_of(n, n / 10, 0.0, scene, CaptureSettings()) for n in range(5)]
+    assert sum(bool(detect(frame)) for frame in frames) == searched
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no build from 3.12 on")

@@ -1,5 +1,6 @@
 """The smaller tools, run as users run them."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -42,6 +43,35 @@ def test_bench_measures_a_clip() -> None:
     }  # fmt: skip
     assert tool("replay", "none.mp4").returncode == 2
     assert tool("bench", CLIP, "--memory", "-1", timeout_s=120).returncode == 2
+
+
+def test_bench_compares_with_an_earlier_run(tmp_path: Path) -> None:
+    run = tool("bench", CLIP, "--json")
+    assert run.returncode == 0, run.stderr
+    figures = json.loads(run.stdout)
+    speed = figures["speed"]
+    assert speed["people"] == 2
+    assert speed["ratio"] == pytest.approx(speed["cpu_ms"] / speed["plain_ms"], rel=0.01)
+    detect = speed["stages"]["detect"]
+    assert 0 < detect["p50"] <= detect["p95"] <= detect["p99"]
+    assert figures["command"] == [str(CLIP), "--json"]
+    speed["peak_mb"] = 1.0
+    (tmp_path / "old.json").write_text(json.dumps(figures))
+    run = tool("bench", CLIP, "--compare", tmp_path / "old.json")
+    lines = [line for line in run.stdout.splitlines() if line.startswith("compared")]
+    assert len(lines) == 3
+    assert "peak_mb   1.00 -> " in lines[-1]
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[1]", '{"speed": {"ratio": "x"}}'])
+def test_bench_names_a_file_without_figures(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "old.json"
+    if text is not None:
+        file.write_text(text)
+    run = tool("bench", CLIP, "--compare", file)
+    assert run.returncode == 2
+    assert f"{file}: has no figures of tools/bench.py --json" in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("args", [["none.tflite"], [MODEL, "--crops", "none.npy"]])

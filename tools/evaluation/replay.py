@@ -82,9 +82,15 @@ def with_progress(frames: Frames, config: Config) -> Frames:
 
 
 def replay(
-    config: Config, every: int = 1, light: float = 1.0, on_frame: OnFrame | None = None
+    config: Config,
+    every: int = 1,
+    light: float = 1.0,
+    on_frame: OnFrame | None = None,
+    health: Health | None = None,
 ) -> Replay:
     """Run the configured recording to its end, with every `every`th frame, `light` times as bright.
+
+    `health` takes the times of the stages.
 
     Raises EdgeError, also for a source that has no end.
     """
@@ -101,7 +107,7 @@ def replay(
         if on_frame is not None:
             on_frame(frame, tracks)
 
-    health = Health()
+    health = health or Health()
     pipeline = wiring.pipeline(
         config,
         wiring.models(config),

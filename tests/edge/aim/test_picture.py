@@ -32,7 +32,8 @@ JPEG_APP0, JPEG_METADATA = b"\xff\xe0", [bytes([0xFF, marker]) for marker in ran
 
 @pytest.fixture(scope="module")
 def detector() -> HaarDetector:
-    return wiring.haar_detector(Config())
+    # each picture is a view of its own: search it whole
+    return wiring.detector(Config.model_validate({"detector": {"idle": False}}))
 
 
 def frame(image: Image) -> Frame:

@@ -1,0 +1,139 @@
+"""Which sizes of faces are searched for where, and when. Pure.
+
+The sizes are dealt out to passes, which run in turn: a face that lies between the sizes of one is
+found by the next.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.types import Box
+from edge.vision.areas import Area, Cells, Sums, rectangles
+
+PASS_RATIO = 1.25
+"""Largest ratio between one size of a pass and the next."""
+LARGE_PX = 96
+"""Side, pixels, from which faces are searched for in all passes: one pass takes too large steps."""
+PASS_S = 0.31
+"""Longest time between two runs of a pass, seconds; with fewer frames each one runs all passes.
+
+Three frames at 10 a second, a little late.
+"""
+SWEEP_S = 2.0
+"""Longest time between two runs of a pass over the whole picture, seconds."""
+CORE = 0.6
+"""Side of the square in the middle of a face that changes when it appears, in its sides."""
+CHANGED = 0.3
+"""Least fraction of that square that changes."""
+SHARED_CORES = 2
+"""Sizes of one pass for which the places are looked up together, to save time."""
+FOLLOW_RATIO = 1.35
+"""Largest ratio between a followed face's size and those that are searched for there."""
+FOLLOW_SHIFT = 0.4
+"""Largest distance along each axis from its predicted middle to where it is searched for, in
+its sides."""
+
+
+def passes(scale_factor: float) -> int:
+    """The number of passes if each size is `scale_factor` times the one before."""
+    return max(1, int(math.log(PASS_RATIO) / math.log(scale_factor)))
+
+
+class Schedule:
+    """Plans the search of one frame after another."""
+
+    def __init__(
+        self, sides: Sequence[float], size: tuple[int, int], region: Area, passes: int
+    ) -> None:
+        """`sides` are the sizes of faces to search for; their middles lie in `region`.
+
+        All are in pixels, as is the picture's `size`.
+        """
+        self._sides, self._size, self._region = sides, size, region
+        self._passes = [
+            _Pass([s for n, s in enumerate(sides) if n % passes == number or s >= LARGE_PX])
+            for number in range(passes)
+        ]
+        self._mono = -math.inf
+
+    def __call__(
+        self, mono: float, changed: Cells, followed: Sequence[Box]
+    ) -> dict[float, list[Area]]:
+        """Sides to search for at `mono`, seconds, and the areas in which such faces would lie.
+
+        `changed` are the cells that changed since the frame before, `followed` the predicted
+        faces, in pixels: each is searched for in every frame, at about its size.
+        """
+        gap, self._mono = mono - self._mono, mono
+        plan: dict[float, list[Area]] = {}
+        for number, one in enumerate(self._passes):
+            cells = one.run(mono, gap, changed)
+            if cells is not None:
+                self._add_changed(plan, one.sides, cells)
+                if math.isinf(gap):  # from now on the passes run in turn
+                    one.delay(number / len(self._passes))
+        for box in followed:
+            for side in self._sides:
+                if 1 / FOLLOW_RATIO <= box.w / side <= FOLLOW_RATIO:
+                    reach = FOLLOW_SHIFT * box.w
+                    middles = box.cx - reach, box.cy - reach, box.cx + reach, box.cy + reach
+                    self._add(plan, side, Area(*middles))
+        return plan
+
+    def _add_changed(
+        self, plan: dict[float, list[Area]], sides: Sequence[float], cells: Cells
+    ) -> None:
+        """Add where faces of these sizes may have appeared when these cells changed."""
+        across, down = self._size[0] / cells.shape[1], self._size[1] / cells.shape[0]
+        sums = Sums(cells)
+        for first in range(0, len(sides), SHARED_CORES):
+            core = max(1, round(CORE * sides[first] / across))
+            middles = sums.around(core) >= max(1, CHANGED * core * core)
+            for left, top, right, bottom in rectangles(middles):
+                area = Area(left * across, top * down, right * across, bottom * down)
+                for side in sides[first : first + SHARED_CORES]:
+                    self._add(plan, side, area)
+
+    def _add(self, plan: dict[float, list[Area]], side: float, middles: Area) -> None:
+        """Add the area of the faces of this size with their middles there, if there are any."""
+        (width, height), region, half = self._size, self._region, side / 2
+        left, right = (
+            max(middles.left, region.left, half),
+            min(middles.right, region.right, width - half),
+        )
+        top, bottom = (
+            max(middles.top, region.top, half),
+            min(middles.bottom, region.bottom, height - half),
+        )
+        if left <= right and top <= bottom:
+            plan.setdefault(side, []).append(
+                Area(left - half, top - half, right + half, bottom + half)
+            )
+
+
+class _Pass:
+    """When some of the sizes were searched for, and where the view has changed since."""
+
+    def __init__(self, sides: Sequence[float]) -> None:
+        self.sides = sides
+        self._ran = self._swept = -math.inf
+        self._changed: Cells | None = None
+
+    def run(self, mono: float, gap: float, changed: Cells) -> Cells | None:
+        """The cells to search now; None if the next frame, in `gap` seconds, is early enough."""
+        self._changed = changed if self._changed is None else self._changed | changed
+        sweeps = mono - self._swept + gap > SWEEP_S
+        if not sweeps and mono - self._ran + gap <= PASS_S:
+            return None
+        cells = np.ones_like(changed) if sweeps else self._changed
+        self._ran, self._changed = mono, None
+        if sweeps:
+            self._swept = mono
+        return cells
+
+    def delay(self, fraction: float) -> None:
+        """Run earlier from now on, by this fraction of the time between two runs."""
+        self._ran -= fraction * PASS_S
+        self._swept -= fraction * SWEEP_S
