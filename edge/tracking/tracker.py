@@ -6,18 +6,13 @@ Pure: time comes with the faces.
 import math
 from collections.abc import Callable, Sequence
 
-from edge.geometry import is_near, is_same_place, is_touching, margins, position
+from edge.geometry import is_same_place, is_touching, margins, position
 from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import LABELS, UNKNOWN, Box, Face, Track, Visit
 
-EXPECTED_S = 1.5
-"""Time for which a lost face is expected where its motion leads, seconds; later it can only come
-back near where it was lost."""
-RETURN_SHIFT = 2.0
-"""Largest distance at which it comes back, face widths: people who turn away stand or stroll."""
-RETURN_RATIO = 1.3
-"""Largest ratio between its sizes."""
+PREDICTABLE_S = 1.5
+"""Longest time for which a lost face is looked for where its motion leads, seconds."""
 UNCONFIRMED_PATIENCE_S = 1.0
 """Longest patience with a track not yet confirmed, or no face after all, seconds: false alarms come
 and go."""
@@ -115,14 +110,16 @@ class Tracker:
                 and not any(self._may_continue(later, track, size) for later in new)
             )
         )
-        followed = [track for track in self._expected(mono) if track not in lost]
-        self._spacing, self._updated = mono - self._updated, mono
+        followed = [track for track in self._tracks if track not in lost]
+        before = self._updated
+        self._spacing, self._updated = mono - before, mono
         boxes = [face.box for face in faces]
         free = set(range(len(faces)))
         for cost, track, index in self._matches(followed, boxes, mono):
             is_newcomer = (
                 cost > NEWCOMER_COST
                 and mono - track.last > NEWCOMER_AFTER_S
+                and (track.confirmed or track.last < before)  # else its speed is not yet known
                 and _is_at_edge(boxes[index], size)
                 and not is_same_place(boxes[index], track.box)
             )
@@ -138,16 +135,8 @@ class Tracker:
 
     def predict(self, mono: float) -> list[Box]:
         """Where the faces that are followed should be at `mono`."""
-        return [self._motion[track.id].predict(mono) for track in self._expected(mono)]
-
-    def _expected(self, mono: float) -> list[Track]:
-        """The tracks whose faces should be where their motion leads."""
-        # at any frame rate, a frame without the face must come first
-        return [
-            track
-            for track in self._tracks
-            if track.last == self._updated or mono - track.last <= EXPECTED_S
-        ]
+        followed = (track for track in self._tracks if mono - track.last <= PREDICTABLE_S)
+        return [self._motion[track.id].predict(mono) for track in followed]
 
     def _matches(
         self, tracks: Sequence[Track], boxes: Sequence[Box], mono: float
@@ -178,12 +167,7 @@ class Tracker:
             (distance, lost.id, lost)
             for lost in self._tracks
             if self._may_continue(track, lost, size)
-            and (
-                is_same_place(origin, lost.box)
-                if at_edge
-                else track.first - lost.last <= EXPECTED_S
-                or is_near(origin, lost.box, RETURN_SHIFT, RETURN_RATIO)
-            )
+            and (not at_edge or is_same_place(origin, lost.box))
             and (distance := self._motion[lost.id].reappearance_distance(origin, track.first))
             is not None
         ]

@@ -154,7 +154,7 @@ def test_ages_are_switched_on_and_off(
         ),
         ({"state_dir": "/dev/null/x"}, "state_dir /dev/null/x: cannot be written"),
         ({"source": "README.md"}, "source README.md: is not a video or picture"),
-        ({"source": "docs"}, "source docs: holds no pictures"),
+        ({"source": "systemd"}, "source systemd: holds no pictures"),
         ({"source": "picamera2:0"}, "picamera2 is not installed"),
     ],
 )

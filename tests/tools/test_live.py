@@ -35,7 +35,7 @@ def test_a_clip_with_what_was_counted(tmp_path: Path) -> None:
     strip = shown[-1][-16:]
     assert np.median(strip) < 60  # dark
     assert (strip.min(axis=2) > 180).sum() > 300  # with white writing
-    red, green, blue = (shown[29][:, :, channel].astype(int) for channel in (2, 1, 0))
+    red, green, blue = (shown[40][:, :, channel].astype(int) for channel in (2, 1, 0))
     assert ((red - blue > 120) & (red - green > 120)).sum() > 50  # a woman's box
     assert (blue - red > 120).sum() > 50  # and a man's
 
