@@ -90,7 +90,10 @@ def find_models(config: Config, folders: Sequence[Path]) -> list[Path]:
         if not files:
             raise ConfigError(f"--models {folder}: holds no .tflite file with a .json beside it")
         models += sorted(files)
-    return list({file.resolve(): file for file in reversed(models)}.values())[::-1]
+    distinct: dict[Path, Path] = {}
+    for file in models:
+        distinct.setdefault(file.resolve(), file)
+    return list(distinct.values())
 
 
 def read(path: Path) -> Image:

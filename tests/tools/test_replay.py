@@ -53,6 +53,14 @@ def test_people_of_the_demo(monkeypatch: pytest.MonkeyPatch, every: int) -> None
     assert figures.dwell_error_s < 0.3
 
 
+def test_people_of_the_demo_by_the_model_from_free_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = load_unrestricted(ROOT / "config.yaml", str(CLIP))
+    free = config.classifier.model_copy(update={"model": Path("models/gender-free.tflite")})
+    people = replay(config.model_copy(update={"classifier": free})).people
+    assert (people.female, people.male, people.unknown) == (1, 1, 0)
+
+
 @pytest.mark.parametrize("every", [1, 3])
 def test_real_people(clips: Path, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
     monkeypatch.chdir(ROOT)
