@@ -160,6 +160,7 @@ def test_the_page_to_aim_the_camera_shows_and_stores_nobody(
         picture = view["picture"].removeprefix("data:image/png;base64,")
         png = np.frombuffer(base64.b64decode(picture, validate=True), np.uint8)
         small = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+        assert small is not None
         assert small.shape == (8, 14, 3)
         for method in (cv2.INTER_NEAREST, cv2.INTER_CUBIC):
             large = np.asarray(cv2.resize(small, (480, 270), interpolation=method), np.uint8)
@@ -182,5 +183,6 @@ def test_people_are_shown_only_on_demand(configure: Configure, tmp_path: Path) -
     jpeg = base64.b64decode(picture, validate=True)
     shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     first = cv2.VideoCapture(str(CLIP)).read()[1]
+    assert shown is not None
     assert np.abs(shown.astype(int) - first).mean() < 20
     assert b"Exif" not in jpeg

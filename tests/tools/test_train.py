@@ -268,7 +268,7 @@ def test_a_rarer_gender_weighs_more_if_asked(
     )  # fmt: skip
     faces, _ = read_sets(args, Preprocessing(size=32), Teacher({}, {}), 0)
     women_weight, men_weight = (
-        sum(w for w, s in zip(faces.weights, faces.samples, strict=True) if s.label == label)
+        float(sum(w for w, s in zip(faces.weights, faces.samples, strict=True) if s.label == label))
         for label in (0, 1)
     )
     assert (abs(women_weight - men_weight) < 0.01) == balance

@@ -43,6 +43,7 @@ def frame(image: Image) -> Frame:
 def portrait(share: float) -> Image:
     """One of the demo's people, who fills this share of the picture's height."""
     face = cv2.imread(str(sorted(PEOPLE.glob("*.jpg"))[0]))
+    assert face is not None
     view = np.full((480, 640, 3), 150, np.uint8)
     side = round(480 * share)
     top, left = (480 - side) // 2, (640 - side) // 2
@@ -157,7 +158,9 @@ def test_lines_of_what_passes_fade_and_those_of_the_room_stay() -> None:
 def test_pictures_carry_no_metadata() -> None:
     image = np.random.default_rng(1).integers(0, 255, (720, 1920, 3), np.uint8)
     jpeg = full_jpeg(image)
-    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape == (
         360,
         FULL_WIDTH,
         3,
