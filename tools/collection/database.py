@@ -95,6 +95,7 @@ class Database:
         if not self.is_postgres:
             try:
                 with contextlib.closing(self._sqlite()) as connection:
+                    connection.execute("PRAGMA synchronous = FULL")
                     yield connection
             except sqlite3.Error as error:
                 raise StoreError(f"{self}: {error}") from error
@@ -109,9 +110,7 @@ class Database:
             raise StoreError(f"{self}: {reason}") from error
 
     def _sqlite(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(Path(self._name), timeout=BUSY_S, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+        return sqlite3.connect(Path(self._name), timeout=BUSY_S, isolation_level=None)
 
     def create(self, tables: Iterable[str]) -> None:
         """Make what is missing. Raises StoreError."""
