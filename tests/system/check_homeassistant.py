@@ -272,10 +272,10 @@ def test_live_presence_and_the_pause(
     switch = home.entities("lobby")["pause"]["id"]
     for service, command in (("turn_on", "pause"), ("turn_off", "resume")):
         home.call("switch", service, entity_id=switch)
-        wait_for(lambda: alerts.payloads("command")[-1:] == [command], "no command")  # noqa: B023
+        wait_for(lambda: alerts.payloads("command")[-1:] == [command], "no command")  # noqa: B023  # asked at once
         publish(device.health(HEALTH | {"paused": command == "pause"}))
         state = service.removeprefix("turn_")
-        wait_for(lambda: home.states("lobby")["pause"] == state, "not shown")  # noqa: B023
+        wait_for(lambda: home.states("lobby")["pause"] == state, "not shown")  # noqa: B023  # asked at once
     assert not any(message.retain for message in alerts.messages)
 
     publish(device.health(HEALTH | {"camera": "lost"}))

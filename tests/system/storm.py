@@ -296,7 +296,7 @@ def clock_jumps(folder: Path) -> Outcome:
             (folder / "set").write_text(str(jump * YEAR_S))
             (folder / "set").replace(clock)
             before = len(site.windows())
-            wait_for(lambda: len(site.windows()) >= before + 5, "no windows", LONGEST_S)  # noqa: B023
+            wait_for(lambda: len(site.windows()) >= before + 5, "no windows", LONGEST_S)  # noqa: B023  # asked at once
             years.append(int(site.windows()[-1]["window"]["end"][:4]) - time.gmtime().tm_year)
         daemon.terminate()
         assert daemon.wait(20) == 0

@@ -232,7 +232,7 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
             part("end").click()
             assert viewer.process.wait(20) == 0
             assert zones_printed(viewer.log.read_text()) == drawn
-        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []  # type: ignore[no-untyped-call]
+        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []  # type: ignore[no-untyped-call]  # Selenium
     finally:
         driver.quit()
 

@@ -40,7 +40,7 @@ def test_people_are_tapped_and_the_error_is_reported(
             wait_for(woman.is_displayed, "the page does not begin")
             for button in (woman, man, unsure):
                 button.click()
-                wait_for(lambda b=button: b.text.endswith("1"), "the tap is not shown")  # type: ignore[misc]
+                wait_for(lambda b=button: b.text.endswith("1"), "the tap is not shown")  # type: ignore[misc]  # the default is the argument
             driver.find_element(By.ID, "undo").click()
             wait_for(lambda: unsure.text.endswith("0"), "the tap is not taken back")
             # the clip ends, and with it the audit
@@ -52,7 +52,7 @@ def test_people_are_tapped_and_the_error_is_reported(
             ]
             assert viewer.process.wait(20) == 0
             assert viewer.log.read_text().endswith(REPORT)
-        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []  # type: ignore[no-untyped-call]
+        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []  # type: ignore[no-untyped-call]  # Selenium
     finally:
         driver.quit()
 

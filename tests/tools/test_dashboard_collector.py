@@ -45,7 +45,7 @@ def test_a_dashboard_that_is_killed_loses_nothing(mosquitto: Mosquitto, tmp_path
     while len(kept) < len(messages):
         dashboard.start()
         before = len(kept)
-        wait_for(lambda: len(rows(dashboard.file, query)) > before, "no more comes")  # noqa: B023
+        wait_for(lambda: len(rows(dashboard.file, query)) > before, "no more comes")  # noqa: B023  # asked at once
         time.sleep(random.Random(kills).uniform(0, 0.02))
         dashboard.kill()  # in the middle of whatever it does
         kills += 1

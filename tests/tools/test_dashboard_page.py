@@ -309,7 +309,7 @@ def test_todays_people_are_there_before_any_window(page: Page, broker: Mosquitto
 
 def test_nobody_else_is_asked_and_nothing_is_refused(page: Page) -> None:
     page.open()
-    entries: list[dict[str, str]] = page.driver.get_log("performance")  # type: ignore[no-untyped-call]
+    entries: list[dict[str, str]] = page.driver.get_log("performance")  # type: ignore[no-untyped-call]  # Selenium
     sent = [json.loads(entry["message"])["message"] for entry in entries]
     asked = {
         urlsplit(message["params"]["request"]["url"])
@@ -317,6 +317,6 @@ def test_nobody_else_is_asked_and_nothing_is_refused(page: Page) -> None:
     }  # fmt: skip
     hosts = {url.netloc for url in asked if url.scheme not in ("data", "about")}
     assert hosts == {urlsplit(page.url).netloc}
-    console: list[dict[str, str]] = page.driver.get_log("browser")  # type: ignore[no-untyped-call]
+    console: list[dict[str, str]] = page.driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium
     assert [entry["message"] for entry in console if entry["level"] == "SEVERE"] == []
     assert page.driver.get_cookies() == []

@@ -146,7 +146,7 @@ class Browser:
 
     def asked(self) -> set[SplitResult]:
         """Every address that pages asked for, since the last call."""
-        entries: list[dict[str, str]] = self.driver.get_log("performance")  # type: ignore[no-untyped-call]
+        entries: list[dict[str, str]] = self.driver.get_log("performance")  # type: ignore[no-untyped-call]  # Selenium
         sent = [json.loads(entry["message"])["message"] for entry in entries]
         return {
             urlsplit(message["params"]["request"]["url"])
