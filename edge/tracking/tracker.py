@@ -3,13 +3,13 @@
 Pure: time comes with the faces.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 from edge.geometry import is_same_place, is_touching, margins, position
+from edge.tracking import votes
 from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
-from edge.types import LABELS, UNKNOWN, Box, Face, Track, Visit
+from edge.types import Box, Face, Track, Visit
 
 PREDICTABLE_S = 1.5
 """Longest time for which a lost face is looked for where its motion leads, seconds."""
@@ -34,10 +34,6 @@ TOUCH_DISTANCE = 1.3
 """Faces touch if their middles are closer than this along each axis, in mean widths of the two."""
 VOTE_EVERY_S = 0.15
 """Least time between two votes of one face, seconds: closer ones repeat each other."""
-CLEAR_FACE_PX = 32
-"""Width, pixels, below which a face shows less; its votes weigh less in proportion."""
-HIDDEN_WEIGHT = 0.25
-"""Factor on the votes of a face that another one may hide in part."""
 ATTENTION_GAP_S = 0.5
 """Longest time between two of Haar's finds of a face in which it is taken to be towards the camera
 all along, seconds: Haar finds only faces that are, but not in every frame."""
@@ -52,8 +48,6 @@ ENOUGH_CHECKS = 5
 who passes should not join it."""
 SURE_LOG_ODDS = 8.0
 """Summed evidence for a gender at which no more votes are needed, unless for an age."""
-MIN_PROBABILITY = 0.002
-"""A vote's lowest probability: an int8 output cannot be surer than its last step."""
 
 
 class Tracker:
@@ -244,17 +238,8 @@ class Tracker:
         )
 
     def vote(self, track: Track, male: float | None, ages: Sequence[float] | None = None) -> None:
-        """Add one prediction for this face: the probability, 0 to 1, that it is a man's, and those
-        of `AGE_GROUPS`; None for what is not estimated."""
-        weight = min(1.0, track.box.w / CLEAR_FACE_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
-        track.weight += weight
-        if male is not None:
-            track.log_odds += weight * log_odds(male)
-        if ages is not None:
-            sums = zip(track.log_ages, ages, strict=True)
-            track.log_ages = tuple(total + weight * math.log(_clip(p)) for total, p in sums)
-        track.votes += 1
-        track.last_vote = track.last
+        """Add one prediction for this face, as `votes.add`."""
+        votes.add(track, male, ages)
 
     def finish(self) -> list[Visit]:
         """End all tracks: the view is over."""
@@ -287,7 +272,7 @@ class Tracker:
 
     def _visit(self, track: Track) -> Visit:
         mean = track.log_odds / track.weight if track.weight else 0.0
-        label, confidence = gender(mean, self._min_confidence)
+        label, confidence = votes.gender(mean, self._min_confidence)
         age = track.age if self._ages else None
         return Visit(track.first, track.last, label, confidence, track.id, age, track.attention_s)
 
@@ -318,27 +303,6 @@ class Tracker:
         elif stillness.still_s >= self._static_after:
             self._stationary.add(stillness, mono)
             track.stationary = True
-
-
-def log_odds(male: float) -> float:
-    """ln(p(male) / p(female)) of one vote, from the probability of a man, 0 to 1."""
-    male = _clip(male)
-    return math.log(male / (1 - male))
-
-
-def gender(mean_log_odds: float, min_confidence: float) -> tuple[str, float]:
-    """The label of a visit, from the mean of its votes, and the probability of the likelier class.
-
-    The label is `unknown` if that is below `min_confidence`.
-    """
-    confidence = 1 / (1 + math.exp(-abs(mean_log_odds)))
-    # a mean of 0: no vote, none on the gender, or a tie
-    sure = mean_log_odds != 0 and confidence >= min_confidence
-    return LABELS[mean_log_odds > 0] if sure else UNKNOWN, confidence
-
-
-def _clip(probability: float) -> float:
-    return min(max(probability, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
 
 
 def _is_leaving(box: Box, velocity: complex, size: tuple[int, int]) -> bool:

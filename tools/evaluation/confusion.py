@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from edge.tracking.tracker import gender, log_odds
+from edge.tracking.votes import gender, log_odds
 from edge.types import LABELS
 from edge.vision.confusion import Calls, Confusion
 from tools.datasets.archive import DataError
