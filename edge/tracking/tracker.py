@@ -154,14 +154,12 @@ class Tracker:
         """
         track.settled = True
         origin = self._motion[track.id].origin
-        if track.stationary:
+        if track.stationary or _is_at_edge(origin, size):
             return
-        at_edge = _is_at_edge(origin, size)
         distances = [
             (distance, lost.id, lost)
             for lost in self._tracks
             if self._may_continue(track, lost, size)
-            and (not at_edge or is_same_place(origin, lost.box))
             and (distance := self._motion[lost.id].reappearance_distance(origin, track.first))
             is not None
         ]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.tracking.tracker import Tracker
-from edge.types import AGE_GROUPS, Box, Face, Visit
+from edge.types import AGE_GROUPS, Box, Face, Track, Visit
 
 SIZE = (640, 360)
 
@@ -128,6 +128,80 @@ def test_whoever_walks_along_the_edge_is_one_person(fps: int) -> None:
     walk(tracker, 4, fps, x=60, speed=140, y=28)
     (visit,) = tracker.finish()
     assert visit.start == 0
+
+
+@pytest.mark.parametrize(("gap", "shift", "ids"), [(0.16, 75, [1]), (0.3, 95, [2])])
+def test_a_face_at_the_edge_is_a_newcomer_only_after_a_while(
+    gap: float, shift: float, ids: list[int]
+) -> None:
+    tracker = Tracker()
+    tracker.update([face(60, 28)], 0, SIZE)
+    tracker.update([], 0.08, SIZE)
+    tracks, _ = tracker.update([face(60 + shift, 28)], gap, SIZE)
+    assert [track.id for track in tracks] == ids
+
+
+@pytest.mark.parametrize(("y", "ids"), [(28, [2]), (150, [1])])
+def test_at_the_edge_a_step_aside_is_a_newcomer(y: float, ids: list[int]) -> None:
+    """Of somebody whose speed is known, from one frame to the next."""
+    tracker = Tracker()
+    end = walk(tracker, 2, 4, speed=0, x=300, y=y)
+    tracks, _ = tracker.update([face(336, y)], end + 0.25, SIZE)
+    assert [track.id for track in tracks] == ids
+
+
+def test_a_person_is_not_followed_as_a_poster_nor_a_poster_as_a_person() -> None:
+    tracker = Tracker(static_after=5)
+    end = walk(tracker, 8, 10, speed=0, x=300)
+    assert tracker.stationary == 1
+    begin, end = end + 1, walk(tracker, 2, 10, start=end + 1, speed=0, x=400)
+    walk(tracker, 2, 10, start=end + 1, speed=0, x=300)
+    (visit,) = tracker.finish()
+    assert (visit.start, visit.end) == (begin, end)
+
+
+def test_a_visit_does_not_begin_with_a_flicker_elsewhere() -> None:
+    tracker = Tracker()
+    tracker.update([face(300)], 0, SIZE)
+    walk(tracker, 2, 10, start=0.5, speed=0, x=400)
+    (visit,) = tracker.finish()
+    assert visit.start == 0.5
+
+
+def test_a_face_that_waits_for_another_is_not_found_again() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracker.update([face(450)], end + 1.9, SIZE)
+    tracks, _ = tracker.update([face(300)], end + 2.2, SIZE)
+    assert [track.id for track in tracks] == [3]
+
+
+def test_a_lost_face_is_predicted_for_a_second_and_a_half() -> None:
+    tracker = Tracker(patience=3)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    assert [len(tracker.predict(end + later)) for later in (0.1, 1.4, 1.6)] == [1, 1, 0]
+
+
+def test_a_track_goes_on_as_another() -> None:
+    ages = [(float(n),) * len(AGE_GROUPS) for n in (1, 2)]
+    early = Track(
+        1, face(300).box, 0, 2, facing=1.9, attention_s=1.5, hits=20, confirmed=True, settled=True,
+        votes=3, last_vote=1.8, weight=2.5, log_odds=4, log_ages=ages[0], checks=9,
+        checks_passed=8, last_check=1.7, failed=1, failed_since=1.6, failed_attention_s=1.4,
+    )  # fmt: skip
+    late = Track(
+        2, face(400).box, 3, 4, facing=3.9, attention_s=0.5, roll=7, hidden=True, hits=10,
+        confirmed=True, settled=True, votes=2, last_vote=3.8, weight=1.5, log_odds=-1,
+        log_ages=ages[1], checks=4, checks_passed=1, last_check=3.7, failed=2, failed_since=3.5,
+        failed_attention_s=0.3,
+    )  # fmt: skip
+    early.extend(late)
+    assert early == Track(
+        1, face(400).box, 0, 4, facing=3.9, attention_s=2, roll=7, hidden=True, hits=30,
+        confirmed=True, settled=True, votes=5, last_vote=3.8, weight=4, log_odds=3,
+        log_ages=(3.0,) * len(AGE_GROUPS), checks=13, checks_passed=9, last_check=3.7, failed=2,
+        failed_since=3.5, failed_attention_s=1.8,
+    )  # fmt: skip
 
 
 def test_a_lost_face_is_waited_for_until_it_is_clear_whose_a_new_one_is() -> None:
