@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from edge.config_errors import quoted
+from edge.config_errors import NO_FILE, quoted
 from edge.hours import Hours
 from edge.sources.name import DEMO, is_live
 
@@ -29,7 +29,7 @@ def existing_file(path: Path) -> Path:
     except OSError as error:
         raise ValueError(f"{quoted(path)}: cannot be read ({error.strerror})") from error
     raise PydanticCustomError(
-        "path_not_file",
+        NO_FILE,
         "no such file; relative paths start at {folder}",
         {"folder": str(Path.cwd())},
     )

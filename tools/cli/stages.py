@@ -84,6 +84,6 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigError(f"{folder}: another program is making a model there") from error
+            raise ConfigError(f"{folder}: another program is at work there") from error
         os.set_inheritable(lock.fileno(), True)
         yield
