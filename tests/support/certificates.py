@@ -33,15 +33,13 @@ class MadeFleet:
             "mqtt": {"host": "localhost", "tls": {"enabled": True}},
         } | keys
         with opened(self.folder, None) as fleet:
-            issue_devices(
-                fleet, [Device(name, "store-7", yaml.safe_dump(settings))], days, {name}
-            )
+            issue_devices(fleet, [Device(name, "store-7", yaml.safe_dump(settings))], days, {name})
         return self.folder / bundle_file(name)
 
     def renew(self, name: str, *, change_key: bool = False) -> Path:
         """Renew a device's certificate once its first bundle is away, and return its bundle."""
         path = self.folder / bundle_file(name)
-        path.unlink()
+        path.unlink(missing_ok=True)
         with opened(self.folder, None) as fleet:
             renew(fleet, [name], 20, change_key=change_key)
         return path

@@ -36,7 +36,10 @@ def content(root: Path) -> dict[str, bytes]:
 
 
 def test_a_device_gets_identity_and_configuration(
-    fleet: MadeFleet, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fleet: MadeFleet,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = fleet.device("lobby", camera={"rotate": 90})
     made = bundle.read(path)

@@ -41,9 +41,7 @@ def test_the_name_is_that_of_the_certificate(lobby: Bundle) -> None:
     assert lobby.key not in repr(device)
 
 
-def test_a_renewed_certificate_fits_the_key_that_is_there(
-    fleet: MadeFleet, lobby: Bundle
-) -> None:
+def test_a_renewed_certificate_fits_the_key_that_is_there(fleet: MadeFleet, lobby: Bundle) -> None:
     fleet.device("door")
     first = bundle.read(fleet.folder / "bundles" / "edge-tally-door.bundle")
     renewed = bundle.read(fleet.renew("door"))
@@ -77,9 +75,7 @@ def test_certificates_that_are_not_valid_now(lobby: Bundle) -> None:
     authority = Authority.create("Test", 30)
     key = new_key()
     expired = authority.sign(Role.DEVICE, ["lobby"], key.public_key(), -0.5)
-    content = Bundle(
-        certificate_pem(expired), certificate_pem(authority.certificate), key_pem(key)
-    )
+    content = Bundle(certificate_pem(expired), certificate_pem(authority.certificate), key_pem(key))
     assert "has expired: renew it" in problem(content)
 
 
