@@ -1,12 +1,13 @@
 """A fleet with its authority, for tests that need certificates or bundles."""
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from edge.delivery.mqtt_broker import tls_context
 from edge.enrollment import bundle, identity
-from edge.enrollment.bundle import Bundle
 from tests.support.broker import Mosquitto
 from tests.support.paths import ROOT
 from tools.provisioning.authority import Role
@@ -53,6 +54,13 @@ class MadeFleet:
         with opened(self.folder, None) as fleet:
             issue_pair(fleet, Role.BROKER, ["localhost", *names], 10)
 
+    def client(self, name: str) -> ssl.SSLContext:
+        """The login of a dashboard."""
+        with opened(self.folder, None) as fleet:
+            issue_pair(fleet, Role.CLIENT, [name], 10)
+        certificate, key = (self.folder / "clients" / f"{name}.{end}" for end in ("crt", "key"))
+        return tls_context(self.folder / "authority.crt", certificate, key)
+
     def rules(self) -> str:
         """What a broker's listener needs of the fleet, with the shipped access rules."""
         return (
@@ -70,10 +78,10 @@ class MadeFleet:
         mosquitto.start()
 
 
-def read_parts(path: Path, folder: Path) -> tuple[Path, Path]:
-    """Write a bundle's authority and its certificate with key into a folder."""
-    content: Bundle = bundle.read(path)
+def login(path: Path, folder: Path) -> ssl.SSLContext:
+    """The login that a bundle gives, without enrollment; its files are written into `folder`."""
+    content = bundle.read(path)
     authority, own = folder / "ca.pem", folder / f"{path.stem}.pem"
     authority.write_text(content.authority)
     own.write_text(identity.prove(content, None).pem)
-    return authority, own
+    return tls_context(authority, own, own)
