@@ -63,7 +63,7 @@ def _host(host: str) -> str:
         if ":" in host:
             ipaddress.IPv6Address(host)
         host.encode("idna")
-        if re.fullmatch(r"[^\s/@\\]{1,253}", host):
+        if re.fullmatch(r"[^\s/@\\\x00-\x1f\x7f]{1,253}", host):
             return host
     except ValueError:
         pass

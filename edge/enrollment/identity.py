@@ -8,6 +8,7 @@ import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from edge import credentials
 from edge.enrollment import bundle
@@ -82,7 +83,7 @@ def prove(content: Bundle, key: str | None) -> Identity:
             f"certificate or private key cannot be read ({error.reason or 'no PEM'})"
         ) from error
     peer = _shake_hands(server, client).getpeercert() or {}
-    subject: tuple[tuple[tuple[str, str], ...], ...] = peer.get("subject", ())
+    subject: Any = peer.get("subject", ())
     names = [value for part in subject for kind, value in part if kind == "commonName"]
     if len(names) != 1:
         raise ConfigError(f"the certificate names {len(names)} devices, not one")

@@ -3,12 +3,14 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge import __main__ as program
 from edge.config import load_config
-from edge.enrollment import bundle, command
+from edge.enrollment import bundle
+from edge.strict_yaml import read_keys
 from tests.support.certificates import MadeFleet
 from tests.support.paths import MODEL
 
@@ -115,7 +117,7 @@ def test_another_name_replaces_the_configuration_and_keeps_the_old_one(
 
 
 def load_name(config: Path) -> str:
-    return str(command.read_keys(config)["device"])
+    return str(read_keys(config)["device"])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def load_name(config: Path) -> str:
     ],
 )
 def test_a_configuration_that_does_not_work_changes_nothing(
-    fleet: MadeFleet, root: Path, keys: dict[str, object], problem: str,
+    fleet: MadeFleet, root: Path, keys: dict[str, Any], problem: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     config = root / "etc" / "edge-tally" / "config.yaml"

@@ -88,12 +88,12 @@ def test_a_brokers_certificate_is_not_a_devices() -> None:
 
 def test_the_installer_needs_no_library_for_it(fleet: MadeFleet, tmp_path: Path) -> None:
     path = fleet.device("window")
-    command = [sys.executable, "-S", "-B", ROOT / "systemd" / "bundle.py"]
+    # -S: not even those that are installed
+    command = [sys.executable, "-S", "-B", str(ROOT / "systemd" / "bundle.py")]
 
     def complaint(file: Path) -> str:
-        # -S: not even those that are installed
         run = subprocess.run(
-            [*command, file, tmp_path], capture_output=True, text=True, check=True,
+            [*command, str(file), str(tmp_path)], capture_output=True, text=True, check=True,
             env={"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         return run.stdout
