@@ -1,14 +1,18 @@
 """A fleet with its authority, for tests that need certificates or bundles."""
 
+import re
+import signal
+import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from edge.delivery.mqtt_broker import tls_context
 from edge.enrollment import bundle, identity
-from tests.support.broker import Mosquitto
+from tests.support.broker import Mosquitto, free_port
+from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 from tools.provisioning.authority import Role
 from tools.provisioning.device_config import Device
@@ -61,21 +65,51 @@ class MadeFleet:
         certificate, key = (self.folder / "clients" / f"{name}.{end}" for end in ("crt", "key"))
         return tls_context(self.folder / "authority.crt", certificate, key)
 
-    def rules(self) -> str:
-        """What a broker's listener needs of the fleet, with the shipped access rules."""
-        return (
-            f"cafile {self.folder}/authority.crt\n"
-            f"crlfile {self.folder}/revoked.crl\n"
-            f"certfile {self.folder}/brokers/localhost.crt\n"
-            f"keyfile {self.folder}/brokers/localhost.key\n"
-            "require_certificate true\nuse_identity_as_username true\n"
-            f"acl_file {ROOT}/docs/mosquitto/acl\n"
-        )
 
-    def serve(self, mosquitto: Mosquitto) -> None:
-        """Start a broker that knows devices by their certificates."""
-        mosquitto.rules = self.rules()
-        mosquitto.start()
+@dataclass
+class FleetBroker(Mosquitto):
+    """A broker with the files of docs/mosquitto that knows a fleet; only paths and ports differ."""
+
+    fleet: MadeFleet = field(kw_only=True)
+    address: str = "127.0.0.1"
+    password_port: int = field(default_factory=free_port)
+    """Where dashboards log in with a password."""
+
+    def start(self) -> None:
+        (self.folder / "passwords").touch()
+        super().start()
+
+    def configuration(self) -> str:
+        shipped = ROOT / "docs" / "mosquitto"
+        text = (shipped / "mosquitto.conf").read_text()
+        listeners = (shipped / "certificates.conf").read_text()
+        text, number = re.subn(r"listener 8883\n(?:\w.*\n)+", lambda _: listeners, text)
+        assert number == 1
+        paths = {
+            "/etc/mosquitto/certs/broker.": f"{self.fleet.folder}/brokers/localhost.",
+            "/etc/mosquitto/certs/": f"{self.fleet.folder}/",
+            "/etc/mosquitto/passwords": f"{self.folder}/passwords",
+            "/etc/mosquitto/acl": f"{shipped}/acl",
+            "/var/lib/mosquitto/": f"{self.folder}/",
+            "listener 8883": f"listener {self.port} {self.address}",
+            "listener 8884": f"listener {free_port()} {self.address}",
+            "listener 8885": f"listener {self.password_port} {self.address}",
+        }
+        for path, own in paths.items():
+            text = text.replace(path, own)
+        return f"{text}\nlog_type all\n"
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((self.address, self.port)) == 0
+
+    def reload(self) -> None:
+        """Let it read its files again, as `systemctl reload mosquitto` does."""
+        assert self.process is not None
+        log = self.folder / "mosquitto.log"
+        reloads = log.read_text().count("Reloading config")
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: log.read_text().count("Reloading config") > reloads, "no reload")
 
 
 def login(path: Path, folder: Path) -> ssl.SSLContext:

@@ -3,9 +3,10 @@
 import gc
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from edge.delivery.mqtt_broker import Broker, tls_context
 from edge.delivery.mqtt_probe import probe
 from edge.errors import EdgeError
 from edge.types import Message
-from tests.support.broker import Mosquitto, Subscriber
-from tests.support.certificates import MadeFleet, login
+from tests.support.broker import Mosquitto, Subscriber, free_port
+from tests.support.certificates import FleetBroker, MadeFleet, login
 from tests.support.commands import NO_ESTIMATES, wait_for
 from tests.support.paths import PICTURE, ROOT
+from tools.cli.programs import running, wait_until_it_listens
 
 # a handshake that fails leaves paho's socket to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -42,27 +44,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> MadeFleet:
 
 
 @pytest.fixture(scope="module")
-def broker(fleet: MadeFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path_factory.mktemp("broker"))
-    fleet.serve(broker)
+def broker(fleet: MadeFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetBroker]:
+    broker = FleetBroker(tmp_path_factory.mktemp("broker"), fleet=fleet)
+    broker.start()
     yield broker
     broker.stop()
 
 
-def reload(broker: Mosquitto) -> None:
-    """Let the broker read its files again, as `systemctl reload mosquitto` does."""
-    assert broker.process is not None
-    log = broker.folder / "mosquitto.log"
-    reloads = log.read_text().count("Reloading config")
-    broker.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: log.read_text().count("Reloading config") > reloads, "it is not reloaded")
-
-
-def answer(broker: Mosquitto, tls: Any, device: str, host: str = "localhost") -> str:
-    """What the broker answers to a window of this device: nothing if it takes it."""
+def answer(port: int, tls: Any, device: str, **login: Any) -> str:
+    """What a broker answers to a window of this device: nothing if it takes it."""
     try:
         probe(
-            Broker(host, broker.port, "probe", tls=tls, version="5"),
+            Broker("localhost", port, "probe", tls=tls, **login),
             [Message(WINDOWS.format(device), "{}", qos=1)],
         )
     except EdgeError as error:
@@ -71,24 +64,76 @@ def answer(broker: Mosquitto, tls: Any, device: str, host: str = "localhost") ->
 
 
 def test_a_device_publishes_as_itself_alone(
-    broker: Mosquitto, fleet: MadeFleet, tmp_path: Path
+    broker: FleetBroker, fleet: MadeFleet, tmp_path: Path
 ) -> None:
     lobby = login(fleet.device("lobby"), tmp_path)
-    assert answer(broker, lobby, "lobby") == ""
-    assert "Not authorized" in answer(broker, lobby, "door")
+    assert answer(broker.port, lobby, "lobby") == ""
+    assert "Not authorized" in answer(broker.port, lobby, "door")
     stranger = login(MadeFleet(tmp_path / "other").device("lobby"), tmp_path)
     stranger.load_verify_locations(fleet.folder / "authority.crt")
-    assert "does not know the authority that signed" in answer(broker, stranger, "lobby")
+    assert "does not know the authority that signed" in answer(broker.port, stranger, "lobby")
     nobody = tls_context(fleet.folder / "authority.crt", None, None)
-    assert "wants a client certificate" in answer(broker, nobody, "lobby")
+    assert "wants a client certificate" in answer(broker.port, nobody, "lobby")
+
+
+def test_dashboards_keep_their_passwords(
+    broker: FleetBroker, fleet: MadeFleet, tmp_path: Path
+) -> None:
+    passwords = broker.folder / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", passwords, "dashboard", "secret"], check=True)
+    passwords.chmod(0o700)
+    broker.reload()
+    trusted = tls_context(fleet.folder / "authority.crt", None, None)
+    (tmp_path / "password").write_text("secret")
+    keys = {"username": "dashboard", "password_file": tmp_path / "password"}
+    port = broker.password_port
+    # it is let in, and writes nothing
+    assert "refuses tally/v1/store-7/lobby/window" in answer(port, trusted, "lobby", **keys)
+    assert "refuses the connection" in answer(port, trusted, "lobby", username="dashboard")
+    assert "refuses the connection" in answer(port, trusted, "lobby")
+
+
+def test_nats_knows_the_same_certificates(fleet: MadeFleet, tmp_path: Path) -> None:
+    """The way to a cluster: `verify_and_map` makes the name in the certificate the user."""
+    program = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    assert program is not None
+    port, folder = free_port(), fleet.folder
+    (tmp_path / "nats.conf").write_text(
+        f"""
+        server_name: one
+        listen: "127.0.0.1:{free_port()}"
+        jetstream {{ store_dir: "{tmp_path}" }}
+        mqtt {{
+            listen: "127.0.0.1:{port}"
+            tls {{
+                cert_file: "{folder}/brokers/localhost.crt"
+                key_file: "{folder}/brokers/localhost.key"
+                ca_file: "{folder}/authority.crt"
+                verify_and_map: true
+            }}
+        }}
+        authorization {{
+            users: [ {{ user: "lobby", permissions: {{
+                publish: ["tally.v1.*.lobby.>"], subscribe: ["tally.v1.*.lobby.>", "$MQTT.>"]
+            }} }} ]
+        }}
+        """
+    )
+    lobby, door = (login(fleet.device(name), tmp_path) for name in ("lobby", "door"))
+    command = [program, "-c", str(tmp_path / "nats.conf")]
+    with running(command, "nats-server", tmp_path / "log") as process:
+        wait_until_it_listens(port, process, "nats-server", tmp_path / "log")
+        assert answer(port, lobby, "lobby") == ""
+        assert "refuses tally/v1/store-7/door/window" in answer(port, lobby, "door")
+        assert "refuses the connection" in answer(port, door, "door")
 
 
 def test_no_certificate_serves_for_something_else(
-    broker: Mosquitto, fleet: MadeFleet, tmp_path: Path
+    broker: FleetBroker, fleet: MadeFleet, tmp_path: Path
 ) -> None:
     authority, own = fleet.folder / "authority.crt", fleet.folder / "brokers" / "localhost"
     brokers = tls_context(authority, own.with_suffix(".crt"), own.with_suffix(".key"))
-    assert "does not accept mqtt.tls.cert_file" in answer(broker, brokers, "localhost")
+    assert "does not accept mqtt.tls.cert_file" in answer(broker.port, brokers, "localhost")
 
     # a device that poses as the broker
     (tmp_path / "broker").mkdir()
@@ -98,32 +143,32 @@ def test_no_certificate_serves_for_something_else(
     impostor.rules = f"certfile {pem}\nkeyfile {pem}\n"
     impostor.start()
     try:
-        assert "certificate" in answer(impostor, lobby, "lobby")
+        assert "certificate" in answer(impostor.port, lobby, "lobby")
     finally:
         impostor.stop()
 
 
 def test_a_revoked_device_is_refused_and_the_others_are_not(
-    broker: Mosquitto, fleet: MadeFleet, tmp_path: Path
+    broker: FleetBroker, fleet: MadeFleet, tmp_path: Path
 ) -> None:
     lost, other = (login(fleet.device(name), tmp_path) for name in ("lost", "other"))
-    assert answer(broker, lost, "lost") == ""
+    assert answer(broker.port, lost, "lost") == ""
     assert fleet.revoke("lost") == 1
-    reload(broker)
-    assert "says that mqtt.tls.cert_file is revoked" in answer(broker, lost, "lost")
-    assert answer(broker, other, "other") == ""
+    broker.reload()
+    assert "says that mqtt.tls.cert_file is revoked" in answer(broker.port, lost, "lost")
+    assert answer(broker.port, other, "other") == ""
     # a second list, whose predecessor the broker still has in memory
     assert fleet.revoke("other") == 1
-    reload(broker)
-    assert "is revoked" in answer(broker, other, "other")
+    broker.reload()
+    assert "is revoked" in answer(broker.port, other, "other")
     broker.stop()
     broker.start()
-    assert "is revoked" in answer(broker, lost, "lost")
-    assert answer(broker, login(fleet.device("lost"), tmp_path), "lost") == ""
+    assert "is revoked" in answer(broker.port, lost, "lost")
+    assert answer(broker.port, login(fleet.device("lost"), tmp_path), "lost") == ""
 
 
 def test_a_renewed_device_goes_on_where_it_was(
-    broker: Mosquitto,
+    broker: FleetBroker,
     fleet: MadeFleet,
     tmp_path: Path,
     subscribe: Callable[..., Subscriber],
@@ -161,7 +206,7 @@ def test_a_renewed_device_goes_on_where_it_was(
     run()
     renewed = fleet.renew("renewed")
     assert fleet.revoke("renewed", older=True) == 1
-    reload(broker)
+    broker.reload()
     assert "1 window not delivered; kept in the outbox" in run()
     enroll(renewed)
     run()

@@ -16,8 +16,8 @@ import pytest
 from edge.delivery.messages import Messages
 from edge.delivery.mqtt_broker import Broker
 from edge.delivery.mqtt_publisher import MqttPublisher
-from tests.support.broker import Mosquitto, free_port
-from tests.support.certificates import MadeFleet, login
+from tests.support.broker import free_port
+from tests.support.certificates import FleetBroker, MadeFleet, login
 from tests.support.commands import wait_for
 
 # a handshake that fails leaves paho's socket to the garbage collector
@@ -28,19 +28,6 @@ ADDRESSES = ("127.0.0.1", "127.0.0.2")
 DEVICES = 10
 
 Connect = Callable[[int], list[MqttPublisher]]
-
-
-class Node(Mosquitto):
-    """One of several brokers, with an address of its own and the port of the first."""
-
-    address = ADDRESSES[0]
-
-    def configuration(self) -> str:
-        return super().configuration().replace(" 127.0.0.1\n", f" {self.address}\n")
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((self.address, self.port)) == 0
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +52,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> MadeFleet:
 
 
 @pytest.fixture
-def nodes(fleet: MadeFleet, tmp_path: Path) -> Iterator[list[Node]]:
+def nodes(fleet: MadeFleet, tmp_path: Path) -> Iterator[list[FleetBroker]]:
     """A broker at each address, the same for all who know its name; not started yet."""
     port, nodes = free_port(), []
     for address in ADDRESSES:
         (tmp_path / address).mkdir()
-        node = Node(tmp_path / address, port, fleet.rules())
-        node.address = address
+        node = FleetBroker(tmp_path / address, port, fleet=fleet, address=address)
         nodes.append(node)
     yield nodes
     for node in nodes:
@@ -79,7 +65,7 @@ def nodes(fleet: MadeFleet, tmp_path: Path) -> Iterator[list[Node]]:
 
 
 @pytest.fixture
-def connect(fleet: MadeFleet, nodes: list[Node], tmp_path: Path) -> Iterator[Connect]:
+def connect(fleet: MadeFleet, nodes: list[FleetBroker], tmp_path: Path) -> Iterator[Connect]:
     """Let devices connect to `NAME`."""
     with ExitStack() as stack:
 
@@ -97,12 +83,12 @@ def connect(fleet: MadeFleet, nodes: list[Node], tmp_path: Path) -> Iterator[Con
         yield make
 
 
-def connected(node: Node) -> int:
+def connected(node: FleetBroker) -> int:
     """How many devices a broker has let in."""
     return (node.folder / "mosquitto.log").read_text().count("New client connected")
 
 
-def test_all_devices_move_when_a_broker_dies(nodes: list[Node], connect: Connect) -> None:
+def test_all_devices_move_when_a_broker_dies(nodes: list[FleetBroker], connect: Connect) -> None:
     for node in nodes:
         node.start()
     connect(DEVICES)
@@ -112,8 +98,10 @@ def test_all_devices_move_when_a_broker_dies(nodes: list[Node], connect: Connect
     wait_for(lambda: connected(nodes[1]) == DEVICES, "they do not move", 20)
 
 
-def test_a_broker_that_accepts_and_is_silent_is_left(nodes: list[Node], connect: Connect) -> None:
-    """As one does whose process, or disk, hangs: the kernel still accepts connections."""
+def test_a_broker_that_accepts_and_is_silent_is_left(
+    nodes: list[FleetBroker], connect: Connect
+) -> None:
+    """One whose process hangs: the kernel still accepts its connections."""
     nodes[1].start()
     with socket.create_server((ADDRESSES[0], nodes[0].port)):
         connect(1)
