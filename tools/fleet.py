@@ -154,10 +154,12 @@ def make_pair(args: argparse.Namespace, role: Role, names: list[str]) -> None:
 
 
 AWAY = {
-    Outcome.AWAY: "has a certificate, and its bundle is not here any more: left alone",
-    Outcome.REVOKED: "is revoked: left alone",
+    Outcome.AWAY: "the bundle was made and is not here any more",
+    Outcome.REVOKED: "is revoked",
 }
 """Why a device of the table gets no bundle."""
+NAMED = 5
+"""Most devices that are named in one line."""
 
 
 def make_bundles(args: argparse.Namespace) -> None:
@@ -167,13 +169,16 @@ def make_bundles(args: argparse.Namespace) -> None:
         raise ConfigError(f"--again {', '.join(unknown)}: is not in {args.table}")
     with opened(args.fleet, passphrase(args)) as fleet:
         outcomes = issue_devices(fleet, table, args.days, args.again)
-    for name, outcome in outcomes:
-        if outcome in AWAY:
-            print(f"{name:<20} {AWAY[outcome]}; --again {name} makes a new identity")
+    for reason, words in AWAY.items():
+        names = [name for name, outcome in outcomes if outcome is reason]
+        if names:
+            more = " ..." if len(names) > NAMED else ""
+            print(f"{', '.join(names[:NAMED])}{more}: {words}; --again DEVICE makes a new identity")
     numbers = Counter(outcome for _, outcome in outcomes)
     present = sum(number for outcome, number in numbers.items() if outcome not in AWAY)
     words = ", ".join(f"{numbers[outcome]} {outcome}" for outcome in Outcome if numbers[outcome])
-    print(f"{present} bundles in {args.fleet / BUNDLES}, for {len(outcomes)} devices: {words}")
+    bundles = "1 bundle" if present == 1 else f"{present} bundles"
+    print(f"{bundles} in {args.fleet / BUNDLES}, for {len(outcomes)} devices: {words}")
 
 
 def renew_some(args: argparse.Namespace) -> None:

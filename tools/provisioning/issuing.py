@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     CHANGED = "changed"
     THERE = "there"
     AWAY = "away"
-    """It was made before and is not in its folder any more: the device has it."""
+    """It is not in its folder any more, or only a renewed certificate is: the device has it."""
     REVOKED = "revoked"
 
 
@@ -85,7 +85,7 @@ def issue_devices(
 def _outcome(newest: Issued, present: Bundle | None, device: Device) -> Outcome:
     if newest.revoked:
         return Outcome.REVOKED
-    if present is None:
+    if present is None or present.key is None:
         return Outcome.AWAY
     return Outcome.THERE if present.config == device.config else Outcome.CHANGED
 
