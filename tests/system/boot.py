@@ -197,29 +197,32 @@ def furnish(root: Path) -> None:
     (root / "etc" / "mosquitto" / "conf.d" / "test.conf").write_text(
         "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n"
         "listener 8883 127.0.0.1\nrequire_certificate true\nuse_identity_as_username true\n"
-        "cafile /etc/mosquitto/fleet/authority.crt\ncrlfile /etc/mosquitto/fleet/revoked.crl\n"
-        "certfile /etc/mosquitto/fleet/brokers/localhost.crt\n"
-        "keyfile /etc/mosquitto/fleet/brokers/localhost.key\n"
+        "cafile /etc/mosquitto/certs/authority.crt\ncrlfile /etc/mosquitto/certs/revoked.crl\n"
+        "certfile /etc/mosquitto/certs/localhost.crt\nkeyfile /etc/mosquitto/certs/localhost.key\n"
     )
     (root / "boot" / "firmware").mkdir(parents=True, exist_ok=True)
-    fleet(root, "authority", "--name", "Test")
+    folder = fleet(root, "authority", "--name", "Test")
     fleet(root, "broker", "localhost")
+    for name in ("authority.crt", "revoked.crl", "brokers/localhost.crt", "brokers/localhost.key"):
+        shutil.copy(folder / name, root / "etc" / "mosquitto" / "certs")
     (root / "etc" / "mosquitto" / "passwords").touch()
 
 
-def fleet(root: Path, *command: str | Path) -> None:
-    """Run the operator's tool, on a fleet that only the container's broker knows."""
-    folder = root / "etc" / "mosquitto" / "fleet"
+def fleet(root: Path, *command: str | Path) -> Path:
+    """Run the operator's tool and return its folder."""
+    folder = root.parent / "fleet"
     tool = [sys.executable, ROOT / "tools" / "fleet.py", *command, "--fleet", folder]
     done = subprocess.run(tool, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         fail(done.stderr)
+    return folder
 
 
 def mistreat(machine: Machine) -> None:
     """What a Pi at somebody's home goes through, a line of the report each."""
     for user in ("door", "dashboard"):
         machine.run("mosquitto_passwd", "-b", "/etc/mosquitto/passwords", user, SECRET)
+    machine.run("chown", "-R", "mosquitto:", "/etc/mosquitto/certs")
     machine.run("systemctl", "restart", "mosquitto")
     machine.run("mkdir", "-p", "/etc/credstore")
     before = machine.files()
@@ -392,15 +395,14 @@ def reboot(machine: Machine, dashboard: Dashboard) -> None:
 
 def enroll(machine: Machine, dashboard: Dashboard) -> None:
     """A bundle on the boot partition, then a renewed certificate: the broker knows the device."""
-    bundles = machine.folder / "etc" / "mosquitto" / "fleet" / "bundles"
     boot = machine.folder / "boot" / "firmware"
     table, common = (machine.folder.parent / name for name in ("devices.csv", "common.yaml"))
     table.write_text("device,site,mqtt.host,mqtt.port\npi,test,localhost,8883\n")
     settings = json.loads(machine.config.read_text())
     common.write_text(json.dumps({**settings, "device": None, "mqtt": {}}))
     for command in (("bundles", table, "--config", common), ("renew", "pi")):
-        fleet(machine.folder, *command)
-        shutil.move(bundles / "edge-tally-pi.bundle", boot)
+        folder = fleet(machine.folder, *command)
+        shutil.move(folder / "bundles" / "edge-tally-pi.bundle", boot)
         online, seq = len(dashboard.messages("availability")), dashboard.windows()[-1]["seq"]
         began = time.time()
         machine.run("/opt/edge-tally/current/install")
