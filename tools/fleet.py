@@ -31,7 +31,7 @@ from tools.provisioning.renewal import expiring, renew, revoke
 FOLDER = Path("fleet")
 AUTHORITY_DAYS, DAYS = 7300, 730
 """How long the authority's certificate and the others are valid."""
-HOST = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+HOST = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?"
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -21,6 +21,7 @@ from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 from tools import fleet as tool
 from tools.provisioning import registry
+from tools.provisioning.authority import key_pem, new_key
 
 
 class Operator:
@@ -152,6 +153,9 @@ def test_the_authoritys_key_may_have_a_passphrase(operator: Operator, tmp_path: 
     operator.run("bundles", table, "--passphrase-file", secret)
     assert set(operator.bundles()) == {"lobby"}
     operator.run("list")  # which signs nothing
+    operator.fleet = tmp_path / "fleet"
+    operator.run("bundles", table, "--passphrase-file", secret, code=2)
+    assert "authority.key: is not protected: leave out --passphrase-file" in operator.errors
 
 
 def test_the_same_commands_again_change_nothing(operator: Operator) -> None:
@@ -319,6 +323,34 @@ def test_a_folder_without_authority(operator: Operator, tmp_path: Path) -> None:
     (operator.fleet / "registry.db").write_text("not a database, but long enough for a header")
     operator.run("list", code=2)
     assert "registry.db: cannot be read (file is not a database)" in operator.errors
+
+
+def test_damaged_files_of_the_authority(operator: Operator) -> None:
+    table, fleet = operator.table("lobby"), operator.fleet
+    whole = {name: (fleet / name).read_bytes() for name in ("authority.crt", "authority.key")}
+    (fleet / "authority.key").write_bytes(whole["authority.key"][:60])
+    operator.run("bundles", table, code=2)
+    assert f"{fleet}/authority.key: cannot be read" in operator.errors
+    (fleet / "authority.key").write_text(key_pem(new_key()))
+    operator.run("bundles", table, code=2)
+    assert "authority.key: is not the key of the authority's certificate" in operator.errors
+    (fleet / "authority.crt").write_bytes(whole["authority.crt"][:60])
+    operator.run("list", code=2)
+    assert f"{fleet}/authority.crt: is no certificate" in operator.errors
+    (fleet / ".lock").unlink()
+    (fleet / ".lock").mkdir()
+    operator.run("list", code=2)
+    assert f"{fleet}: cannot be written" in operator.errors
+
+
+def test_the_newest_certificate_is_the_one_signed_last(operator: Operator) -> None:
+    """Even if the clock was set back meanwhile."""
+    operator.run("bundles", operator.table("lobby"))
+    with sqlite3.connect(operator.fleet / "registry.db") as database:
+        database.execute("UPDATE certificates SET issued = issued + 3600")
+    operator.run("renew", "lobby")
+    assert "revoked   1 certificate;" in operator.run("revoke", "lobby", "--older")
+    assert not operator.run("list").splitlines()[-1].endswith("revoked")
 
 
 @pytest.mark.parametrize("written", [0, 1, 3])

@@ -133,6 +133,13 @@ def test_a_mistake_across_keys_names_the_line(table: Path) -> None:
     assert "line 3, column mqtt.tls.enabled: must be true" in text
 
 
+@pytest.mark.parametrize("text", ["2026-02-31", "0x1F", "[" * 2000, "@home", "9" * 5000, "null x"])
+def test_text_may_look_like_anything(table: Path, text: str) -> None:
+    table.write_text(f"{HEADER},mqtt.username\nlobby,s,h,{text}\n")
+    (device,) = read(table)
+    assert yaml.safe_load(device.config)["mqtt"]["username"] == text
+
+
 def test_files_need_exist_on_the_device_alone(table: Path) -> None:
     table.write_text(f"{HEADER},classifier.model\nlobby,s,h,/opt/models/own.tflite\n")
     (device,) = read(table)

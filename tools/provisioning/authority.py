@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -48,23 +49,24 @@ class Authority:
         return cls(certificate, key)
 
     @classmethod
-    def load(cls, certificate: bytes, key: bytes, passphrase: bytes | None) -> "Authority":
-        """From PEM. Raises ConfigError if the passphrase is wrong or the two do not fit."""
+    def load(
+        cls, certificate: x509.Certificate, key: bytes, passphrase: bytes | None
+    ) -> "Authority":
+        """With its private key from PEM.
+
+        Raises ConfigError if the passphrase is wrong or the key is not that of the certificate.
+        """
         try:
             private = serialization.load_pem_private_key(key, passphrase)
         except TypeError as error:
-            need = "is protected: name --passphrase-file" if passphrase is None else "has none"
-            raise ConfigError(f"the authority's private key {need}") from error
-        except ValueError as error:
-            raise ConfigError(
-                "the authority's private key cannot be read: wrong passphrase?"
-            ) from error
-        signer = x509.load_pem_x509_certificate(certificate)
-        if private.public_key() != signer.public_key() or not isinstance(
-            private, ec.EllipticCurvePrivateKey
-        ):
-            raise ConfigError("the authority's private key is not that of its certificate")
-        return cls(signer, private)
+            need = "is protected: name" if passphrase is None else "is not protected: leave out"
+            raise ConfigError(f"{need} --passphrase-file") from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise ConfigError("cannot be read: wrong passphrase?") from error
+        fits = private.public_key() == certificate.public_key()
+        if not fits or not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise ConfigError("is not the key of the authority's certificate")
+        return cls(certificate, private)
 
     def private_pem(self, passphrase: bytes | None) -> str:
         return key_pem(self.key, passphrase)

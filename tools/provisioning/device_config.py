@@ -131,7 +131,7 @@ def _value(column: str, text: str) -> Any:
         return text
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # such as the 31st of February
         return text
 
 

@@ -30,13 +30,18 @@ class Fleet:
     @property
     def certificate(self) -> x509.Certificate:
         """The authority's. Raises ConfigError if there is none."""
-        return x509.load_pem_x509_certificate(self._authority_file(CERTIFICATE))
+        try:
+            return x509.load_pem_x509_certificate(self._authority_file(CERTIFICATE))
+        except ValueError as error:
+            raise ConfigError(f"{self.path(CERTIFICATE)}: is no certificate") from error
 
     @cached_property
     def authority(self) -> Authority:
         """Raises ConfigError if it cannot be read."""
-        certificate, key = self._authority_file(CERTIFICATE), self._authority_file(KEY)
-        return Authority.load(certificate, key, self._passphrase)
+        try:
+            return Authority.load(self.certificate, self._authority_file(KEY), self._passphrase)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path(KEY)}: {error}") from error
 
     @property
     def issued(self) -> list[Issued]:
