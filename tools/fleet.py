@@ -9,18 +9,13 @@ python tools/fleet.py revoke lobby
 """
 
 import argparse
-import ipaddress
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from edge.config_values import NAME
 from edge.errors import ConfigError, EdgeError
 from tools.cli.exit import run_command
-from tools.cli.options import at_least
+from tools.provisioning import arguments
 from tools.provisioning.authority import Role
 from tools.provisioning.device_config import devices, read_common
 from tools.provisioning.device_table import read_table
@@ -28,93 +23,8 @@ from tools.provisioning.fleet import CERTIFICATE, KEY, REVOKED, authority_name, 
 from tools.provisioning.issuing import BUNDLES, Outcome, issue_devices, issue_pair, pair_files
 from tools.provisioning.renewal import expiring, renew, revoke
 
-FOLDER = Path("fleet")
-AUTHORITY_DAYS, DAYS = 7300, 730
-"""How long the authority's certificate and the others are valid."""
-HOST = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?"
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--fleet", type=Path, default=FOLDER, metavar="FOLDER",
-        help="holds authority, registry and bundles (%(default)s)")  # fmt: skip
-    signing = argparse.ArgumentParser(add_help=False)
-    signing.add_argument("--passphrase-file", type=Path, metavar="FILE",
-        help="holds the passphrase of the authority's private key alone")  # fmt: skip
-
-    def command(name: str, run: Callable[[argparse.Namespace], None], what: str,
-                days: int | None = DAYS) -> argparse.ArgumentParser:  # fmt: skip
-        signs = [] if run is show else [signing]
-        added = commands.add_parser(name, parents=[common, *signs], help=what, description=what)
-        added.set_defaults(run=run)
-        if days is not None:
-            added.add_argument("--days", type=at_least(1), default=days, metavar="N",
-                help="days of validity (%(default)s)")  # fmt: skip
-        return added
-
-    authority = command("authority", make_authority, "make the authority that signs certificates",
-                        AUTHORITY_DAYS)  # fmt: skip
-    authority.add_argument("--name", required=True, type=common_name, help="of the operator")
-    broker = command("broker", make_broker, "make a broker's certificate and private key")
-    broker.add_argument("names", nargs="+", type=host, metavar="NAME",
-        help="each name and address by which devices reach the broker")  # fmt: skip
-    client = command("client", make_client, "make a certificate for a dashboard or Home Assistant")
-    client.add_argument("name", type=user, help="its user in the access rules, as in `dashboard`")
-    bundles = command("bundles", make_bundles, "make a bundle for each device of a table")
-    bundles.add_argument("table", type=Path, metavar="CSV",
-        help="columns: device, site, and keys of config.yaml, such as camera.rotate")  # fmt: skip
-    bundles.add_argument("--config", type=Path, metavar="FILE",
-        help="a config.yaml with what all devices have in common")  # fmt: skip
-    bundles.add_argument("--again", action="append", default=[], metavar="DEVICE",
-        help="a new identity for a device that lost its own; may be repeated")  # fmt: skip
-    renewal = command("renew", renew_some, "sign new certificates for the same names")
-    add_names(renewal)
-    renewal.add_argument("--new-key", action="store_true", help="make new private keys, too")
-    revocation = command("revoke", revoke_some, "let names in no more", None)
-    revocation.add_argument("names", nargs="+", metavar="NAME")
-    revocation.add_argument("--older", action="store_true",
-        help="only the certificates that were renewed since")  # fmt: skip
-    listing = command("list", show, "list names by the end of their certificates", None)
-    listing.add_argument("--expiring", type=at_least(0), metavar="N",
-        help="only those that end within N days")  # fmt: skip
-    args = parser.parse_args()
-    if args.command == "renew" and bool(args.names) == (args.expiring is not None):
-        parser.error("renew: name devices, or say --expiring N")
-    return args
-
-
-def add_names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--expiring", type=at_least(0), metavar="N",
-        help="all that end within N days")  # fmt: skip
-
-
-def common_name(text: str) -> str:
-    """An argparse type: a common name."""
-    if not (text.strip() and text.isprintable() and len(text) <= 64):
-        raise argparse.ArgumentTypeError("must be 1 to 64 printable characters")
-    return text
-
-
-def user(text: str) -> str:
-    """An argparse type: a user of the broker."""
-    if not re.fullmatch(NAME, text):
-        raise argparse.ArgumentTypeError(f"{text}: must be 1 to 64 letters, digits, - and _")
-    return text
-
-
-def host(text: str) -> str:
-    """An argparse type: a DNS name or an address."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        if re.fullmatch(HOST, text) and ".." not in text:
-            return text.lower()
-    raise argparse.ArgumentTypeError(
-        f"{text}: must be a DNS name or an address, without mqtt:// and port"
-    )
+MAX_PASSPHRASE = 1000
+"""Longest passphrase, bytes; OpenSSL takes hardly more."""
 
 
 def passphrase(args: argparse.Namespace) -> bytes | None:
@@ -125,8 +35,10 @@ def passphrase(args: argparse.Namespace) -> bytes | None:
         text: bytes = args.passphrase_file.read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise ConfigError(f"--passphrase-file: {error}") from None
-    if not text:
-        raise ConfigError(f"--passphrase-file {args.passphrase_file}: is empty")
+    if not 0 < len(text) <= MAX_PASSPHRASE:
+        raise ConfigError(
+            f"--passphrase-file {args.passphrase_file}: must hold 1 to {MAX_PASSPHRASE} bytes"
+        )
     return text
 
 
@@ -214,10 +126,16 @@ def show(args: argparse.Namespace) -> None:
         print(f"{one.name:<24} {one.role:<9} {one.site:<16} {one.expires:%Y-%m-%d}  {until}")
 
 
+COMMANDS = {
+    "authority": make_authority, "broker": make_broker, "client": make_client,
+    "bundles": make_bundles, "renew": renew_some, "revoke": revoke_some, "list": show,
+}  # fmt: skip
+
+
 def main() -> int:
-    args = parse_arguments()
+    args = arguments.parse((__doc__ or "").splitlines()[0])
     try:
-        args.run(args)
+        COMMANDS[args.command](args)
     except EdgeError as error:
         print(f"fleet: {error}", file=sys.stderr)
         return error.exit_code

@@ -399,7 +399,8 @@ def enroll(machine: Machine, dashboard: Dashboard) -> None:
     table, common = (machine.folder.parent / name for name in ("devices.csv", "common.yaml"))
     table.write_text("device,site,mqtt.host,mqtt.port\npi,test,localhost,8883\n")
     settings = json.loads(machine.config.read_text())
-    common.write_text(json.dumps({**settings, "device": None, "mqtt": {}}))
+    del settings["device"], settings["mqtt"]
+    common.write_text(json.dumps(settings))
     for command in (("bundles", table, "--config", common), ("renew", "pi")):
         folder = fleet(machine.folder, *command)
         shutil.move(folder / "bundles" / "edge-tally-pi.bundle", boot)

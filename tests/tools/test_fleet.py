@@ -145,7 +145,8 @@ def test_the_authoritys_key_may_have_a_passphrase(operator: Operator, tmp_path: 
     for options, complaint in {
         (): "is protected: name --passphrase-file",
         ("--passphrase-file", wrong): "wrong passphrase?",
-        ("--passphrase-file", empty): "is empty",
+        ("--passphrase-file", empty): "must hold 1 to 1000 bytes",
+        ("--passphrase-file", Path(registry.__file__)): "must hold 1 to 1000 bytes",
         ("--passphrase-file", tmp_path / "none"): "No such file",
     }.items():
         operator.run("bundles", table, *options, code=2)
@@ -299,6 +300,8 @@ def test_a_list_of_revoked_certificates(operator: Operator) -> None:
         (["broker", "../h"], "../h: must be a DNS name"),
         (["broker", "a..b"], "a..b: must be a DNS name"),
         (["broker", "h", "--days", "0"], "0: must be a whole number, 1 or more"),
+        (["broker", "h", "--days", "99999999"], "99999999: must be 36500 days or less"),
+        (["list", "--expiring", "99999999"], "99999999: must be 36500 days or less"),
         (["authority", "--name", " "], "must be 1 to 64 printable characters"),
         (["authority", "--name", "x" * 65], "must be 1 to 64 printable characters"),
     ],
