@@ -202,7 +202,7 @@ def furnish(root: Path) -> None:
     )
     (root / "boot" / "firmware").mkdir(parents=True, exist_ok=True)
     folder = fleet(root, "authority", "--name", "Test")
-    fleet(root, "broker", "localhost")
+    fleet(root, "broker", "localhost", "127.0.0.1")
     for name in ("authority.crt", "revoked.crl", "brokers/localhost.crt", "brokers/localhost.key"):
         shutil.copy(folder / name, root / "etc" / "mosquitto" / "certs")
     (root / "etc" / "mosquitto" / "passwords").touch()
@@ -397,7 +397,7 @@ def enroll(machine: Machine, dashboard: Dashboard) -> None:
     """A bundle on the boot partition, then a renewed certificate: the broker knows the device."""
     boot = machine.folder / "boot" / "firmware"
     table, common = (machine.folder.parent / name for name in ("devices.csv", "common.yaml"))
-    table.write_text("device,site,mqtt.host,mqtt.port\npi,test,localhost,8883\n")
+    table.write_text("device,site,mqtt.host,mqtt.port\npi,test,127.0.0.1,8883\n")
     settings = json.loads(machine.config.read_text())
     del settings["device"], settings["mqtt"]
     common.write_text(json.dumps(settings))
