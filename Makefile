@@ -66,21 +66,21 @@ $(BIN)/pip:
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing the daemon, the dashboard and the demo's broker into $(VENV) (370 MB, about a minute) ..."
-	$(PIP) --editable '.[broker,dashboard]'
+	$(PIP) --editable '.[broker,dashboard,fleet]'
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing the tools with TensorFlow into $(VENV) (2.1 GB, a few minutes) ..."
-	$(PIP) --editable '.[broker,dashboard,tools]'
+	$(PIP) --editable '.[broker,dashboard,fleet,tools]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.web: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing the page's server into $(VENV) (a minute or two) ..."
-	$(PIP) --editable '.[broker,dashboard,web]'
+	$(PIP) --editable '.[broker,dashboard,fleet,web]'
 	@touch $@ $(VENV)/.setup
 
 $(VENV)/.tests: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing what the tests need into $(VENV) (2.8 GB, several minutes) ..."
-	$(PIP) --editable '.[broker,dashboard,postgres,tools,onnx,web,tests]'
+	$(PIP) --editable '.[broker,dashboard,fleet,postgres,tools,onnx,web,tests]'
 	$(ONNX2TF)
 	@touch $@ $(VENV)/.setup $(VENV)/.tools $(VENV)/.web

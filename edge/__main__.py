@@ -21,6 +21,7 @@ from edge.config import Config, load_config
 from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.delivery.mqtt_probe import probe
+from edge.enrollment import command as enrolling
 from edge.errors import ConfigError, EdgeError
 from edge.health import Health
 from edge.host import clock_synced
@@ -48,15 +49,18 @@ def main(argv: list[str] | None = None) -> int:
     line = ProgressLine(sys.stderr)
     logging.basicConfig(
         handlers=[LogHandler(sys.stderr, line)],
-        level=logging.DEBUG if args.verbose else logging.INFO,
+        level=logging.DEBUG if getattr(args, "verbose", False) else logging.INFO,
         format="%(levelname)s %(message)s",
     )
-    overrides = {} if args.source is None else {"source": args.source}
+    source = getattr(args, "source", None)
+    overrides = {} if source is None else {"source": source}
 
     def load() -> Config:
         return load_config(args.config, **overrides)
 
     try:
+        if args.command == "enroll":
+            return enrolling.enroll(args.bundle, args.root, keep=args.keep)
         if args.command == "run":
             return run(load, args.stdout, line)
         if args.command == "aim":
@@ -115,6 +119,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
             "audit",
             parents=[common],
             help="serve a page to tap who passes, and report how often the counts are wrong",
+        )
+    )
+    enrolling.add_options(
+        commands.add_parser(
+            "enroll", help="install what a bundle of tools/fleet.py holds, and delete the bundle"
         )
     )
     return parser.parse_args(argv)

@@ -7,20 +7,33 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` once `content` is safely on disk. Raises OSError."""
-    write_all_atomically({path: content})
+PRIVATE = stat.S_IRUSR | stat.S_IWUSR
+"""Mode of a file that nobody but its owner may read."""
 
 
-def write_all_atomically(files: Mapping[Path, bytes]) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Replace `path` once `content` is safely on disk; only its owner may read a private file.
+
+    Raises OSError.
+    """
+    write_all_atomically({path: content}, private=private)
+
+
+def write_all_atomically(files: Mapping[Path, bytes], *, private: bool = False) -> None:
     """Replace files that belong together once all of them are safely on disk. Raises OSError.
 
     Each is first written beside its path, as `NAME.new`; after a failure none of these is left.
     """
+
+    def create(name: str, flags: int) -> int:
+        return os.open(name, flags, PRIVATE if private else 0o666)
+
     try:
         for path, content in files.items():
-            with _beside(path).open("wb") as file:
+            if private:  # a file that a killed run left keeps its mode
+                _beside(path).unlink(missing_ok=True)
+            # Path.open has no opener
+            with open(_beside(path), "wb", opener=create) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -28,7 +28,7 @@ from edge.config_values import (
     default_device,
     existing_file,
 )
-from edge.credentials import credential
+from edge.credentials import AUTHORITY, IDENTITY, credential
 from edge.errors import ConfigError
 from edge.host import is_loopback
 from edge.strict_yaml import read_keys
@@ -176,6 +176,20 @@ class Tls(Section):
         return self
 
 
+def _certificates(tls: dict[str, Any]) -> dict[str, Path]:
+    """The keys of `tls` that systemd's credentials give."""
+    authority, identity = credential(AUTHORITY), credential(IDENTITY)
+    files = {} if authority is None else {"ca_file": authority}
+    if identity is not None and tls.get("cert_file") is None and tls.get("key_file") is None:
+        files |= {"cert_file": identity, "key_file": identity}
+    return files
+
+
+def _filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """`values` with defaults for what they do not give."""
+    return values | {key: value for key, value in defaults.items() if values.get(key) is None}
+
+
 class Mqtt(Section):
     """The broker and how to log in to it."""
 
@@ -207,8 +221,10 @@ class Mqtt(Section):
                 raise ValueError("the credential mqtt-username is not UTF-8") from error
         if password is not None:
             handed_over["password_file"] = password
-        missing = {key: value for key, value in handed_over.items() if values.get(key) is None}
-        return values | missing
+        tls = values.get("tls")
+        if isinstance(tls, dict) and tls.get("enabled") is True:
+            values = values | {"tls": _filled(tls, _certificates(tls))}
+        return _filled(values, handed_over)
 
     @model_validator(mode="after")
     def _password(self) -> "Mqtt":

@@ -20,9 +20,19 @@ REQUIRED_TYPES = {
 """What a value must be, by pydantic's name for the error about another type."""
 
 
-def mistakes(error: ValidationError, schema: type[BaseModel]) -> list[str]:
-    """A line for each mistake, sorted: key path, value, what `schema` allows."""
-    return sorted(_line(details, schema) for details in error.errors(include_url=False))
+NO_FILE = "path_not_file"
+"""pydantic's name for the error about a file that does not exist."""
+
+
+def mistakes(
+    error: ValidationError, schema: type[BaseModel], *, ignored: str | None = None
+) -> list[str]:
+    """A line for each mistake, sorted: key path, value, what `schema` allows.
+
+    Errors of the type `ignored` are left out.
+    """
+    errors = error.errors(include_url=False)
+    return sorted(_line(details, schema) for details in errors if details["type"] != ignored)
 
 
 def quoted(value: Any) -> str:

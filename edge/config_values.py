@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from edge.config_errors import quoted
+from edge.config_errors import NO_FILE, quoted
 from edge.hours import Hours
 from edge.sources.name import DEMO, is_live
 
@@ -29,7 +29,7 @@ def existing_file(path: Path) -> Path:
     except OSError as error:
         raise ValueError(f"{quoted(path)}: cannot be read ({error.strerror})") from error
     raise PydanticCustomError(
-        "path_not_file",
+        NO_FILE,
         "no such file; relative paths start at {folder}",
         {"folder": str(Path.cwd())},
     )
@@ -63,7 +63,7 @@ def _host(host: str) -> str:
         if ":" in host:
             ipaddress.IPv6Address(host)
         host.encode("idna")
-        if re.fullmatch(r"[^\s/@\\]{1,253}", host):
+        if re.fullmatch(r"[^\s/@\\\x00-\x1f\x7f]{1,253}", host):
             return host
     except ValueError:
         pass

@@ -94,9 +94,7 @@ def is_paused(config: Config, pause: PauseSwitch | None = None) -> bool:
 
 def validate(config: Config) -> None:
     """Validate what can be while another configuration uses the camera. Raises EdgeError."""
-    models(config)
-    detector(config)
-    broker(config)
+    validate_parts(config)
     validate_state_dir(config.state_dir)
     if config.source.startswith("picamera2:"):
         import_picamera2()
@@ -104,6 +102,13 @@ def validate(config: Config) -> None:
     if is_recorded(config.source) and not path.is_fifo():  # a pipe can be read only once
         with contextlib.closing(open_file(path)) as recording:
             next(recording)
+
+
+def validate_parts(config: Config) -> None:
+    """Validate the models and the broker's login. Raises EdgeError."""
+    models(config)
+    detector(config)
+    broker(config)
 
 
 def validate_state_dir(state_dir: Path) -> None:

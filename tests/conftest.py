@@ -227,8 +227,8 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 def subscribe() -> Iterator[Callable[..., Subscriber]]:
     opened: list[Subscriber] = []
 
-    def make(port: int, *topics: str, client_id: str = "dashboard") -> Subscriber:
-        opened.append(Subscriber(port, *topics, client_id=client_id))
+    def make(port: int, *topics: str, **keys: Any) -> Subscriber:
+        opened.append(Subscriber(port, *topics, **keys))
         return opened[-1]
 
     yield make

@@ -1,13 +1,15 @@
 """A broker's address and login."""
 
+import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge.delivery.mqtt_addresses import Addresses
 from edge.errors import ConfigError
 
 Version = Literal["5", "3.1.1"]
@@ -35,6 +37,8 @@ class Broker:
     tls: ssl.SSLContext | None = None
     version: Version | None = None
     """The only version of MQTT to speak; None: 5 if the broker speaks it, else 3.1.1."""
+    addresses: Addresses = field(default_factory=Addresses, compare=False)
+    """Of `host`, which may be a name for several."""
 
     @property
     def where(self) -> str:
@@ -52,7 +56,8 @@ class Broker:
 
         Raises ConfigError if its file cannot be read.
         """
-        client = mqtt.Client(
+        client = _Client(
+            self.addresses,
             CallbackAPIVersion.VERSION2,
             client_id=self.client_id,
             protocol=VERSIONS[version],
@@ -63,6 +68,17 @@ class Broker:
         if self.tls is not None:
             client.tls_set_context(self.tls)
         return client
+
+
+class _Client(mqtt.Client):
+    """paho's client, but for the order in which it tries the addresses of a name."""
+
+    def __init__(self, addresses: Addresses, *args: Any, **keys: Any) -> None:
+        super().__init__(*args, **keys)
+        self._addresses = addresses
+
+    def _create_socket_connection(self) -> socket.socket:
+        return self._addresses.connect(self._host, self._port, self._connect_timeout)
 
 
 def password(file: Path | None) -> str | None:

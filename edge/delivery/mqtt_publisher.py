@@ -123,6 +123,8 @@ class MqttPublisher:
                 drops = 0
                 self._logged.clear()
                 self._warned = False
+            if link.stalled or not (link.opened or retry_at_once):
+                self._broker.addresses.put_off()
             if not retry_at_once:
                 hint = DUPLICATE_HINT if drops >= HINT_AFTER_DROPS else ""
                 self._warn(link.explain() + hint)

@@ -26,7 +26,7 @@ def floors(folder: str) -> dict[str, int]:
 
 
 EDGE, TOOLS = floors("edge/"), floors("tools/")
-PACKAGES = ("sources", "vision", "tracking", "delivery", "web", "aim", "audit")
+PACKAGES = ("sources", "vision", "tracking", "delivery", "web", "aim", "audit", "enrollment")
 INSIDE = {package: floors(f"edge/{package}/") for package in PACKAGES}
 LIBRARIES = {
     library: set(re.findall(r"`([\w.]+)`", row.partition("|")[2]))

@@ -300,6 +300,27 @@ def test_systemds_credentials_stand_in_for_what_is_not_given(
     assert (mqtt.username, mqtt.password_file) == ("till", Path("config.yaml"))
 
 
+def test_systemds_certificates_serve_if_tls_is_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    authority, identity = tmp_path / "mqtt-ca", tmp_path / "mqtt-identity"
+    authority.touch()
+    identity.touch()
+    tls = load(tmp_path, "mqtt: {tls: {enabled: true}}").mqtt.tls
+    assert (tls.ca_file, tls.cert_file, tls.key_file) == (authority, identity, identity)
+    own = "ca_file: config.yaml, cert_file: config.yaml, key_file: config.yaml"
+    tls = load(tmp_path, f"mqtt: {{tls: {{enabled: true, {own}}}}}").mqtt.tls
+    assert {tls.ca_file, tls.cert_file, tls.key_file} == {Path("config.yaml")}
+    for off in ("", "mqtt: {tls: {enabled: false}}", "mqtt: {tls: {}}"):
+        tls = load(tmp_path, off).mqtt.tls
+        assert (tls.ca_file, tls.cert_file, tls.key_file) == (None, None, None)
+    # half of a pair is a mistake, not a reason to take another one
+    with pytest.raises(ConfigError, match="cert_file and key_file must be given together"):
+        load(tmp_path, "mqtt: {tls: {enabled: true, cert_file: config.yaml}}")
+
+
 def test_values_in_comments_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     text = (ROOT / "config.yaml").read_text()

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,13 @@ class Mosquitto:
 class Subscriber:
     """A dashboard: collects everything the broker sends, in order."""
 
-    def __init__(self, port: int, *topics: str, client_id: str = "dashboard") -> None:
+    def __init__(
+        self,
+        port: int,
+        *topics: str,
+        client_id: str = "dashboard",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.messages: list[mqtt.MQTTMessage] = []
         self.ready = False
         self._topics = topics
@@ -93,6 +100,8 @@ class Subscriber:
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False
         )
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.on_message = lambda _client, _data, message: self.messages.append(message)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe

@@ -196,14 +196,33 @@ def furnish(root: Path) -> None:
     shutil.copytree(WHEELS, root / "srv" / "wheels")
     (root / "etc" / "mosquitto" / "conf.d" / "test.conf").write_text(
         "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n"
+        "listener 8883 127.0.0.1\nrequire_certificate true\nuse_identity_as_username true\n"
+        "cafile /etc/mosquitto/certs/authority.crt\ncrlfile /etc/mosquitto/certs/revoked.crl\n"
+        "certfile /etc/mosquitto/certs/localhost.crt\nkeyfile /etc/mosquitto/certs/localhost.key\n"
     )
+    (root / "boot" / "firmware").mkdir(parents=True, exist_ok=True)
+    folder = fleet(root, "authority", "--name", "Test")
+    fleet(root, "broker", "localhost", "127.0.0.1")
+    for name in ("authority.crt", "revoked.crl", "brokers/localhost.crt", "brokers/localhost.key"):
+        shutil.copy(folder / name, root / "etc" / "mosquitto" / "certs")
     (root / "etc" / "mosquitto" / "passwords").touch()
+
+
+def fleet(root: Path, *command: str | Path) -> Path:
+    """Run the operator's tool and return its folder."""
+    folder = root.parent / "fleet"
+    tool = [sys.executable, ROOT / "tools" / "fleet.py", *command, "--fleet", folder]
+    done = subprocess.run(tool, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        fail(done.stderr)
+    return folder
 
 
 def mistreat(machine: Machine) -> None:
     """What a Pi at somebody's home goes through, a line of the report each."""
     for user in ("door", "dashboard"):
         machine.run("mosquitto_passwd", "-b", "/etc/mosquitto/passwords", user, SECRET)
+    machine.run("chown", "-R", "mosquitto:", "/etc/mosquitto/certs")
     machine.run("systemctl", "restart", "mosquitto")
     machine.run("mkdir", "-p", "/etc/credstore")
     before = machine.files()
@@ -219,6 +238,7 @@ def mistreat(machine: Machine) -> None:
     upgrade(machine, dashboard)
     failed_upgrade(machine)
     reboot(machine, dashboard)
+    enroll(machine, dashboard)
     stop(machine, dashboard)
     nothing_lost(dashboard)
     uninstall(machine, dashboard, before)
@@ -371,6 +391,31 @@ def reboot(machine: Machine, dashboard: Dashboard) -> None:
     ]
     first = f"first window of 2 s after {min(fresh) - began:.1f} s"
     tell("rebooted", f"counting {ready / 1e6:.1f} s after systemd, {first}")
+
+
+def enroll(machine: Machine, dashboard: Dashboard) -> None:
+    """A bundle on the boot partition, then a renewed certificate: the broker knows the device."""
+    boot = machine.folder / "boot" / "firmware"
+    table, common = (machine.folder.parent / name for name in ("devices.csv", "common.yaml"))
+    table.write_text("device,site,mqtt.host,mqtt.port\npi,test,127.0.0.1,8883\n")
+    settings = json.loads(machine.config.read_text())
+    del settings["device"], settings["mqtt"]
+    common.write_text(json.dumps(settings))
+    for command in (("bundles", table, "--config", common), ("renew", "pi")):
+        folder = fleet(machine.folder, *command)
+        shutil.move(folder / "bundles" / "edge-tally-pi.bundle", boot)
+        online, seq = len(dashboard.messages("availability")), dashboard.windows()[-1]["seq"]
+        began = time.time()
+        machine.run("/opt/edge-tally/current/install")
+        until(lambda: dashboard.came(online) == ["stopped", "online"], "it does not go on")  # noqa: B023
+        until(lambda: dashboard.windows()[-1]["seq"] > seq + 1, "it counts no more")  # noqa: B023
+        expect(not list(boot.iterdir()), "the bundle is still there")
+        tell("enrolled", f"{command[0]}: online again after {dashboard.last() - began:.1f} s")
+    log = (machine.folder / "var" / "log" / "mosquitto" / "mosquitto.log").read_text()
+    expect(log.count("edge-tally/test/pi (p5, c1, k26, u'pi')") >= 2, "the broker knows another")
+    store = machine.folder / "etc" / "credstore"
+    modes = {file.name: f"{file.stat().st_mode:o}" for file in store.iterdir()}
+    expect(set(modes.values()) == {"100600"}, f"others may read: {modes}")
 
 
 def stop(machine: Machine, dashboard: Dashboard) -> None:

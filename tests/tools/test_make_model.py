@@ -179,7 +179,7 @@ def test_one_program_at_a_time(data: Path, tmp_path: Path) -> None:
     with stages.locked(out):
         run = tool("make_model", "--data", data, "--out", out)
     assert run.returncode == 2
-    assert f"{out}: another program is making a model there" in run.stderr
+    assert f"{out}: another program is at work there" in run.stderr
 
 
 def test_a_tool_that_outlives_a_killed_run_holds_the_folder(tmp_path: Path) -> None:

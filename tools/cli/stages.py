@@ -78,12 +78,16 @@ def _duration(seconds: float) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder; tools that are run meanwhile hold it too, even if this program is killed.
 
-    Raises ConfigError if another program holds it.
+    Raises ConfigError if another program holds it, or it cannot be written.
     """
-    with (folder / ".lock").open("w") as lock:
+    try:
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigError(f"{folder}: another program is making a model there") from error
+            raise ConfigError(f"{folder}: another program is at work there") from error
         os.set_inheritable(lock.fileno(), True)
         yield
