@@ -5,7 +5,6 @@ On each, apt, dpkg, Python and the daemon are the real ones; systemd alone is a 
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.broker import NO_BROKER
 from tests.support.commands import wait_for, without
 from tests.support.paths import ROOT
 
@@ -85,9 +83,10 @@ class Device:
     def read(self, path: str | Path) -> str:
         return self.run("cat", path).stdout
 
-    def configure(self, name: str, **keys: object) -> None:
-        """Write its configuration: the demo's people, seen seldom, and no broker."""
-        self.put(CONFIG, settings(name, **keys))
+    def install(self, file: Path, code: int = 0) -> str:
+        """Install a package; apt must end with `code`. Returns what was reported."""
+        done = self.run("apt-get", "install", "-y", "--no-install-recommends", file, code=code)
+        return done.stdout + done.stderr
 
     def version(self) -> str:
         """The version of the package, with dpkg's state of it, such as `ii `."""
@@ -105,30 +104,50 @@ class Device:
         self.process.wait()
 
 
-def settings(name: str, **keys: object) -> str:
+def settings(name: str, port: int, **keys: object) -> str:
+    """A device's configuration: the demo's people, seen seldom, and short windows."""
     return yaml.safe_dump(
         {
             "site": "test",
             "device": name,
             "source": "demo",
             "camera": {"fps": 1},
-            "mqtt": NO_BROKER,
+            "window": {"seconds": 2},
+            "privacy": {"max_hold": 2},
+            "mqtt": {"host": "127.0.0.1", "port": port},
             "state_dir": "/var/lib/edge-tally",
         }
         | keys
     )
 
 
+def libraries(folder: Path) -> Path:
+    """A folder in place of a release's libraries: those that these tests run with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    here = next(path for path in sys.path if path.endswith("site-packages"))
+    (folder / "tests.pth").write_text(f"{here}\n")
+    return folder
+
+
 def package(folder: Path, revision: int, source: Path = ROOT) -> Path:
     """The package of `source`, with the libraries of these tests in place of its own."""
-    libraries = folder / "libraries"
-    libraries.mkdir(exist_ok=True)
-    here = next(path for path in sys.path if path.endswith("site-packages"))
-    (libraries / "tests.pth").write_text(f"{here}\n")
     run = subprocess.run(
-        [source / "systemd" / "package", "--python", "python3.11", "--revision", str(revision),
-         "--libraries", libraries, "--out", folder],
+        [source / "systemd" / "package", "--python", sys.executable, "--revision", str(revision),
+         "--libraries", libraries(folder / "libraries"), "--out", folder],
         capture_output=True, text=True, env=os.environ | {"COMPRESSION": "none"},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return Path(run.stdout.strip())
+
+
+def broken(folder: Path) -> Path:
+    """A copy of the project whose daemon passes every check, but ends with its first frame."""
+    ignored = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "state", "tests")
+    shutil.copytree(ROOT, folder, ignore=ignored)
+    reporter = folder / "edge" / "reporter.py"
+    line = '            log.info("counting: first frame'
+    text = reporter.read_text()
+    assert line in text
+    crash = '            raise SystemExit("broken release")\n'
+    reporter.write_text(text.replace(line, crash + line))
+    return folder

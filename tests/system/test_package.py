@@ -1,26 +1,36 @@
-"""The Debian package for real, on simulated devices, which dpkg's own scripts bring up and back."""
+"""The Debian package for real, on simulated devices: dpkg's own scripts bring it up and back."""
 
-import re
+import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import MadeOnce
-from tests.support.commands import without
-from tests.support.devices import CONFIG, CURRENT, Device, package, settings
+from tests.support.broker import Mosquitto, Subscriber
+from tests.support.commands import wait_for, without
+from tests.support.devices import CONFIG, CURRENT, Device, broken, libraries, package, settings
 from tests.support.paths import ROOT
 
 FIRST, BROKEN, SECOND = 1, 2, 3
 """Revisions of the package."""
-OUTBOX = "/var/lib/edge-tally/outbox.db"
+NEXT = CONFIG.with_name("config.yaml.next")
+OPT = "/opt/edge-tally"
 
 
 @pytest.fixture(scope="session")
 def packages(made_once: MadeOnce) -> dict[int, Path]:
-    """A release, one that fails once it is ready, and the next one."""
+    """A release, one that does not work, and the next one."""
+    if shutil.which("dpkg-deb") is None:
+        without("no dpkg-deb: this is not a Debian")
+    if not Path(f"/usr/bin/python3.{sys.version_info[1]}").exists():
+        without("these tests run with another Python than Debian's")
+    if sys.version_info[1] not in (11, 13):
+        without("no Debian has this Python")
 
     def make(folder: Path) -> None:
         for revision in (FIRST, SECOND):
@@ -31,19 +41,6 @@ def packages(made_once: MadeOnce) -> dict[int, Path]:
     return {n: next(folder.glob(f"*-{n}+deb*.deb")) for n in (FIRST, BROKEN, SECOND)}
 
 
-def broken(source: Path) -> Path:
-    """A copy of the project whose daemon checks well, but ends with its first frame."""
-    ignored = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "state", "tests")
-    shutil.copytree(ROOT, source, ignore=ignored)
-    reporter = source / "edge" / "reporter.py"
-    line = '            log.info("counting: first frame'
-    text = reporter.read_text()
-    assert line in text
-    crash = '            raise SystemExit("broken release")\n'
-    reporter.write_text(text.replace(line, crash + line))
-    return source
-
-
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Device]:
     device = Device(tmp_path / "device")
@@ -51,48 +48,145 @@ def device(tmp_path: Path) -> Iterator[Device]:
     device.close()
 
 
-def install(device: Device, file: Path, code: int = 0) -> str:
-    done = device.run("apt-get", "install", "-y", "--no-install-recommends", file, code=code)
-    return done.stdout + done.stderr
+@pytest.fixture
+def windows(
+    mosquitto: Mosquitto, subscribe: Callable[..., Subscriber]
+) -> Callable[[], list[dict[str, Any]]]:
+    """What has arrived at the broker."""
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    return lambda: [json.loads(payload) for payload in dashboard.payloads("window")]
 
 
-def epoch(device: Device) -> str:
-    """What makes an outbox this one."""
-    query = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute(sys.argv[2]))"
-    command = ("/usr/bin/python3", "-c", query, OUTBOX, "SELECT epoch FROM counters")
-    return device.run(*command).stdout
+Windows = Callable[[], list[dict[str, Any]]]
+
+
+def wait_for_more(windows: Windows) -> None:
+    count = len(windows())
+    wait_for(lambda: len(windows()) > count, "no window")
+
+
+def assert_nothing_lost(windows: Windows) -> None:
+    assert len({window["epoch"] for window in windows()}) == 1
+    numbers = {window["seq"] for window in windows()}
+    assert numbers == set(range(1, len(numbers) + 1))
+
+
+def test_the_package_is_as_debian_wants_it(packages: dict[int, Path]) -> None:
+    def ask(*options: str) -> str:
+        command = ["dpkg-deb", *options[:1], packages[FIRST], *options[1:]]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    depends = ask("--field", "Depends").split(", ")
+    assert f"python3.{sys.version_info[1]}\n".strip() in depends
+    lines = [line.split(maxsplit=5) for line in ask("--contents").splitlines()]
+    assert {owner for _, owner, *_ in lines} == {"root/root"}
+    files = {place: rights for rights, *_, place in lines}
+    assert not any(place.endswith(".pyc") for place in files)
+    assert not any(rights[5] == "w" or rights[8] == "w" for rights in files.values()
+                   if not rights.startswith("l"))  # fmt: skip
+    assert any(place.startswith("./usr/lib/edge-tally/current -> 1.0") for place in files)
+    (unit,) = (place for place in files if place.endswith("systemd/system/edge-tally.service"))
+    text = subprocess.run(
+        ["dpkg-deb", "--fsys-tarfile", packages[FIRST]], capture_output=True, check=True
+    ).stdout
+    run = subprocess.run(["tar", "-xO", unit], input=text, capture_output=True, check=True)
+    assert f"ExecStart={CURRENT}/venv/bin/python -m edge run" in run.stdout.decode()
+    assert OPT not in run.stdout.decode()
+
+
+def test_the_same_source_makes_the_same_package(packages: dict[int, Path], tmp_path: Path) -> None:
+    assert package(tmp_path, FIRST).read_bytes() == packages[FIRST].read_bytes()
 
 
 @pytest.mark.root
-def test_from_the_first_installation_to_purge(device: Device, packages: dict[int, Path]) -> None:
-    device.configure("door")
-    config, epochs = device.read(CONFIG), []
-    install(device, packages[FIRST])
+def test_from_the_first_installation_to_purge(
+    device: Device, packages: dict[int, Path], mosquitto: Mosquitto, windows: Windows
+) -> None:
+    device.put(CONFIG, settings("door", mosquitto.port))
+    config = device.read(CONFIG)
+    device.install(packages[FIRST])
     assert device.version().startswith("ii 1.0.0-1+deb")
     assert device.is_active()
     assert device.run("find", f"{CURRENT}/", "-name", "*.pyc").stdout
-    epochs.append(epoch(device))
+    wait_for_more(windows)
 
-    report = install(device, packages[BROKEN], code=100)
+    report = device.install(packages[BROKEN], code=100)
     assert "broken release" in report
     assert "the one before comes back" in report
     assert device.version().startswith("ii 1.0.0-1+deb")
     assert device.is_active()
-    epochs.append(epoch(device))
+    wait_for_more(windows)
 
-    install(device, packages[SECOND])
+    device.install(packages[SECOND])
     assert device.version().startswith("ii 1.0.0-3+deb")
     assert device.is_active()
-    assert len(device.run("ls", "/usr/lib/edge-tally").stdout.split()) == 2  # it and its name
+    assert device.run("ls", "/usr/lib/edge-tally").stdout.count("\n") == 2  # it and its name
     assert device.read(CONFIG) == config
-    epochs.append(epoch(device))
-    assert len(set(epochs)) == 1, epochs
+    wait_for_more(windows)
 
-    device.run("apt-get", "remove", "-y", "edge-tally")
+    device.run("dpkg", "--remove", "edge-tally")
     assert not device.is_active()
     assert device.read(CONFIG) == config
-    assert epoch(device) == epochs[0]
-    assert device.run("ls", "/usr/lib/edge-tally", code=None).returncode != 0
-    device.run("apt-get", "purge", "-y", "edge-tally")
-    left = device.run("find", "/etc", "/var/lib", "/usr/lib", "/lib/systemd", "-path", "*edge-tally*")
-    assert left.stdout == ""
+    assert "outbox.db" in device.run("ls", "/var/lib/edge-tally").stdout
+    device.run("test", "!", "-e", "/usr/lib/edge-tally")
+    device.run("dpkg", "--purge", "edge-tally")
+    places = ("/etc", "/var/lib", "/usr/lib", "/lib/systemd")
+    assert device.run("find", *places, "-path", "*edge-tally*").stdout == ""
+    assert_nothing_lost(windows)
+
+
+@pytest.mark.root
+def test_an_older_installation_is_taken_over(
+    device: Device,
+    packages: dict[int, Path],
+    mosquitto: Mosquitto,
+    windows: Windows,
+    tmp_path: Path,
+) -> None:
+    old = tmp_path / "release"  # as systemd/install leaves it
+    subprocess.run([ROOT / "systemd" / "release", old], check=True)
+    site = f"venv/lib/python3.{sys.version_info[1]}/site-packages"
+    libraries(old / site)
+    python = f"/usr/bin/python3.{sys.version_info[1]}"
+    command = [python, "-m", "venv", "--without-pip", tmp_path / "venv"]
+    subprocess.run(command, check=True)
+    script = f"""
+        mkdir -p {OPT}/releases && cp -R {old} {OPT}/releases/old && cd {OPT}
+        ln -s releases/old current && cp current/edge-tally.service /etc/systemd/system/
+        cp -R {tmp_path}/venv/bin {tmp_path}/venv/pyvenv.cfg current/venv/
+        systemctl start edge-tally"""
+    device.put(CONFIG, settings("door", mosquitto.port))
+    config = device.read(CONFIG)
+    device.run("sh", "-ec", script)
+    wait_for_more(windows)
+
+    report = device.install(packages[BROKEN], code=100)
+    assert f"the installation in {OPT} goes on" in report
+    assert device.is_active()
+    wait_for_more(windows)
+
+    device.install(packages[SECOND])
+    assert device.version().startswith("ii 1.0.0-3+deb")
+    assert device.is_active()
+    device.run("test", "!", "-e", OPT)
+    device.run("test", "!", "-e", "/etc/systemd/system/edge-tally.service")
+    assert device.read(CONFIG) == config
+    wait_for_more(windows)
+    assert_nothing_lost(windows)
+
+    # a configuration that it does not work with is not taken, and one that it works with is
+    def configure(code: int, **keys: object) -> str:
+        device.put(NEXT, settings("door", mosquitto.port, **keys))
+        done = device.run(f"{CURRENT}/configure", NEXT, code=code)
+        return done.stdout + done.stderr
+
+    assert "window.seconds" in configure(2, window={"seconds": -1})
+    assert "is not taken" in configure(2, mqtt={"host": "127.0.0.1", "port": 1})
+    assert "the configuration before is back" in configure(1, source="nowhere.mp4")
+    assert device.read(CONFIG) == config
+    assert device.is_active()
+    assert "is in force" in configure(0, window={"seconds": 1})
+    assert device.read(CONFIG) == device.read(NEXT)
+    wait_for(lambda: windows()[-1]["window"]["seconds"] < 2, "no shorter window")
+    assert "nothing new" in configure(0, window={"seconds": 1})

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ Run = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An environment in which gpg has a secret key of the fleet's and a stranger's."""
     home = tmp_path_factory.mktemp("gpg")
     home.chmod(0o700)
@@ -31,7 +31,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("fleet", "stranger"):
         command = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", name, "ed25519"]
         subprocess.run(command, env=environment, check=True, capture_output=True)
-    return environment
+    yield environment
+    subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)
 
 
 @pytest.fixture
