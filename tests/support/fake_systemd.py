@@ -98,6 +98,10 @@ def systemctl(words: list[str]) -> int:
         if "--quiet" not in options:
             print(state())
         return 0 if state() == "active" else 3
+    elif command == "show":
+        print(f"LoadState=loaded\nActiveState={state()}\nUnitFileState=enabled")
+    elif command == "is-enabled":
+        print("enabled")
     elif command == "start":
         return start(wait)
     elif command == "stop":

@@ -181,7 +181,7 @@ def scenario(fleet: Fleet, packages: dict[int, Path], number: int) -> None:
     began = time.monotonic()
     shop = fleet.devices[fleet.names[-1]]
     shop.run("apt-get", "update")
-    report = shop.run("apt-get", "install", "-y", "edge-tally", code=100).stderr
+    report = shop.run("apt-get", "install", "-y", "edge-tally", code=100).stdout
     expect("the one before comes back" in report, report)
     expect(fleet.versions() == before and fleet.counting() == number, "a device has changed")
     tell("a shop told to take it", f"back by itself after {time.monotonic() - began:.0f} s")

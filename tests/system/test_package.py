@@ -22,15 +22,19 @@ NEXT = CONFIG.with_name("config.yaml.next")
 OPT = "/opt/edge-tally"
 
 
-@pytest.fixture(scope="session")
-def packages(made_once: MadeOnce) -> dict[int, Path]:
-    """A release, one that does not work, and the next one."""
+@pytest.fixture(scope="session", autouse=True)
+def debian() -> None:
+    """Skip on machines for which no package is made."""
+    minor = sys.version_info[1]
+    if minor not in (11, 13) or not Path(f"/usr/bin/python3.{minor}").exists():
+        without("these tests need Debian's own Python, 3.11 or 3.13")
     if shutil.which("dpkg-deb") is None:
-        without("no dpkg-deb: this is not a Debian")
-    if not Path(f"/usr/bin/python3.{sys.version_info[1]}").exists():
-        without("these tests run with another Python than Debian's")
-    if sys.version_info[1] not in (11, 13):
-        without("no Debian has this Python")
+        without("there is no dpkg-deb: this is not a Debian")
+
+
+@pytest.fixture(scope="session")
+def packages(debian: None, made_once: MadeOnce) -> dict[int, Path]:
+    """A release, one that does not work, and the next one."""
 
     def make(folder: Path) -> None:
         for revision in (FIRST, SECOND):
@@ -97,6 +101,29 @@ def test_the_package_is_as_debian_wants_it(packages: dict[int, Path]) -> None:
 
 def test_the_same_source_makes_the_same_package(packages: dict[int, Path], tmp_path: Path) -> None:
     assert package(tmp_path, FIRST).read_bytes() == packages[FIRST].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "words"),
+    [
+        ("x.so", 0xB7, "x.so is for another machine than x86_64"),
+        ("x.cpython-39-x86_64-linux-gnu.so", 0x3E, "is for another Python than 3.1"),
+    ],
+)
+def test_libraries_for_another_machine_are_refused(
+    tmp_path: Path, name: str, machine: int, words: str
+) -> None:
+    (tmp_path / "libraries").mkdir()
+    header = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + bytes([machine, 0])
+    (tmp_path / "libraries" / name).write_bytes(header)
+    run = subprocess.run(
+        [ROOT / "systemd" / "package", "--python", sys.executable, "--machine", "x86_64",
+         "--libraries", tmp_path / "libraries", "--out", tmp_path / "out"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert words in run.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.root
