@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.support.commands import wait_for, without
@@ -52,7 +51,9 @@ class Device:
             without(f"no device can be simulated: {(self.folder / 'log').read_text()}")
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         self.leader = children.read_text().split()[0]
-        self.run("rm", "-f", "/usr/sbin/policy-rc.d")  # which keeps containers from starting services
+        self.run(
+            "rm", "-f", "/usr/sbin/policy-rc.d"
+        )  # which keeps containers from starting services
         for name in ("systemctl", "systemd-run", "journalctl"):
             self.put(f"/usr/bin/{name}", ROOT / "tests" / "support" / "fake_systemd.py")
             self.run("chmod", "755", f"/usr/bin/{name}")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Stands in for systemd on a simulated device: as systemctl, systemd-run or journalctl, by its name.
+"""Stands in for systemd on a simulated device: as systemctl, systemd-run or journalctl.
 
-It starts the real unit's command, waits for READY=1 and keeps what the daemon logs. Standard library alone:
-Debian's own Python runs it.
+Its name decides which. It starts the real unit's command, waits for READY=1 and keeps what the
+daemon logs. Standard library alone: Debian's own Python runs it.
 """
 
 import os
@@ -65,7 +65,7 @@ def start(wait: bool) -> int:
     STATE.write_text("activating")
     if os.fork() == 0:
         os.setsid()
-        with open(os.devnull, "r+b") as nothing:  # or apt would wait for the end of its output
+        with Path(os.devnull).open("r+b") as nothing:  # or apt would wait for the end of its output
             for descriptor in range(3):
                 os.dup2(nothing.fileno(), descriptor)
         supervise()

@@ -1,9 +1,10 @@
-"""Boots a Debian in a container, and lets apt bring releases to it: good ones, broken ones, forged ones.
+"""Boots a Debian in a container, and lets apt bring releases to it: good, broken and forged.
 
     sudo PYTHONPATH=. .venv/bin/python tests/system/boot_package.py [DEBIAN PYTHON]
 
-As tests/system/boot.py, whose Debian and wheels it uses; needs reprepro and gpg, too. systemd, apt, dpkg and
-the whole package are real. Prints a line for each thing tried, and ends with 1 if one is not as it should be.
+As tests/system/boot.py, whose Debian and wheels it uses; needs reprepro and gpg, too. systemd, apt,
+dpkg and the whole package are real. Prints a line for each thing tried, and ends with 1 if one is
+not as it should be.
 """
 
 import os
@@ -181,7 +182,7 @@ def change(file: Path, content: bytes) -> bytes:
 
 
 def configurations(machine: Machine) -> None:
-    text, process = machine.config.read_text(), machine.show("MainPID")
+    text = machine.config.read_text()
     later = machine.config.with_name("config.yaml.next")
     command = ("/usr/lib/edge-tally/current/configure", "/etc/edge-tally/config.yaml.next")
     for old, new, code in (('"seconds": 3', '"seconds": -1', 2), ('"demo"', '"nowhere.mp4"', 1)):

@@ -1,12 +1,13 @@
 """Brings releases and configurations to simulated devices, good ones and broken ones, with Ansible.
 
-    sudo .venv/bin/python tests/system/rollout.py [--devices 20]
+    sudo PATH=ansible/bin:$PATH PYTHONPATH=. .venv/bin/python tests/system/rollout.py
 
-Needs root, mosquitto, reprepro, and Ansible: `pip install ansible-core` in an environment of its own, whose
-`bin` is on the PATH. Each device is this machine's Debian with its own changes (tests/support/devices.py);
-apt, dpkg, the package's scripts, the repository, Ansible with the role of docs/fleet/ansible, the daemons
-and the broker are real. Instead of a network there is `ssh` below, and instead of the package's libraries
-those of these tests. Prints a line for each thing tried, and ends with 1 if one is not as it should be.
+Needs root, mosquitto, reprepro, and `pip install ansible-core` in an environment of its own, here
+`ansible`. Each device is this machine's Debian with its own changes (tests/support/devices.py).
+apt, dpkg, the package's scripts, the repository, Ansible with the role of docs/fleet/ansible, the
+daemons and the broker are real. Instead of a network there is `SSH` below, and instead of the
+package's libraries those of these tests. Prints a line for each thing tried, and ends with 1 if one
+is not as it should be.
 """
 
 import argparse
@@ -97,7 +98,11 @@ class Fleet:
             "edge_tally_key": str(self.folder / "repository/public/edge-tally.asc"),
             "edge_tally_settings": self.settings | variables,
         }
-        environment = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_RETRY_FILES_ENABLED": "0"}
+        environment = {
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        }
         return subprocess.run(
             ["ansible-playbook", "-i", self.folder / "inventory.yaml", "update.yaml",
              "--extra-vars", json.dumps(extra), *args],

@@ -53,7 +53,7 @@ def package(folder: Path, version: str, architecture: str = "amd64") -> Path:
     (tree / "DEBIAN").mkdir(parents=True)
     control = CONTROL.format(version=version, architecture=architecture)
     (tree / "DEBIAN" / "control").write_text(control)
-    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, file]
+    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(file)]
     subprocess.run(command, check=True, capture_output=True)
     return file
 
