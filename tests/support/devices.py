@@ -85,8 +85,8 @@ class Device:
         return self.run("cat", path).stdout
 
     def install(self, file: Path, code: int = 0) -> str:
-        """Install a package; apt must end with `code`. Returns what was reported."""
-        done = self.run("apt-get", "install", "-y", "--no-install-recommends", file, code=code)
+        """Install a package; dpkg must end with `code`. Returns what was reported."""
+        done = self.run("dpkg", "--install", file, code=code)
         return done.stdout + done.stderr
 
     def version(self) -> str:

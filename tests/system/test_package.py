@@ -16,7 +16,7 @@ from tests.support.commands import wait_for, without
 from tests.support.devices import CONFIG, CURRENT, Device, broken, libraries, package, settings
 from tests.support.paths import ROOT
 
-FIRST, BROKEN, SECOND = 1, 2, 3
+BROKEN, FIRST, SECOND = 1, 2, 3
 """Revisions of the package."""
 NEXT = CONFIG.with_name("config.yaml.next")
 OPT = "/opt/edge-tally"
@@ -34,7 +34,7 @@ def debian() -> None:
 
 @pytest.fixture(scope="session")
 def packages(debian: None, made_once: MadeOnce) -> dict[int, Path]:
-    """A release, one that does not work, and the next one."""
+    """A release that does not work, and two that do."""
 
     def make(folder: Path) -> None:
         for revision in (FIRST, SECOND):
@@ -42,12 +42,25 @@ def packages(debian: None, made_once: MadeOnce) -> dict[int, Path]:
         package(folder, BROKEN, broken(folder / "source"))
 
     folder = made_once("packages", make)
-    return {n: next(folder.glob(f"*-{n}+deb*.deb")) for n in (FIRST, BROKEN, SECOND)}
+    return {n: next(folder.glob(f"*-{n}+deb*.deb")) for n in (BROKEN, FIRST, SECOND)}
 
 
 @pytest.fixture
-def device(tmp_path: Path) -> Iterator[Device]:
+def device(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Device]:
+    """One on which systemd/install has installed the daemon, which runs."""
     device = Device(tmp_path / "device")
+    release, python = tmp_path / "release", f"/usr/bin/python3.{sys.version_info[1]}"
+    subprocess.run([ROOT / "systemd" / "release", release], check=True)
+    command = [python, "-m", "venv", "--without-pip", tmp_path / "venv"]
+    subprocess.run(command, check=True)
+    libraries(release / f"venv/lib/python3.{sys.version_info[1]}/site-packages")
+    device.put(CONFIG, settings("door", mosquitto.port))
+    script = f"""
+        mkdir -p {OPT}/releases && cp -R {release} {OPT}/releases/old && cd {OPT}
+        ln -s releases/old current && cp current/edge-tally.service /etc/systemd/system/
+        cp -R {tmp_path}/venv/bin {tmp_path}/venv/pyvenv.cfg current/venv/
+        systemctl start edge-tally"""
+    device.run("sh", "-ec", script)
     yield device
     device.close()
 
@@ -68,12 +81,6 @@ Windows = Callable[[], list[dict[str, Any]]]
 def wait_for_more(windows: Windows) -> None:
     count = len(windows())
     wait_for(lambda: len(windows()) > count, "no window")
-
-
-def assert_nothing_lost(windows: Windows) -> None:
-    assert len({window["epoch"] for window in windows()}) == 1
-    numbers = {window["seq"] for window in windows()}
-    assert numbers == set(range(1, len(numbers) + 1))
 
 
 def test_the_package_is_as_debian_wants_it(packages: dict[int, Path]) -> None:
@@ -127,30 +134,42 @@ def test_libraries_for_another_machine_are_refused(
 
 
 @pytest.mark.root
-def test_from_the_first_installation_to_purge(
-    device: Device, packages: dict[int, Path], mosquitto: Mosquitto, windows: Windows
+def test_a_device_is_taken_over_goes_back_and_forth_and_is_purged(
+    windows: Windows, device: Device, packages: dict[int, Path], mosquitto: Mosquitto
 ) -> None:
-    device.put(CONFIG, settings("door", mosquitto.port))
     config = device.read(CONFIG)
-    device.install(packages[FIRST])
-    assert device.version().startswith("ii 1.0.0-1+deb")
-    assert device.is_active()
-    assert device.run("find", f"{CURRENT}/", "-name", "*.pyc").stdout
-    wait_for_more(windows)
 
-    report = device.install(packages[BROKEN], code=100)
+    def counts(version: str) -> None:
+        assert device.version().startswith(version)
+        assert device.is_active()
+        assert device.read(CONFIG) == config
+        wait_for_more(windows)
+
+    report = device.install(packages[BROKEN], code=1)
+    assert f"the installation in {OPT} goes on" in report
+    counts("iF 1.0.0-1+deb")
+
+    device.install(packages[FIRST])
+    counts("ii 1.0.0-2+deb")
+    device.run("test", "!", "-e", OPT)
+    device.run("test", "!", "-e", "/etc/systemd/system/edge-tally.service")
+
+    report = device.install(packages[BROKEN], code=1)
     assert "broken release" in report
     assert "the one before comes back" in report
-    assert device.version().startswith("ii 1.0.0-1+deb")
-    assert device.is_active()
-    wait_for_more(windows)
+    counts("ii 1.0.0-2+deb")
 
+    left = "/usr/lib/edge-tally/1.0.0-0+deb12"  # by a power cut
+    device.run("mkdir", left)
     device.install(packages[SECOND])
-    assert device.version().startswith("ii 1.0.0-3+deb")
-    assert device.is_active()
+    counts("ii 1.0.0-3+deb")
     assert device.run("ls", "/usr/lib/edge-tally").stdout.count("\n") == 2  # it and its name
-    assert device.read(CONFIG) == config
-    wait_for_more(windows)
+    assert device.run("find", f"{CURRENT}/", "-name", "*.pyc").stdout
+
+    configurations(device, mosquitto.port)
+    config = device.read(NEXT)
+    counts("ii 1.0.0-3+deb")
+    wait_for(lambda: windows()[-1]["window"]["seconds"] < 2, "no shorter window")
 
     device.run("dpkg", "--remove", "edge-tally")
     assert not device.is_active()
@@ -160,60 +179,26 @@ def test_from_the_first_installation_to_purge(
     device.run("dpkg", "--purge", "edge-tally")
     places = ("/etc", "/var/lib", "/usr/lib", "/lib/systemd")
     assert device.run("find", *places, "-path", "*edge-tally*").stdout == ""
-    assert_nothing_lost(windows)
+
+    assert len({window["epoch"] for window in windows()}) == 1
+    numbers = {window["seq"] for window in windows()}
+    assert numbers == set(range(1, len(numbers) + 1))
 
 
-@pytest.mark.root
-def test_an_older_installation_is_taken_over(
-    device: Device,
-    packages: dict[int, Path],
-    mosquitto: Mosquitto,
-    windows: Windows,
-    tmp_path: Path,
-) -> None:
-    old = tmp_path / "release"  # as systemd/install leaves it
-    subprocess.run([ROOT / "systemd" / "release", old], check=True)
-    site = f"venv/lib/python3.{sys.version_info[1]}/site-packages"
-    libraries(old / site)
-    python = f"/usr/bin/python3.{sys.version_info[1]}"
-    command = [python, "-m", "venv", "--without-pip", tmp_path / "venv"]
-    subprocess.run(command, check=True)
-    script = f"""
-        mkdir -p {OPT}/releases && cp -R {old} {OPT}/releases/old && cd {OPT}
-        ln -s releases/old current && cp current/edge-tally.service /etc/systemd/system/
-        cp -R {tmp_path}/venv/bin {tmp_path}/venv/pyvenv.cfg current/venv/
-        systemctl start edge-tally"""
-    device.put(CONFIG, settings("door", mosquitto.port))
-    config = device.read(CONFIG)
-    device.run("sh", "-ec", script)
-    wait_for_more(windows)
+def configurations(device: Device, port: int) -> None:
+    """Those that the daemon does not work with are not taken, and the others are."""
+    before = device.read(CONFIG)
 
-    report = device.install(packages[BROKEN], code=100)
-    assert f"the installation in {OPT} goes on" in report
-    assert device.is_active()
-    wait_for_more(windows)
-
-    device.install(packages[SECOND])
-    assert device.version().startswith("ii 1.0.0-3+deb")
-    assert device.is_active()
-    device.run("test", "!", "-e", OPT)
-    device.run("test", "!", "-e", "/etc/systemd/system/edge-tally.service")
-    assert device.read(CONFIG) == config
-    wait_for_more(windows)
-    assert_nothing_lost(windows)
-
-    # a configuration that it does not work with is not taken, and one that it works with is
     def configure(code: int, **keys: object) -> str:
-        device.put(NEXT, settings("door", mosquitto.port, **keys))
+        device.put(NEXT, settings("door", port, **keys))
         done = device.run(f"{CURRENT}/configure", NEXT, code=code)
         return done.stdout + done.stderr
 
     assert "window.seconds" in configure(2, window={"seconds": -1})
     assert "is not taken" in configure(2, mqtt={"host": "127.0.0.1", "port": 1})
+    assert device.read(CONFIG) == before
     assert "the configuration before is back" in configure(1, source="nowhere.mp4")
-    assert device.read(CONFIG) == config
+    assert device.read(CONFIG) == before
     assert device.is_active()
     assert "is in force" in configure(0, window={"seconds": 1})
-    assert device.read(CONFIG) == device.read(NEXT)
-    wait_for(lambda: windows()[-1]["window"]["seconds"] < 2, "no shorter window")
     assert "nothing new" in configure(0, window={"seconds": 1})
