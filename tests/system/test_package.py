@@ -51,7 +51,7 @@ def device(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Device]:
     device = Device(tmp_path / "device")
     release, python = tmp_path / "release", f"/usr/bin/python3.{sys.version_info[1]}"
     subprocess.run([ROOT / "systemd" / "release", release], check=True)
-    command = [python, "-m", "venv", "--without-pip", tmp_path / "venv"]
+    command = [python, "-m", "venv", "--without-pip", str(tmp_path / "venv")]
     subprocess.run(command, check=True)
     libraries(release / f"venv/lib/python3.{sys.version_info[1]}/site-packages")
     device.put(CONFIG, settings("door", mosquitto.port))
@@ -85,11 +85,11 @@ def wait_for_more(windows: Windows) -> None:
 
 def test_the_package_is_as_debian_wants_it(packages: dict[int, Path]) -> None:
     def ask(*options: str) -> str:
-        command = ["dpkg-deb", *options[:1], packages[FIRST], *options[1:]]
+        command = ["dpkg-deb", *options[:1], str(packages[FIRST]), *options[1:]]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    depends = ask("--field", "Depends").split(", ")
-    assert f"python3.{sys.version_info[1]}\n".strip() in depends
+    depends = ask("--field", "Depends").strip().split(", ")
+    assert f"python3.{sys.version_info[1]}" in depends
     lines = [line.split(maxsplit=5) for line in ask("--contents").splitlines()]
     assert {owner for _, owner, *_ in lines} == {"root/root"}
     files = {place: rights for rights, *_, place in lines}
