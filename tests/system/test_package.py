@@ -165,6 +165,8 @@ def test_a_device_is_taken_over_goes_back_and_forth_and_is_purged(
     counts("ii 1.0.0-3+deb")
     assert device.run("ls", "/usr/lib/edge-tally").stdout.count("\n") == 2  # it and its name
     assert device.run("find", f"{CURRENT}/", "-name", "*.pyc").stdout
+    needs = device.run(str(ROOT / "systemd" / "install"), code=1).stderr
+    assert "a machine without the Debian package edge-tally" in needs
 
     configurations(device, mosquitto.port)
     config = device.read(NEXT)
