@@ -51,9 +51,8 @@ class Device:
             without(f"no device can be simulated: {(self.folder / 'log').read_text()}")
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         self.leader = children.read_text().split()[0]
-        self.run(
-            "rm", "-f", "/usr/sbin/policy-rc.d"
-        )  # which keeps containers from starting services
+        # it keeps containers from starting services
+        self.run("rm", "-f", "/usr/sbin/policy-rc.d")
         for name in ("systemctl", "systemd-run", "journalctl"):
             self.put(f"/usr/bin/{name}", ROOT / "tests" / "support" / "fake_systemd.py")
             self.run("chmod", "755", f"/usr/bin/{name}")
@@ -135,7 +134,8 @@ def package(folder: Path, revision: int, source: Path = ROOT) -> Path:
     run = subprocess.run(
         [source / "systemd" / "package", "--python", sys.executable, "--revision", str(revision),
          "--libraries", libraries(folder / "libraries"), "--out", folder],
-        capture_output=True, text=True, env=os.environ | {"COMPRESSION": "none"},
+        capture_output=True, text=True,
+        env=os.environ | {"COMPRESSION": "none", "SOURCE_DATE_EPOCH": "1790000000"},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return Path(run.stdout.strip())
