@@ -7,6 +7,7 @@
 # make dashboard
 #              install what tools/dashboard.py needs, the page that shows what devices count
 # make web     install what tools/web.py needs, the page to try models on
+# make deb     build the Debian package for this kind of machine (docs/fleet/updates.md)
 # make test    install what the tests need and run all checks
 # make quick   check format, lint and types and run the tests of single parts, within a minute
 PYTHON ?= python3
@@ -21,7 +22,7 @@ ONNX2TF = $(PIP) --no-deps onnx2tf tf-keras
 # option NAME,option: the option with what the command line says NAME is, if it does
 option = $(if $(findstring command,$(origin $1)),--$2 '$(subst ','\'',$($1))')
 
-.PHONY: setup demo tools model data-named onnx web test quick programs clean
+.PHONY: setup demo tools model data-named onnx web deb test quick programs clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.setup
@@ -46,6 +47,9 @@ onnx: tools
 	$(ONNX2TF)
 
 web: $(VENV)/.web
+
+deb:
+	@systemd/package
 
 test: programs $(VENV)/.tests
 	@PATH="$(abspath $(BIN)):$$PATH" tools/dev/check

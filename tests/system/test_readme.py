@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 KIT = sorted((ROOT / "docs" / "privacy").glob("*.md"))
 PAGES = sorted(
     page
-    for folder in (".", "docs", "docs/decisions", "docs/privacy", "models")
+    for folder in (".", "docs", "docs/decisions", "docs/fleet", "docs/privacy", "models")
     for page in (ROOT / folder).glob("*.md")
 )
 CODE = [file for room in ("edge", "tools", "tests") for file in (ROOT / room).rglob("*.py")]
