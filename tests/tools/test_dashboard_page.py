@@ -132,7 +132,7 @@ def test_the_first_view_is_there_at_once(page: Page) -> None:
 def test_the_broker_keeps_windows_for_it(page: Page, broker: Mosquitto) -> None:
     page.wait_for("link", "Live")
     log = (broker.folder / "mosquitto.log").read_text()
-    assert "as second-dashboard (p2, c0," in log, "c1 would be a session that ends at once"
+    assert "as second-dashboard (p5, c0," in log, "c1 would begin an empty session"
     assert "tally/v1/+/+/window (QoS 1)" in log
     assert "tally/v1/+/+/health (QoS 0)" in log, "health would fill the queue"
 

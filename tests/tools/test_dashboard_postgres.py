@@ -14,8 +14,9 @@ from tests.support.broker import free_port
 from tests.support.commands import wait_for, without
 from tests.support.published import window
 from tests.tools.test_dashboard_store import ALWAYS, LOBBY, TEN, save
+from tools.collection.connection import StoreError
 from tools.collection.correction import Matrix, Row
-from tools.collection.database import Database, StoreError
+from tools.collection.database import Database
 from tools.collection.hourly import HOUR_S
 from tools.collection.store import Store
 

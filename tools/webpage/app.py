@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tools.collection.database import StoreError
+from tools.collection.connection import StoreError
 from tools.collection.liveness import LiveDevices
 from tools.webpage.calendar import Calendar, read_days
 from tools.webpage.feed import Feed

@@ -1,0 +1,166 @@
+"""Follows the broker while this program's lock is held; stands by while another program holds it.
+
+Two programs with the same client id would throw each other out in turn. Those with the same store
+and client id know of each other by a lock that ends with its program: one works, the others wait.
+If a program without that lock takes the client id, this one stays away until it is started again.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+
+from edge.backoff import Backoff
+from tools.collection.broker import Broker
+from tools.collection.collector import Collector, text
+from tools.collection.connection import StoreError
+from tools.collection.holder import Holder
+from tools.collection.liveness import LiveDevices
+from tools.collection.log import log
+from tools.collection.published import InvalidMessage
+from tools.collection.session import Session
+
+CLIENT_ID = "edge-tally-dashboard"
+STATUS = ("state", "health", "info", "availability", "presence")
+"""Topics with QoS 0: only windows shall wait at the broker while this program is away."""
+STANDBY_S = 1.0
+CHECK_S = 3.0
+"""How often a standby asks for the lock, and how often it is made sure that it is held."""
+RECONNECT_S = (1.0, 300.0)
+"""First and longest wait after a connection that did not last for `STABLE_S`, seconds."""
+UNREACHABLE_S = 5.0
+"""Longest wait while no connection can be made, seconds."""
+STABLE_S = 30.0
+
+
+class Follower:
+    """Hands on what the broker sends, until it is stopped."""
+
+    def __init__(
+        self, broker: Broker, live: LiveDevices, collector: Collector, holder: Holder,
+        *, client_id: str, sites: Sequence[str] = (), ca_file: Path | None = None,
+        collects: bool = True,
+    ) -> None:  # fmt: skip
+        """The broker keeps windows for `client_id`, which must be in use only once.
+
+        Without `sites` it follows all. `ca_file` is the certificate of the broker's authority, if
+        the system does not know it. If not `collects`, windows are left to other programs.
+        """
+        self._live, self._collector, self._holder = live, collector, holder
+        self._broker, self._client_id, self._collects = broker, client_id, collects
+        topics = [(f"tally/v1/{site}/+/{kind}", 0) for site in sites or "+" for kind in STATUS]
+        topics += [(f"tally/v1/{site}/+/window", 1) for site in (sites or "+") if collects]
+        self._session = Session(
+            broker, topics, client_id=client_id if collects else "", ca_file=ca_file,
+            on_message=self._on_message,
+        )  # fmt: skip
+        self.changed: Callable[[], None] = lambda: None
+        """Called, on any thread, after something new can be shown."""
+        self._stopped = threading.Event()
+        self._trouble = ""
+        self.is_standby = False
+        """Whether another program collects now."""
+        self._thread = threading.Thread(target=self._follow, name="broker")
+
+    @property
+    def is_connected(self) -> bool:
+        return self._session.is_open
+
+    @property
+    def problem(self) -> str:
+        """What somebody has to do something about; empty if nothing."""
+        return self._trouble if self._session.is_taken_over else ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let no more arrive; `finish` follows once what arrived is kept."""
+        self._stopped.set()
+        self._session.ended.set()
+        self._thread.join()
+
+    def finish(self) -> None:
+        """Send the acknowledgements, and leave the broker and the lock to others."""
+        self._session.close()
+        self._holder.release()
+
+    def _follow(self) -> None:
+        backoff = Backoff(*RECONNECT_S, jitter=(0.8, 1.2))
+        while not self._stopped.is_set():
+            if not self._has_lock():
+                self._stopped.wait(STANDBY_S)
+                continue
+            begin = time.monotonic()
+            is_reached = self._stay_connected()
+            if self._stopped.is_set():
+                return
+            self._session.close()
+            self.changed()
+            if self._session.is_taken_over and self._holder.is_held():
+                self._stay_away()
+                return
+            if time.monotonic() - begin > STABLE_S:
+                backoff.reset()
+            delay_s = backoff.next()
+            self._stopped.wait(delay_s if is_reached else min(delay_s, UNREACHABLE_S))
+
+    def _has_lock(self) -> bool:
+        try:
+            is_standby = not self._holder.acquire()
+        except StoreError as error:
+            self._note(f"{error}; it is tried again")
+            return False
+        if is_standby != self.is_standby:
+            self.is_standby = is_standby
+            log(f"another program collects as {self._client_id}; this one stands by"
+                if is_standby else f"collects as {self._client_id} from now on")  # fmt: skip
+            self.changed()
+        return not is_standby
+
+    def _stay_connected(self) -> bool:
+        """As long as there is a connection and the lock is held; whether the broker answered."""
+        self._session.open()
+        is_announced = False
+        while not self._session.ended.wait(CHECK_S if is_announced else 0.05):
+            if self._session.is_open and not is_announced:
+                is_announced = True
+                self._note("")
+                self.changed()
+            if is_announced and not self._holder.is_held():
+                self._note("the lock in the database is lost")
+                return True
+        if not self._stopped.is_set():
+            self._note(f"{self._session.problem}; it is tried again")
+        return self._session.answered.is_set()
+
+    def _stay_away(self) -> None:
+        self._note(
+            f"another program has connected as {self._client_id}: this one collects nothing until "
+            "it is started again; give one of them its own --client-id"
+        )
+        self.changed()
+        self._stopped.wait()
+
+    def _note(self, trouble: str) -> None:
+        """Log what keeps the broker away, once."""
+        if trouble and trouble != self._trouble:
+            log(f"{self._broker.host}:{self._broker.port}: {trouble}")
+        self._trouble = trouble
+
+    def _on_message(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
+        kind = message.topic.rsplit("/", 1)[1]
+        try:
+            self._live.update(message.topic, text(message), retained=message.retain)
+        except InvalidMessage as error:
+            if kind != "window":  # which the writer reports
+                log(f"{message.topic}: {error}")
+                return
+        if kind == "window" or (kind == "info" and self._collects):
+            self._collector.put(client, message)
+        else:
+            if kind == "state" and not self._collects:
+                self._collector.revision += 1
+            self.changed()
