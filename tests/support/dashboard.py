@@ -52,7 +52,10 @@ class Dashboard:
                 ],
                 cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)},
             )  # fmt: skip
-        wait_for(lambda: "page  " in self.log.read_text() or self._has_ended(), "no page")
+        last = "store  " if "--no-page" in self.options else "page  "
+        wait_for(lambda: last in self.log.read_text() or self._has_ended(), f"no {last}")
+        if "--no-page" in self.options:
+            return
         found = re.search(r"page +(\S+)", self.log.read_text())
         assert found, self.log.read_text()
         self.url = found[1]

@@ -130,5 +130,6 @@ class Session:
             self.problem = f"no answer ({reason})"
             self._version = OTHER[self._version]  # some brokers refuse a version by silence
         self.is_open = False
-        self.is_taken_over = reason.value == TAKEN_OVER
+        if reason.value == TAKEN_OVER:  # paho calls once more when the socket is closed
+            self.is_taken_over = True
         self.ended.set()

@@ -1,0 +1,159 @@
+"""Several collectors: one works and others stand by, or each has its part of a fleet."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.broker import Mosquitto
+from tests.support.commands import wait_for
+from tests.support.dashboard import Dashboard, publish
+from tests.support.postgres import postgres_server
+from tests.support.published import window
+from tests.system.test_dashboards import rows
+
+NOW = 1_795_255_200
+COUNT = "SELECT COUNT(*) FROM windows"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with postgres_server("-c", "fsync=off") as address:
+        yield address
+
+
+@pytest.fixture
+def collectors(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Any]:
+    """Starts one; each is ended at last."""
+    mosquitto.start()
+    started: list[Dashboard] = []
+
+    def start(name: str, *options: str) -> Dashboard:
+        folder = tmp_path / name
+        folder.mkdir()
+        dashboard = Dashboard(folder, f"mqtt://127.0.0.1:{mosquitto.port}", options)
+        started.append(dashboard)
+        dashboard.start()
+        return dashboard
+
+    yield start
+    for dashboard in started:
+        if dashboard.process is not None:
+            dashboard.kill()
+
+
+def subscribed(mosquitto: Mosquitto) -> int:
+    """How often somebody subscribed to windows."""
+    log = (mosquitto.folder / "mosquitto.log").read_text()
+    return log.count("/window (QoS 1)")
+
+
+def kept(url: str, query: str = COUNT) -> list[Any]:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_standby_takes_over_when_a_collector_is_killed(
+    mosquitto: Mosquitto, collectors: Any, url: str
+) -> None:
+    first = collectors("first", "--store", url)
+    wait_for(lambda: subscribed(mosquitto) == 1, "it does not subscribe")
+    second = collectors("second", "--store", url, "--no-page")
+    wait_for(lambda: "this one stands by" in second.log.read_text(), "it does not stand by")
+    publish(mosquitto, *(window(n, NOW + 60 * n, ever=6 * n) for n in range(1, 301)))
+    first.kill()
+    killed = time.monotonic()
+    publish(mosquitto, *(window(n, NOW + 60 * n, ever=6 * n) for n in range(301, 401)))
+    wait_for(lambda: kept(url) == [(400,)], "the standby does not take over")
+    assert time.monotonic() - killed < 20
+    assert kept(url, "SELECT SUM(people), SUM(windows) FROM hours") == [(2400, 400)]
+    assert kept(url, "SELECT first, last FROM runs") == [(1, 400)]
+    assert "collects as edge-tally-dashboard from now on" in second.log.read_text()
+    assert subscribed(mosquitto) == 2, "they threw each other out"
+    # the first comes back, and waits in its turn
+    first.start()
+    wait_for(lambda: "this one stands by" in first.log.read_text(), "it does not stand by")
+    assert second.stop() == 0
+    wait_for(lambda: subscribed(mosquitto) == 3, "it does not take over")
+    assert first.stop() == 0
+
+
+def test_two_on_one_file_stand_by_too(mosquitto: Mosquitto, collectors: Any) -> None:
+    first = collectors("first")
+    wait_for(lambda: subscribed(mosquitto) == 1, "it does not subscribe")
+    second = collectors("second", "--store", str(first.file))
+    wait_for(lambda: "this one stands by" in second.log.read_text(), "it does not stand by")
+    first.kill()
+    wait_for(lambda: subscribed(mosquitto) == 2, "it does not take over")
+
+
+def test_a_lock_that_is_lost_is_not_believed(mosquitto: Mosquitto, collectors: Any) -> None:
+    """PostgreSQL restarts, and with it every lock is gone."""
+    with postgres_server("-c", "fsync=off") as address:
+        collector = collectors("only", "--store", address)
+        wait_for(lambda: subscribed(mosquitto) == 1, "it does not subscribe")
+    wait_for(lambda: "the lock in the database is lost" in collector.log.read_text(), "believed")
+    log = mosquitto.folder / "mosquitto.log"
+    gone = "Client edge-tally-dashboard disconnected."
+    wait_for(lambda: gone in log.read_text(), "it stays connected")
+
+
+def test_another_program_with_the_client_id_is_named_and_not_thrown_out(
+    mosquitto: Mosquitto, collectors: Any
+) -> None:
+    first = collectors("first")
+    wait_for(lambda: subscribed(mosquitto) == 1, "it does not subscribe")
+    second = collectors("second")  # a store of its own: neither knows of the other
+    wait_for(lambda: "another program has connected as" in first.log.read_text(), "not named")
+    publish(mosquitto, window(1, NOW))
+    wait_for(lambda: rows(second.file, COUNT) == [(1,)], "the second one does not collect")
+    time.sleep(2.5)  # in which it would have come back
+    assert subscribed(mosquitto) == 2
+    assert "another program" not in second.log.read_text()
+    assert first.stop() == 0, "it ends as ever"
+
+
+def test_each_has_its_sites_and_all_one_store(
+    mosquitto: Mosquitto, collectors: Any, url: str
+) -> None:
+    kept(url, "DELETE FROM windows RETURNING 1")
+    for sites in (["north", "south"], ["west"]):
+        options = [word for site in sites for word in ("--site", site)]
+        collectors("-".join(sites), "--store", url, *options)
+    wait_for(lambda: subscribed(mosquitto) == 3, "they do not subscribe")
+    for n in range(1, 11):
+        publish(mosquitto, *(
+            window(n, NOW + 60 * n, site=site, device=f"{site}-door")
+            for site in ("north", "south", "west", "east")
+        ))  # fmt: skip
+    query = "SELECT site, COUNT(*) FROM windows WHERE site <> 'store-7' GROUP BY site ORDER BY site"
+    wait_for(lambda: kept(url, query) == [("north", 10), ("south", 10), ("west", 10)], "not all")
+    log = (mosquitto.folder / "mosquitto.log").read_text()
+    assert "as edge-tally-dashboard-north-south (" in log
+    assert "as edge-tally-dashboard-west (" in log
+
+
+def test_one_that_only_shows_leaves_windows_alone(mosquitto: Mosquitto, collectors: Any) -> None:
+    shows = collectors("shows", "--no-collect")
+    log = mosquitto.folder / "mosquitto.log"
+    wait_for(lambda: "/health (QoS 0)" in log.read_text(), "it does not subscribe")
+    assert subscribed(mosquitto) == 0
+    assert "(p5, c1," in log.read_text(), "a session would be left behind"
+    assert shows.stop() == 0
+
+
+def test_old_windows_are_deleted_while_it_runs(mosquitto: Mosquitto, collectors: Any) -> None:
+    collector = collectors("only", "--no-page")
+    wait_for(lambda: subscribed(mosquitto) == 1, "it does not subscribe")
+    old = time.time() - 40 * 86400
+    publish(mosquitto, *(window(n, old + 60 * n) for n in range(1, 6)))
+    wait_for(lambda: rows(collector.file, COUNT) == [(5,)], "not collected")
+    assert collector.stop() == 0
+    collector.options += ("--keep-windows", "30")
+    collector.start()
+    wait_for(lambda: rows(collector.file, COUNT) == [(2,)], "they are not deleted")
+    assert rows(collector.file, "SELECT SUM(people) FROM hours") == [(30,)]
