@@ -107,8 +107,8 @@ def test_any_order_of_windows_repeats_and_deletions(
     """What is deleted may come again, what is late may be older than what is deleted."""
     # a corrected time that comes after its window was deleted is not believed any more
     stamps = {(read_window(m.payload).key): read_window(m.payload).window for m in messages}
-    messages = [m for m in messages
-                if (w := read_window(m.payload)).window == stamps[w.key] and w.time_synced]  # fmt: skip
+    copies = [(message, read_window(message.payload)) for message in messages]
+    messages = [m for m, copy in copies if copy.window == stamps[copy.key] and copy.time_synced]
     stores = []
     for name in ("all", "some"):
         for old in folder.glob(f"{name}.db*"):

@@ -2,7 +2,7 @@
 
 Two programs with the same client id would throw each other out in turn. Those with the same store
 and client id know of each other by a lock that ends with its program: one works, the others wait.
-If a program without that lock takes the client id, this one stays away until it is started again.
+Against others waits help, which grow with each connection that did not last.
 """
 
 import threading
@@ -28,11 +28,15 @@ STATUS = ("state", "health", "info", "availability", "presence")
 STANDBY_S = 1.0
 CHECK_S = 3.0
 """How often a standby asks for the lock, and how often it is made sure that it is held."""
-RECONNECT_S = (1.0, 300.0)
-"""First and longest wait after a connection that did not last for `STABLE_S`, seconds."""
-UNREACHABLE_S = 5.0
-"""Longest wait while no connection can be made, seconds."""
-STABLE_S = 30.0
+UNREACHABLE_S = (1.0, 5.0)
+"""First and longest wait while no connection can be made, seconds."""
+ENDED_S = (1.0, 300.0)
+"""The same after connections that ended. Programs that throw each other out wait longer and longer:
+a broker that restarts now and then costs a few seconds."""
+STABLE_S = 2 * ENDED_S[1]
+"""A connection that lasts for this long ended by no fault of its own, seconds."""
+SHORT = 3
+"""After this many connections in a row that did not last the reason is likely another program."""
 
 
 class Follower:
@@ -60,6 +64,10 @@ class Follower:
         """Called, on any thread, after something new can be shown."""
         self._stopped = threading.Event()
         self._trouble = ""
+        self.problem = ""
+        """What somebody has to do something about; empty if nothing."""
+        self._short = 0
+        """Connections in a row that did not last."""
         self.is_standby = False
         """Whether another program collects now."""
         self._thread = threading.Thread(target=self._follow, name="broker")
@@ -67,11 +75,6 @@ class Follower:
     @property
     def is_connected(self) -> bool:
         return self._session.is_open
-
-    @property
-    def problem(self) -> str:
-        """What somebody has to do something about; empty if nothing."""
-        return self._trouble if self._session.is_taken_over else ""
 
     def start(self) -> None:
         self._thread.start()
@@ -88,7 +91,7 @@ class Follower:
         self._holder.release()
 
     def _follow(self) -> None:
-        backoff = Backoff(*RECONNECT_S, jitter=(0.8, 1.2))
+        unreachable, ended = (Backoff(*waits, (0.8, 1.2)) for waits in (UNREACHABLE_S, ENDED_S))
         while not self._stopped.is_set():
             if not self._has_lock():
                 self._stopped.wait(STANDBY_S)
@@ -99,13 +102,16 @@ class Follower:
                 return
             self._session.close()
             self.changed()
-            if self._session.is_taken_over and self._holder.is_held():
-                self._stay_away()
-                return
+            if not is_reached:
+                self._stopped.wait(unreachable.next())
+                continue
+            unreachable.reset()
             if time.monotonic() - begin > STABLE_S:
-                backoff.reset()
-            delay_s = backoff.next()
-            self._stopped.wait(delay_s if is_reached else min(delay_s, UNREACHABLE_S))
+                ended.reset()
+                self._short = 0
+            self._short += 1
+            self._suspect_another()
+            self._stopped.wait(ended.next())
 
     def _has_lock(self) -> bool:
         try:
@@ -122,6 +128,7 @@ class Follower:
 
     def _stay_connected(self) -> bool:
         """As long as there is a connection and the lock is held; whether the broker answered."""
+        begin = time.monotonic()
         self._session.open()
         is_announced = False
         while not self._session.ended.wait(CHECK_S if is_announced else 0.05):
@@ -129,6 +136,8 @@ class Follower:
                 is_announced = True
                 self._note("")
                 self.changed()
+            if time.monotonic() - begin > STABLE_S:
+                self.problem = ""
             if is_announced and not self._holder.is_held():
                 self._note("the lock in the database is lost")
                 return True
@@ -136,13 +145,14 @@ class Follower:
             self._note(f"{self._session.problem}; it is tried again")
         return self._session.answered.is_set()
 
-    def _stay_away(self) -> None:
-        self._note(
-            f"another program has connected as {self._client_id}: this one collects nothing until "
-            "it is started again; give one of them its own --client-id"
+    def _suspect_another(self) -> None:
+        if not self._session.is_taken_over and self._short < SHORT:
+            return
+        self.problem = (
+            f"connections as {self._client_id} end soon after they begin, as if another program "
+            "used this name; give each its own --client-id"
         )
-        self.changed()
-        self._stopped.wait()
+        self._note(self.problem)
 
     def _note(self, trouble: str) -> None:
         """Log what keeps the broker away, once."""
