@@ -235,8 +235,10 @@ def summary(
     live: LiveDevices, collector: Collector, follower: Follower, notice: str
 ) -> dict[str, Any]:
     """What an event says."""
+    now = time.time()
     return {
-        "devices": status(live.snapshot(), time.time()),
+        "now": round(now),
+        "devices": status(live.snapshot(), now),
         "connected": follower.is_connected,
         "standby": follower.is_standby,
         "problem": collector.problem or follower.problem,

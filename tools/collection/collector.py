@@ -16,7 +16,7 @@ from tools.collection.log import log
 from tools.collection.published import InvalidMessage, PublishedWindow, read_window
 from tools.collection.store import Store
 
-BATCH = 2000
+BATCH = 10000
 """Most messages kept in one transaction."""
 RETRY_S = (1.0, 30.0)
 """First and longest wait after the database has refused something, seconds."""

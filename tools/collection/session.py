@@ -13,7 +13,7 @@ from paho.mqtt.properties import Properties
 
 from tools.collection.broker import Broker
 
-IN_FLIGHT = 2000
+IN_FLIGHT = 10000
 """Windows that the broker sends before the first is acknowledged. MQTT 3.1.1 has no such number:
 there the broker's own holds, 20 with mosquitto unless its configuration says more."""
 FOREVER = 0xFFFFFFFF

@@ -32,7 +32,7 @@ def read_page() -> tuple[str, str]:
     page = (FILES / "page.html").read_text(encoding="utf-8")
     style = (FILES / "page.css").read_text(encoding="utf-8")
     script = "".join(
-        (FILES / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js")
+        (FILES / name).read_text(encoding="utf-8") for name in ("charts.js", "fleet.js", "page.js")
     )
     page = page.replace("/*style*/", style).replace("/*script*/", script)
     policy = (

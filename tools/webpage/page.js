@@ -23,8 +23,15 @@ const rangeText = (from, to) => (from === to ? longDate(from) : `${from.slice(0,
 
 // ---- what is asked for; the address keeps it
 
+let numbersAddress = "#";
 function readAddress() {
   const words = new URLSearchParams(location.hash.slice(1));
+  readFleet(words);
+  for (const [id, isHere] of [["to-fleet", isFleet()], ["to-numbers", !isFleet()]]) {
+    if (isHere) $(id).setAttribute("aria-current", "page");
+    else $(id).removeAttribute("aria-current");
+  }
+  if (isFleet()) { $("to-numbers").href = numbersAddress; return; }
   document.documentElement.classList.toggle("wall", words.has("wall"));
   for (const theme of ["dark", "light"]) document.documentElement.classList.toggle(theme, words.has(theme));
   const preset = words.get("period");
@@ -74,6 +81,7 @@ async function ask(range) {
 let asking = 0;
 async function load() {
   clearTimeout(timer);
+  if (isFleet()) return;
   timer = setTimeout(load, EVERY_MS);
   const number = ++asking;
   try {
@@ -106,8 +114,13 @@ function problem(text) {
 
 function follow() {
   const events = new EventSource("/api/events");
+  const devices = new Map();
   events.onmessage = (event) => {
-    live = JSON.parse(event.data);
+    const news = JSON.parse(event.data);
+    if (news.all) devices.clear();
+    for (const name of news.gone) devices.delete(name);
+    for (const device of news.devices) devices.set(nameOf(device), device);
+    live = { ...news, devices: [...devices].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, device]) => device) };
     renderLive();
     if (revision !== null && live.revision !== revision) {
       clearTimeout(timer);
@@ -126,19 +139,24 @@ function link(kind, text) {
 const isChosen = (device) => !view.devices || view.devices.includes(`${device.site}/${device.device}`);
 
 function renderLive() {
-  if (!live.connected) link("lost", "Broker not reachable");
-  else if (live.problem) link("lost", "Nothing can be stored");
+  if (live.problem) link("lost", live.connected ? "Nothing can be stored" : "Not collecting");
+  else if (live.standby) link("standby", "Standing by: another program collects");
+  else if (!live.connected) link("lost", "Broker not reachable");
   else link("live", "Live");
   $("notice").hidden = !live.notice;
   $("notice").textContent = live.notice;
   if (live.problem) problem(`${live.problem}. Nothing is lost: windows wait at the broker.`);
+  if (isFleet()) { renderFleet(); return; }
   const sites = new Set(live.devices.map((device) => device.site));
-  $("devices").replaceChildren(...live.devices.map((device) => {
+  const isMany = live.devices.length > FEW_DEVICES;
+  const tiles = isMany ? worstFirst(live.devices.filter(needsCare)).slice(0, MOST_TILES) : live.devices;
+  const rest = isMany ? [h("li", { class: "rest" }, h("a", { href: "#fleet" }, `All ${count(live.devices.length)} devices`), h("small", {}, countStates(live.devices).map(([state, number]) => `${count(number)} ${shortState(state)}`).join(" · ")))] : [];
+  $("devices").replaceChildren(...rest, ...tiles.map((device) => {
     const details = [
       device.facing !== null ? `${few(device.facing)} facing` : null,
       device.temperature_c !== null ? `${whole.format(device.temperature_c)} °C` : null,
       device.outbox ? `${windows(device.outbox)} waiting` : null,
-      device.light === "late" && device.heard_s !== null ? `last heard ${ago(device.heard_s)}` : null,
+      device.light === "late" && device.heard !== null ? `last heard ${agoText(live.now - device.heard)}` : null,
     ].filter(Boolean).join(" · ");
     return h("li", { "data-device": `${device.site}/${device.device}`, "data-light": device.light },
       h("span", { class: `light ${device.light}`, "aria-hidden": "true" }),
@@ -149,8 +167,6 @@ function renderLive() {
   $("facing").textContent = chosen.length ? few(chosen.reduce((sum, device) => sum + device.facing, 0)) : "–";
   $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; very few show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
 }
-
-const ago = (age) => (age < 90 ? `${age} s ago` : age < 5400 ? `${Math.round(age / 60)} min ago` : age < 172800 ? `${Math.round(age / 3600)} h ago` : `${Math.round(age / 86400)} days ago`);
 
 // ---- numbers
 
@@ -427,7 +443,13 @@ function listen() {
     $("picker").open = false;
     if (document.documentElement.classList.contains("wall")) location.hash = location.hash.replace(/wall&?/, "");
   });
-  window.addEventListener("hashchange", () => { readAddress(); load(); });
+  window.addEventListener("hashchange", (event) => {
+    const old = new URL(event.oldURL).hash;
+    if (!/^#fleet\b/.test(old)) numbersAddress = old || "#";
+    readAddress();
+    if (live) renderLive();
+    load();
+  });
   $("wall").addEventListener("click", (event) => {
     event.preventDefault();
     location.hash = `wall${location.hash.length > 1 ? `&${location.hash.slice(1)}` : ""}`;
@@ -444,5 +466,6 @@ function listen() {
 
 readAddress();
 listen();
+listenToFleet();
 load();
 follow();
