@@ -240,7 +240,7 @@ def summary(
         "now": round(now),
         "devices": status(live.snapshot(), now),
         "connected": follower.is_connected,
-        "standby": follower.is_standby,
+        "obstacle": follower.obstacle,
         "problem": collector.problem or follower.problem,
         "revision": collector.revision,
         "notice": notice,

@@ -176,10 +176,11 @@ def test_the_heat_map_has_means_of_whole_watched_hours(file: Path) -> None:
     )  # fmt: skip
     last = DAY + timedelta(14)
     live = {LOBBY: Device(0.0)}
-    answer = asked(kept, first=last, last=last, now=TEN + 15 * 86400, live=live)
-    assert answer["heat"]["from"] == "2026-11-08"
-    assert answer["heat"]["means"][5][9] == 8
-    assert answer["heat"]["means"][5][10] is None
+    overview = Overview(kept, UTC_ZONE, 3)
+    heat = overview.heat(Question(Days(last, last), ()), live, TEN + 15 * 86400)
+    assert heat["from"] == "2026-11-08"
+    assert heat["means"][5][9] == 8
+    assert heat["means"][5][10] is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import paho.mqtt.client as mqtt
 
@@ -37,6 +38,9 @@ STABLE_S = 2 * ENDED_S[1]
 """A connection that lasts for this long ended by no fault of its own, seconds."""
 SHORT = 3
 """After this many connections in a row that did not last the reason is likely another program."""
+
+
+Obstacle = Literal["", "another", "store"]
 
 
 class Follower:
@@ -68,8 +72,8 @@ class Follower:
         """What somebody has to do something about; empty if nothing."""
         self._short = 0
         """Connections in a row that did not last."""
-        self.is_standby = False
-        """Whether another program collects now."""
+        self.obstacle: Obstacle = ""
+        """What it waits for before it connects: another program to end, or the store."""
         self._thread = threading.Thread(target=self._follow, name="broker")
 
     @property
@@ -114,17 +118,20 @@ class Follower:
             self._stopped.wait(ended.next())
 
     def _has_lock(self) -> bool:
+        obstacle: Obstacle
         try:
-            is_standby = not self._holder.acquire()
+            obstacle = "" if self._holder.acquire() else "another"
         except StoreError as error:
             self._note(f"{error}; it is tried again")
-            return False
-        if is_standby != self.is_standby:
-            self.is_standby = is_standby
-            log(f"another program collects as {self._client_id}; this one stands by"
-                if is_standby else f"collects as {self._client_id} from now on")  # fmt: skip
+            obstacle = "store"
+        if obstacle != self.obstacle:
+            if obstacle == "another":
+                log(f"another program collects as {self._client_id}; this one stands by")
+            elif not obstacle:
+                log(f"collects as {self._client_id} from now on")
+            self.obstacle = obstacle
             self.changed()
-        return not is_standby
+        return not obstacle
 
     def _stay_connected(self) -> bool:
         """As long as there is a connection and the lock is held; whether the broker answered."""

@@ -156,21 +156,39 @@ class Store:
     def _together(
         self, group: str, start: int, end: int, devices: Devices
     ) -> list[tuple[Any, Sums]]:
-        if not devices:
-            return []
-        named = f"(site, device) IN (VALUES {', '.join(['(?, ?)'] * len(devices))})"
-        names = [name for device in devices for name in device]
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {group}, {_TOGETHER} FROM hours WHERE hour >= ? AND hour < ? "
-                f"AND ({named}) GROUP BY {group} ORDER BY {group}",
-                (start, end, *names),
-            ).fetchall()
+        rows = self._grouped(group, _TOGETHER, start, end, devices)
         size = len(Sums._fields)
         return [
             (row[0] if len(row) == size + 1 else tuple(row[:-size]), _sums(row[-size:]))
             for row in rows
         ]
+
+    def people(self, start: int, end: int, devices: Devices) -> dict[int, tuple[int, float]]:
+        """People of these devices in each hour, and the seconds that were watched together."""
+        rows = self._grouped("hour", "SUM(people), SUM(seen)", start, end, devices)
+        return {hour: (int(people), float(seen)) for hour, people, seen in rows}
+
+    def people_by_device(
+        self, start: int, end: int, devices: Devices
+    ) -> dict[tuple[str, str], int]:
+        """All people of each device."""
+        rows = self._grouped("site, device", "SUM(people)", start, end, devices)
+        return {(site, device): int(people) for site, device, people in rows}
+
+    def _grouped(
+        self, group: str, values: str, start: int, end: int, devices: Devices
+    ) -> list[tuple[Any, ...]]:
+        if not devices:
+            return []
+        named = ", ".join(["(?, ?)"] * len(devices))
+        names = [name for device in devices for name in device]
+        with self._database.reading() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(
+                f"SELECT {group}, {values} FROM hours WHERE hour >= ? AND hour < ? "
+                f"AND (site, device) IN (VALUES {named}) GROUP BY {group} ORDER BY {group}",
+                (start, end, *names),
+            ).fetchall()
+        return rows
 
     def matrices(self) -> dict[tuple[str, str], Matrix]:
         """The newest matrix of each device and model."""

@@ -62,6 +62,7 @@ class Pages:
             routes=[
                 Route("/", self._index),
                 Route("/api/overview", self._json),
+                Route("/api/heat", self._heat),
                 Route("/api/hours.csv", self._csv),
                 Route("/api/events", self._events),
             ],
@@ -87,6 +88,10 @@ class Pages:
     def _json(self, request: Request) -> Response:
         question = self._question(request)
         return JSONResponse(self._overview.answer(question, self._live.snapshot(), self._clock()))
+
+    def _heat(self, request: Request) -> Response:
+        question = self._question(request)
+        return JSONResponse(self._overview.heat(question, self._live.snapshot(), self._clock()))
 
     def _csv(self, request: Request) -> Response:
         question = self._question(request)

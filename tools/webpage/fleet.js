@@ -2,7 +2,7 @@
 
 const STATES = { // the worst first
   late: "late: no report", offline: "offline", camera: "camera lost", blind: "sees little", hot: "hot: it slows down",
-  outdated: "out of date", stopped: "stopped", waiting: "waiting for its next report", resting: "resting", online: "online",
+  outdated: "out of date", stopped: "stopped", waiting: "waiting for its next report", resting: "resting: camera closed on purpose", online: "online",
 };
 const WORST = Object.keys(STATES), FEW_DEVICES = 24, MOST_ROWS = 1000, MOST_TILES = 12;
 const fleet = { site: "", state: "", rows: new Map(), listed: null };
@@ -11,6 +11,7 @@ const CALM = ["waiting", "resting"];
 const isFleet = () => document.documentElement.classList.contains("fleet");
 const nameOf = (device) => `${device.site}/${device.device}`;
 const statesOf = (device) => (device.states.length ? device.states : ["online"]);
+const statesText = (device) => statesOf(device).map((state) => STATES[state]).join(", ");
 const rank = (device) => WORST.indexOf(statesOf(device)[0]);
 const needsCare = (device) => device.states.some((state) => !CALM.includes(state));
 const agoText = (age) => (age < 90 ? `${Math.max(0, Math.round(age))} s ago` : age < 5400 ? `${Math.round(age / 60)} min ago` : age < 172800 ? `${Math.round(age / 3600)} h ago` : `${Math.round(age / 86400)} days ago`);
@@ -70,7 +71,7 @@ function fillRow(row, device, now) {
   const states = statesOf(device);
   row.tr.dataset.states = states.join(" ");
   row.mark.className = `light ${states[0]}`;
-  setText(row.words, states.map((state) => STATES[state]).join(", "));
+  setText(row.words, statesText(device));
   const [, watched, warm, waiting, version] = row.cells;
   setText(watched, device.coverage === null ? "–" : percent(device.coverage, 1));
   setText(warm, device.temperature_c === null ? "–" : `${whole.format(device.temperature_c)} °C`);
