@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from edge.credentials import credential
 from edge.errors import ConfigError, EdgeError
 from edge.host import is_loopback
 from tools.cli.exit import run_command
@@ -47,6 +48,13 @@ from tools.webpage.server import (
 )
 from tools.webpage.status import status
 
+CREDENTIALS = {
+    "broker_password_file": "broker-password",
+    "password_file": "page-password",
+    "cert": "page-cert",
+    "key": "page-key",
+}
+"""Files that systemd may hand over, for options that are not given."""
 LEAST_KEPT = 7
 """Days: late windows and corrected times mostly come before that."""
 
@@ -87,6 +95,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--notice", default="", metavar="TEXT", help="shown on top of the page")
     add("--open", action="store_true", help="open the page, if there is a screen")
     args = parser.parse_args()
+    for option, handed in CREDENTIALS.items():
+        if getattr(args, option) is None and not args.set_password:
+            setattr(args, option, credential(handed))
     if (args.cert is None) != (args.key is None):
         parser.error("--cert and --key belong together")
     if args.set_password and not args.password_file:
