@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from edge.audit.report import Share
 from edge.delivery.messages import DWELL_BINS
 from edge.types import AGES
 from tools.collection import hourly
 from tools.collection.correction import Row, correct_together
 from tools.collection.hourly import HOUR_S, Sums
+from tools.collection.info import read_audit
 from tools.collection.store import DeviceSpan, Store
 from tools.webpage.calendar import Calendar, Days
 from tools.webpage.watch import Key, Live, Watch
@@ -66,6 +68,7 @@ class Overview:
             "earlier": self._earlier(days, before, watch, now),
             "estimate": self._estimate(start, end, chosen),
             "watched": watch.share(total.seen, start, end),
+            "audit": self._audit(chosen, live),
             "gaps": [gap._asdict() for gap in self._store.gaps(start, end, chosen)],
         }  # fmt: skip
 
@@ -165,6 +168,21 @@ class Overview:
         start, end = self._calendar.bounds(Days(today, today))
         kept = self._store.people_by_device(start, end, list(counted))
         return sum(max(0, total - kept.get(name, 0)) for name, total in counted.items())
+
+    def _audit(self, chosen: Iterable[Key], live: Live) -> dict[str, Any] | None:
+        """What share of the people is counted, as `edge audit` found at these devices together."""
+        audits = [read_audit(live[name].info) for name in chosen if name in live]
+        found = [audit for audit in audits if audit is not None]
+        if not found:
+            return None
+        tapped = sum(audit.tapped for audit in found)
+        counted = Share(tapped - sum(audit.missed for audit in found), tapped)
+        days = sorted(self._calendar.local(audit.at.timestamp()).date() for audit in found)
+        low, high = counted.interval
+        return {
+            "devices": len(found), "from": days[0].isoformat(), "to": days[-1].isoformat(),
+            "tapped": tapped, "counted": counted.part / tapped, "low": low, "high": high,
+        }  # fmt: skip
 
     def _estimate(self, start: int, end: int, devices: list[Key]) -> dict[str, Any]:
         matrices = self._store.matrices()

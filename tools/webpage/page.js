@@ -228,6 +228,16 @@ function renderNumbers() {
   $("stay").replaceChildren(...(stay.mean === null ? ["–"] : [seconds.format(stay.mean), h("small", {}, "s")]));
   $("stay-note").textContent = stay.people ? `${stay.is_attention ? "facing the camera" : "in view"}, ${people(stay.people)}` : "not measured yet";
   renderBusiest();
+  renderAudit();
+}
+
+/** How wrong counts are there, by somebody who stood at the door. */
+function renderAudit() {
+  const { audit } = overview;
+  $("audit").hidden = !audit;
+  if (!audit) return;
+  const at = audit.devices > 1 ? ` at ${count(audit.devices)} devices` : "", parts = [audit.counted, audit.low, audit.high].map((part) => whole.format(100 * part));
+  $("audit").textContent = `Checked on site${at}, ${rangeText(audit.from, audit.to)}: ${parts[0]} % of people counted, ${parts[1]} to ${parts[2]} %`;
 }
 
 function renderBusiest() {
