@@ -25,7 +25,7 @@ from edge.errors import ConfigError, EdgeError
 from edge.host import is_loopback
 from tools.cli.exit import run_command
 from tools.cli.options import at_least
-from tools.collection.broker import Broker
+from tools.collection.broker import Broker, tls_context
 from tools.collection.collector import Collector
 from tools.collection.database import Database
 from tools.collection.follower import CLIENT_ID, Follower
@@ -51,6 +51,9 @@ from tools.webpage.status import status
 CREDENTIALS = {
     "broker_password_file": "broker-password",
     "password_file": "page-password",
+    "broker_ca": "broker-ca",
+    "broker_cert": "broker-cert",
+    "broker_key": "broker-key",
     "cert": "page-cert",
     "key": "page-key",
 }
@@ -66,6 +69,8 @@ def parse_arguments() -> argparse.Namespace:
         help="mqtt://HOST:PORT, or mqtts://USER@HOST for TLS (%(default)s)")  # fmt: skip
     add("--broker-password-file", type=Path, metavar="FILE", help="holds USER's password alone")
     add("--broker-ca", type=Path, metavar="FILE", help="certificate of the broker's authority")
+    add("--broker-cert", type=Path, metavar="FILE", help="log in by a certificate")
+    add("--broker-key", type=Path, metavar="FILE", help="its key")
     add(
         "--client-id",
         type=name,
@@ -100,6 +105,8 @@ def parse_arguments() -> argparse.Namespace:
             setattr(args, option, credential(handed))
     if (args.cert is None) != (args.key is None):
         parser.error("--cert and --key belong together")
+    if (args.broker_cert is None) != (args.broker_key is None):
+        parser.error("--broker-cert and --broker-key belong together")
     if args.set_password and not args.password_file:
         parser.error("--set-password: name the file to write with --password-file")
     if args.no_page and args.no_collect:
@@ -163,12 +170,15 @@ def read_broker(args: argparse.Namespace) -> Broker:
         broker = broker._replace(password=password)
     if args.broker_ca and not args.broker_ca.is_file():
         raise ConfigError(f"--broker-ca {args.broker_ca}: is not a file")
+    if args.broker_cert and not broker.tls:
+        raise ConfigError("--broker: a certificate is for mqtts://, not for mqtt://")
     return broker
 
 
 def run(args: argparse.Namespace) -> None:
     """Collect and serve until SIGTERM, SIGINT or SIGHUP. Raises EdgeError."""
     broker = read_broker(args)
+    tls = tls_context(args.broker_ca, args.broker_cert, args.broker_key) if broker.tls else None
     calendar = Calendar(open_zone(args.timezone))
     page = None if args.no_page else Page(args, calendar)
     with closing(page) if page else nullcontext():
@@ -178,8 +188,7 @@ def run(args: argparse.Namespace) -> None:
         follower = Follower(
             broker, live, collector,
             FreeHolder() if args.no_collect else store.holder(args.client_id),
-            client_id=args.client_id, sites=args.site, ca_file=args.broker_ca,
-            collects=not args.no_collect,
+            client_id=args.client_id, sites=args.site, tls=tls, collects=not args.no_collect,
         )  # fmt: skip
         print(f"store     {store.name}", flush=True)
         with collecting(collector, follower):

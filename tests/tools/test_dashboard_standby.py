@@ -1,18 +1,22 @@
 """Several collectors: one works and others stand by, or each has its part of a fleet."""
 
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.broker import Mosquitto
+from tests.support.broker import Mosquitto, free_port
 from tests.support.commands import wait_for
 from tests.support.dashboard import Dashboard, publish
 from tests.support.postgres import postgres_server
 from tests.support.published import window
 from tests.system.test_dashboards import rows
+from tools import demo
 
 NOW = 1_795_255_200
 COUNT = "SELECT COUNT(*) FROM windows"
@@ -157,3 +161,59 @@ def test_old_windows_are_deleted_while_it_runs(mosquitto: Mosquitto, collectors:
     collector.start()
     wait_for(lambda: rows(collector.file, COUNT) == [(2,)], "they are not deleted")
     assert rows(collector.file, "SELECT SUM(people) FROM hours") == [(30,)]
+
+
+def openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_it_logs_in_by_a_certificate(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """As devices of a fleet do: the broker takes the user from its name."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    openssl(tmp_path, "req", "-x509", *key, "-subj", "/CN=authority", "-keyout", "ca.key",
+            "-out", "ca.crt")  # fmt: skip
+    for name, more in (("broker", ("-addext", "subjectAltName=IP:127.0.0.1")), ("dashboard", ())):
+        openssl(tmp_path, "req", "-x509", "-CA", "ca.crt", "-CAkey", "ca.key", *key,
+                "-subj", f"/CN={name}", *more, "-keyout", f"{name}.key",
+                "-out", f"{name}.crt")  # fmt: skip
+    secure = free_port()
+    mosquitto.rules = (
+        f"listener {secure} 127.0.0.1\nrequire_certificate true\nuse_identity_as_username true\n"
+        f"cafile {tmp_path}/ca.crt\ncertfile {tmp_path}/broker.crt\nkeyfile {tmp_path}/broker.key\n"
+    )
+    mosquitto.start()
+    files = [f"--broker-{word}={tmp_path}/{file}" for word, file in (
+        ("ca", "ca.crt"), ("cert", "dashboard.crt"), ("key", "dashboard.key"))]  # fmt: skip
+    collector = Dashboard(tmp_path, f"mqtts://127.0.0.1:{secure}", ("--no-page", *files))
+    collector.start()
+    wait_for(lambda: subscribed(mosquitto) == 1, "it does not log in")
+    assert "u'dashboard'" in (mosquitto.folder / "mosquitto.log").read_text()
+    assert collector.stop() == 0
+
+
+def test_a_broker_that_speaks_an_older_mqtt(tmp_path: Path) -> None:
+    """NATS speaks 3.1.1 alone, and keeps windows for a client id as well."""
+    with demo.broker(tmp_path) as port:
+        collector = Dashboard(tmp_path, f"mqtt://127.0.0.1:{port}", ("--no-page",))
+        collector.start()
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+
+        def send(*numbers: int) -> None:
+            for n in numbers:
+                message = window(n, NOW + 60 * n)
+                client.publish(message.topic, message.payload, 1).wait_for_publish(20)
+
+        def arrived() -> bool:
+            send(1)  # lost until it has subscribed
+            return bool(rows(collector.file, COUNT) == [(1,)])
+
+        wait_for(arrived, "nothing collected")
+        collector.kill()
+        send(*range(2, 30))
+        collector.start()
+        wait_for(lambda: rows(collector.file, COUNT) == [(29,)], "not what was sent meanwhile")
+        assert collector.stop() == 0
+        client.disconnect()
+        client.loop_stop()

@@ -5,10 +5,10 @@ and client id know of each other by a lock that ends with its program: one works
 Against others waits help, which grow with each connection that did not last.
 """
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal
 
 import paho.mqtt.client as mqtt
@@ -48,20 +48,19 @@ class Follower:
 
     def __init__(
         self, broker: Broker, live: LiveDevices, collector: Collector, holder: Holder,
-        *, client_id: str, sites: Sequence[str] = (), ca_file: Path | None = None,
+        *, client_id: str, sites: Sequence[str] = (), tls: ssl.SSLContext | None = None,
         collects: bool = True,
     ) -> None:  # fmt: skip
         """The broker keeps windows for `client_id`, which must be in use only once.
 
-        Without `sites` it follows all. `ca_file` is the certificate of the broker's authority, if
-        the system does not know it. If not `collects`, windows are left to other programs.
+        Without `sites` it follows all. If not `collects`, windows are left to other programs.
         """
         self._live, self._collector, self._holder = live, collector, holder
         self._broker, self._client_id, self._collects = broker, client_id, collects
         topics = [(f"tally/v1/{site}/+/{kind}", 0) for site in sites or "+" for kind in STATUS]
         topics += [(f"tally/v1/{site}/+/window", 1) for site in (sites or "+") if collects]
         self._session = Session(
-            broker, topics, client_id=client_id if collects else "", ca_file=ca_file,
+            broker, topics, client_id=client_id if collects else "", tls=tls,
             on_message=self._on_message,
         )  # fmt: skip
         self.changed: Callable[[], None] = lambda: None

@@ -3,7 +3,6 @@
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -39,12 +38,12 @@ class Session:
     """
 
     def __init__(
-        self, broker: Broker, topics: Topics, *, client_id: str, ca_file: Path | None,
+        self, broker: Broker, topics: Topics, *, client_id: str, tls: ssl.SSLContext | None,
         on_message: Callable[[mqtt.Client, mqtt.MQTTMessage], None],
     ) -> None:  # fmt: skip
         """Without a `client_id` the broker keeps nothing for it."""
         self._broker, self._topics = broker, topics
-        self._client_id, self._ca_file = client_id, ca_file
+        self._client_id, self._tls = client_id, tls
         self._on_message = on_message
         self._version = MQTTProtocolVersion.MQTTv5
         self._client: mqtt.Client | None = None
@@ -105,8 +104,8 @@ class Session:
         client.on_message = lambda client, _, message: self._on_message(client, message)
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._broker.password)
-        if self._broker.tls:
-            client.tls_set_context(ssl.create_default_context(cafile=self._ca_file))
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         return client
 
     def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, reason: Any,
