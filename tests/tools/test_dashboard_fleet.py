@@ -28,8 +28,8 @@ MANY = 1000
 
 
 def device(**values: Any) -> Device:
-    values = {"started": NOW - 9999.0, "heard": NOW - 5.0, "health": FINE} | values
-    return Device(**values)
+    usual: dict[str, Any] = {"started": NOW - 9999.0, "heard": NOW - 5.0, "health": FINE}
+    return Device(**(usual | values))
 
 
 def states(live: dict[str, Device]) -> dict[str, list[str]]:

@@ -370,5 +370,6 @@ def test_what_audits_found_goes_with_the_numbers(file: Path) -> None:
     assert (both["from"], both["to"]) == ("2026-03-03", "2026-04-09")
     for nonsense in ({"tapped": 0, "missed": 0}, {"tapped": 5, "missed": 6}, {"tapped": "x"}):
         assert asked(kept, LOBBY, live={LOBBY: audited(**nonsense)})["audit"] is None
-    for info in ({"audit": []}, {"audit": {"at": "x", "tapped": 9, "missed": 1}}):
+    odd: list[dict[str, Any]] = [{"audit": []}, {"audit": {"at": "x", "tapped": 9, "missed": 1}}]
+    for info in odd:
         assert asked(kept, LOBBY, live={LOBBY: Device(0.0, info=info)})["audit"] is None

@@ -22,7 +22,7 @@ from tests.tools.test_dashboard_store import (
     store,
 )
 from tools.collection.database import Database
-from tools.collection.hourly import HOUR_S, Sums
+from tools.collection.hourly import HOUR_S
 from tools.collection.published import read_window
 from tools.collection.store import Store
 
@@ -39,10 +39,10 @@ def lobby(numbers: range) -> list[Message]:
     return [window(n, TEN + 60 * n, (2, 1, 0), ever=3 * n) for n in numbers]
 
 
-def hours(store: Store) -> dict[object, Sums]:
+def hours(store: Store) -> dict[object, list[float]]:
     """With times rounded: what is added up in another order differs by less than that."""
     return {
-        key: Sums(*(round(value, 6) for value in sums))
+        key: [round(value, 6) for value in sums]
         for key, sums in store.by_device_and_hour(*ALWAYS, BOTH).items()
     }
 

@@ -36,7 +36,7 @@ def _entry(
 ) -> dict[str, Any]:
     light, heard = device.light(now), max(device.heard or 0.0, device.lived)
     version = str(device.info.get("version", ""))[:MOST_TEXT]
-    states = [light] if light != "online" else []
+    states: list[str] = [light] if light != "online" else []
     coverage = _number(device.state.get("coverage")) if now - device.ended <= CURRENT_S else None
     if light in ALIVE and coverage is not None and coverage < WATCHED_ENOUGH:
         states.append("blind")
