@@ -261,6 +261,7 @@ INSERT INTO hours SELECT site, device,
     COUNT(*), SUM(people), {", ".join(["0"] * (len(Sums._fields) - 2))}
 FROM windows GROUP BY 1, 2, 3, 4
 """
+SPANS = "INSERT INTO spans SELECT site, device, MIN(started), MAX(ended) FROM windows GROUP BY 1, 2"
 
 
 def measure_million(args: argparse.Namespace, store: str) -> None:
@@ -273,6 +274,7 @@ def measure_million(args: argparse.Namespace, store: str) -> None:
         values = (SITES, start, start, fleet.message(0)[1], args.devices, rounds)
         connection.execute(MILLION, values)
         connection.execute(HOURS)
+        connection.execute(SPANS)
         connection.execute("ANALYZE")  # as autovacuum does in time
     kept = Store(Database(store))
     chosen = [name for name in fleet.names if name[0] == "site-7"]

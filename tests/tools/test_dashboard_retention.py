@@ -99,7 +99,7 @@ def test_deleted_windows_cannot_be_added_up_in_another_way(store: Store, file: P
     Store(Database(str(file)), min_people=4)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=deliveries(), data=st.data())
 def test_any_order_of_windows_repeats_and_deletions(
     folder: Path, messages: list[Message], data: st.DataObject

@@ -17,6 +17,7 @@ from tests.support.postgres import postgres_server
 from tests.support.published import window
 from tests.system.test_dashboards import rows
 from tools import demo
+from tools.collection.database import Database
 
 NOW = 1_795_255_200
 COUNT = "SELECT COUNT(*) FROM windows"
@@ -86,13 +87,20 @@ def test_a_standby_takes_over_when_a_collector_is_killed(
     assert first.stop() == 0
 
 
-def test_two_on_one_file_stand_by_too(mosquitto: Mosquitto, collectors: Any) -> None:
-    first = collectors("first")
-    wait_for(lambda: subscribed(mosquitto) == 1, "it does not subscribe")
-    second = collectors("second", "--store", str(first.file))
-    wait_for(lambda: "this one stands by" in second.log.read_text(), "it does not stand by")
-    first.kill()
-    wait_for(lambda: subscribed(mosquitto) == 2, "it does not take over")
+def test_two_on_one_file_stand_by_too(tmp_path: Path) -> None:
+    """The lock ends with its holder, and is each client id's own."""
+    database = Database(str(tmp_path / "tally.db"))
+    first, second, other = (database.holder(name) for name in ("one", "one", "other"))
+    assert first.acquire()
+    assert first.acquire(), "it is held"
+    assert not second.acquire()
+    assert not second.is_held()
+    assert other.acquire()
+    first.release()
+    assert second.acquire()
+    assert not first.is_held()
+    second.release()
+    other.release()
 
 
 def test_a_lock_that_is_lost_is_not_believed(mosquitto: Mosquitto, collectors: Any) -> None:
@@ -125,6 +133,11 @@ def test_each_has_its_sites_and_all_one_store(
     mosquitto: Mosquitto, collectors: Any, url: str
 ) -> None:
     kept(url, "DELETE FROM windows RETURNING 1")
+    shows = collectors("shows", "--no-collect", "--store", url)
+    log = mosquitto.folder / "mosquitto.log"
+    wait_for(lambda: "/health (QoS 0)" in log.read_text(), "it does not subscribe")
+    assert subscribed(mosquitto) == 0, "it only shows"
+    assert "(p5, c1," in log.read_text(), "a session would be left behind"
     for sites in (["north", "south"], ["west"]):
         options = [word for site in sites for word in ("--site", site)]
         collectors("-".join(sites), "--store", url, *options)
@@ -136,17 +149,8 @@ def test_each_has_its_sites_and_all_one_store(
         ))  # fmt: skip
     query = "SELECT site, COUNT(*) FROM windows WHERE site <> 'store-7' GROUP BY site ORDER BY site"
     wait_for(lambda: kept(url, query) == [("north", 10), ("south", 10), ("west", 10)], "not all")
-    log = (mosquitto.folder / "mosquitto.log").read_text()
-    assert "as edge-tally-dashboard-north-south (" in log
-    assert "as edge-tally-dashboard-west (" in log
-
-
-def test_one_that_only_shows_leaves_windows_alone(mosquitto: Mosquitto, collectors: Any) -> None:
-    shows = collectors("shows", "--no-collect")
-    log = mosquitto.folder / "mosquitto.log"
-    wait_for(lambda: "/health (QoS 0)" in log.read_text(), "it does not subscribe")
-    assert subscribed(mosquitto) == 0
-    assert "(p5, c1," in log.read_text(), "a session would be left behind"
+    assert "as edge-tally-dashboard-north-south (" in log.read_text()
+    assert "as edge-tally-dashboard-west (" in log.read_text()
     assert shows.stop() == 0
 
 

@@ -105,11 +105,16 @@ class Store:
 
     def _add_up_again(self, connection: Connection) -> None:
         connection.execute("DELETE FROM hours")
-        places: set[Place] = set()
-        rows = connection.execute("SELECT DISTINCT site, device, started, ended FROM windows")
-        for site, device, started, ended in rows:
-            places |= self._rules.places(site, device, batch.seconds(started), batch.seconds(ended))
-        rollup.add_up(connection, places, self._rules)
+        devices = connection.execute("SELECT DISTINCT site, device FROM windows").fetchall()
+        for site, device in devices:
+            times = connection.execute(
+                "SELECT started, ended FROM windows WHERE site = ? AND device = ?", (site, device)
+            ).fetchall()
+            places: set[Place] = set()
+            for started, ended in times:
+                first, last = batch.seconds(started), batch.seconds(ended)
+                places |= self._rules.places(site, device, first, last)
+            rollup.add_up(connection, places, self._rules)
 
     def save_matrix(self, device: str, model: str, matrix: Matrix | None) -> None:
         """Keep how often a device's model errs now; None if it is not known. Raises StoreError."""
