@@ -271,8 +271,8 @@ def measure_million(args: argparse.Namespace, store: str) -> None:
     fleet = Fleet(args.devices, start)
     Store(Database(store))
     with Database(store).writing() as connection:
-        values = (SITES, start, start, fleet.message(0)[1], args.devices, rounds)
-        connection.execute(MILLION, values)
+        constants = (SITES, start, start, fleet.message(0)[1], args.devices, rounds)
+        connection.execute(MILLION, constants)
         connection.execute(HOURS)
         connection.execute(SPANS)
         connection.execute("ANALYZE")  # as autovacuum does in time

@@ -34,6 +34,7 @@ UNREACHABLE_S = (1.0, 5.0)
 ENDED_S = (1.0, 300.0)
 """The same after connections that ended. Programs that throw each other out wait longer and longer:
 a broker that restarts now and then costs a few seconds."""
+JITTER = (0.8, 1.2)
 STABLE_S = 2 * ENDED_S[1]
 """A connection that lasts for this long ended by no fault of its own, seconds."""
 SHORT = 3
@@ -69,6 +70,8 @@ class Follower:
         self._trouble = ""
         self.problem = ""
         """What somebody has to do something about; empty if nothing."""
+        self._unreachable = Backoff(*UNREACHABLE_S, jitter=JITTER)
+        self._ended = Backoff(*ENDED_S, jitter=JITTER)
         self._short = 0
         """Connections in a row that did not last."""
         self.obstacle: Obstacle = ""
@@ -94,27 +97,35 @@ class Follower:
         self._holder.release()
 
     def _follow(self) -> None:
-        unreachable, ended = (Backoff(*waits, (0.8, 1.2)) for waits in (UNREACHABLE_S, ENDED_S))
         while not self._stopped.is_set():
-            if not self._has_lock():
-                self._stopped.wait(STANDBY_S)
-                continue
-            begin = time.monotonic()
-            is_reached = self._stay_connected()
-            if self._stopped.is_set():
-                return
-            self._session.close()
-            self.changed()
-            if not is_reached:
-                self._stopped.wait(unreachable.next())
-                continue
-            unreachable.reset()
-            if time.monotonic() - begin > STABLE_S:
-                ended.reset()
-                self._short = 0
-            self._short += 1
-            self._suspect_another()
-            self._stopped.wait(ended.next())
+            try:
+                wait_s = self._follow_once()
+            except Exception as error:  # a surprise must not end this thread unnoticed
+                log(f"{error!r}; it is tried again")
+                wait_s = UNREACHABLE_S[1]
+            self._stopped.wait(wait_s)
+
+    def _follow_once(self) -> float:
+        """Until the lock is another's or the connection ends; how long to wait then, seconds."""
+        if not self._has_lock():
+            return STANDBY_S
+        begin = time.monotonic()
+        is_reached = self._stay_connected()
+        if self._stopped.is_set():
+            return 0.0
+        self._session.close()
+        self.changed()
+        if not self._holder.is_held():
+            return STANDBY_S
+        if not is_reached:
+            return self._unreachable.next()
+        self._unreachable.reset()
+        if time.monotonic() - begin > STABLE_S:
+            self._ended.reset()
+            self._short = 0
+        self._short += 1
+        self._suspect_another()
+        return self._ended.next()
 
     def _has_lock(self) -> bool:
         obstacle: Obstacle
