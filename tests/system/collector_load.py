@@ -130,8 +130,10 @@ class Kept:
 def broker(folder: Path) -> Iterator[Mosquitto]:
     started = Mosquitto(folder, rules=QUEUE, autosave="autosave_interval 60\n")
     started.start()
-    yield started
-    started.stop()
+    try:
+        yield started
+    finally:
+        started.stop()
 
 
 @contextlib.contextmanager
@@ -140,9 +142,11 @@ def publisher(port: int) -> Iterator[mqtt.Client]:
     client.max_inflight_messages_set(1000)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    yield client
-    client.disconnect()
-    client.loop_stop()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 def publish(client: mqtt.Client, fleet: Fleet, numbers: range, rate: float) -> list[float]:
