@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
 import edge
+from edge.audit_result import load_audit
 from edge.config import Config, OutboxLimits
 from edge.counting import Counter
 from edge.delivery import outbox_db
@@ -356,4 +357,5 @@ def info(config: Config, models: Models) -> dict[str, Any]:
     if models.main is not None and config.classifier.gender:
         confusion = models.main.card.confusion_at(config.classifier.min_confidence)
         payload |= {} if confusion is None else {"confusion": confusion}
-    return payload
+    audit = load_audit(config.state_dir)
+    return payload if audit is None else payload | {"audit": audit}

@@ -2,12 +2,17 @@
 
 import argparse
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+from edge.audit.report import Report
 from edge.audit.session import Session
+from edge.audit_result import LEAST_TAPPED
 from edge.config import Config
+from edge.delivery.messages import iso
 from edge.errors import ConfigError
+from edge.sources.name import is_recorded
 from edge.types import LABELS, UNKNOWN
 from edge.web import command
 from edge.web.deadline import Deadline
@@ -39,7 +44,7 @@ def audit(config: Config, args: argparse.Namespace) -> int:
         views=views,
         actions=_actions(config, session, deadline, received),
         deadline=deadline,
-        notes=["stores    nothing; neither pictures nor counts leave this machine"],
+        notes=["keeps     the numbers of the report, for the topic info; no picture is stored"],
     ):
         try:
             session.run(deadline.is_over)
@@ -50,7 +55,21 @@ def audit(config: Config, args: argparse.Namespace) -> int:
                     "\n".join(session.report().lines(gender=config.classifier.gender)), flush=True
                 )
                 received.wait(RECEIVED_S)
+                if not is_recorded(config.source):  # which is not this place
+                    print(_keep(config, session.report()), flush=True)
     return 0
+
+
+def _keep(config: Config, report: Report) -> str:
+    """Keep the numbers for `info`; returns what became of them, in words."""
+    result = report.result(iso(time.time()))
+    if not result.is_enough:
+        return f"kept      nothing: fewer than {LEAST_TAPPED} people were tapped"
+    try:
+        result.save(config.state_dir)
+    except OSError as error:
+        return f"kept      nothing: {config.state_dir}: {error.strerror or error}"
+    return f"kept      in {config.state_dir}, for the topic info from the daemon's next start on"
 
 
 def _actions(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.audit.matching import Tap, alone, matched
+from edge.audit_result import AuditResult
 from edge.types import LABELS, UNKNOWN, Visit
 
 Z = 1.959964
@@ -68,6 +69,12 @@ class Report:
     """By label."""
     unknown: Share
     """Of the women and men who came alone, those who were given no gender."""
+
+    def result(self, at: str) -> AuditResult:
+        """What is kept of it; it ended `at` this time, ISO 8601 in UTC."""
+        return AuditResult(
+            at, self.missed.whole, self.invented.whole, self.missed.part, self.invented.part
+        )
 
     def lines(self, *, gender: bool) -> list[str]:
         """The report in words; with `gender` also how often that was right."""

@@ -34,6 +34,8 @@ class Mosquitto:
     port: int = field(default_factory=free_port)
     rules: str = ""
     """Additional configuration lines."""
+    autosave: str = "autosave_on_changes true\nautosave_interval 1\n"
+    """When it writes to disk; often costs most of its time."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -54,8 +56,7 @@ class Mosquitto:
             "allow_anonymous true\nlog_type all\n"
             "persistence true\n"
             f"persistence_location {self.folder}/\n"
-            "autosave_on_changes true\nautosave_interval 1\n"
-            f"{self.rules}"
+            f"{self.autosave}{self.rules}"
         )
 
     def _listens(self) -> bool:

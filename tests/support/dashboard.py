@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,10 @@ class Dashboard:
                 ],
                 cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)},
             )  # fmt: skip
-        wait_for(lambda: "page  " in self.log.read_text() or self._has_ended(), "no page")
+        last = "store  " if "--no-page" in self.options else "page  "
+        wait_for(lambda: last in self.log.read_text() or self._has_ended(), f"no {last}")
+        if "--no-page" in self.options:
+            return
         found = re.search(r"page +(\S+)", self.log.read_text())
         assert found, self.log.read_text()
         self.url = found[1]
@@ -73,9 +76,10 @@ class Dashboard:
 
 
 @contextlib.contextmanager
-def publisher(broker: Mosquitto) -> Iterator[mqtt.Client]:
+def publisher(broker: Mosquitto, in_flight: int = 1) -> Iterator[mqtt.Client]:
+    """With more than one `in_flight` the broker might get them in another order."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.max_inflight_messages_set(1)  # or the broker might get them in another order
+    client.max_inflight_messages_set(in_flight)
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
     yield client
@@ -89,6 +93,14 @@ def publish(broker: Mosquitto, *messages: Message) -> None:
         for message in messages:
             sent = client.publish(message.topic, message.payload, 1, message.retain)
             sent.wait_for_publish(20)
+
+
+def publish_fast(broker: Mosquitto, messages: Iterable[Message]) -> None:
+    """The same of many topics, in any order."""
+    with publisher(broker, in_flight=500) as client:
+        sent = [client.publish(m.topic, m.payload, 1, m.retain) for m in messages]
+        for each in sent:
+            each.wait_for_publish(20)
 
 
 def retained(device: str, kind: str, value: dict[str, Any] | str, site: str = "store-7") -> Message:

@@ -80,9 +80,11 @@ def measure(file: Path) -> None:
         )
         try:
             for name, paths in {
-                "first view": ("/", "/api/overview"),
-                "7 days": (f"/api/overview?from={week}&to={today}",),
-                "365 days": (f"/api/overview?from={year}&to={today}",),
+                "first view": ("/", "/api/overview", "/api/heat"),
+                "7 days": (f"/api/overview?from={week}&to={today}", f"/api/heat?from={week}"),
+                "365 days": tuple(
+                    f"/api/{name}?from={year}&to={today}" for name in ("overview", "heat")
+                ),
                 "a year as CSV": (f"/api/hours.csv?from={year}&to={today}",),
             }.items():
                 took = []

@@ -1,5 +1,11 @@
-"""The unit, as systemd itself judges it. That it works is proved by tests/system/boot.py."""
+"""The units, as systemd itself judges them. That the daemon's works is proved by
+tests/system/boot.py; the dashboard's command is run here, without systemd."""
 
+import base64
+import http.client
+import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from edge.config import Config
+from tests.support.broker import free_port
+from tests.support.commands import wait_for
 from tests.support.paths import ROOT
+from tools.webpage.access import Password
 
 SYSTEMD = ROOT / "systemd"
 UNIT = (SYSTEMD / "edge-tally.service").read_text()
@@ -23,12 +32,13 @@ def value(key: str) -> str:
     return line.split("=", 1)[1]
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a Python that is there."""
-    path, python = tmp_path / "edge-tally.service", tmp_path / "python"
+@pytest.fixture(params=["edge-tally", "edge-tally-dashboard"])
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A unit with a Python that is there."""
+    name = f"{request.param}.service"
+    path, python = tmp_path / name, tmp_path / "python"
     python.symlink_to(sys.executable)  # whose own path may have a space
-    path.write_text(UNIT.replace("/opt/edge-tally/current/venv/bin/python", str(python)))
+    path.write_text(re.sub(r"/opt/\S+/bin/python", str(python), (SYSTEMD / name).read_text()))
     return path
 
 
@@ -42,8 +52,53 @@ def test_systemd_understands_every_line(unit: Path) -> None:
 def test_little_is_exposed(unit: Path) -> None:
     run = analyze("security", "--offline=true", "--threshold=20", unit)
     assert run.returncode == 0, run.stdout
-    unit.write_text("".join(line for line in UNIT.splitlines(True) if "SystemCall" not in line))
+    lines = unit.read_text().splitlines(True)
+    unit.write_text("".join(line for line in lines if "SystemCall" not in line))
     assert analyze("security", "--offline=true", "--threshold=20", unit).returncode == 1
+
+
+def test_the_dashboard_starts_by_its_unit(tmp_path: Path) -> None:
+    """With what systemd hands to it: a folder for the database, options, and credentials."""
+    unit = (SYSTEMD / "edge-tally-dashboard.service").read_text()
+    (command,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    port, state, credentials = free_port(), tmp_path / "state", tmp_path / "credentials"
+    state.mkdir()
+    credentials.mkdir()
+    (credentials / "broker-password").write_text("secret")
+    mask = os.umask(0o077)
+    Password.write(credentials / "page-password", "correct horse")
+    os.umask(mask)
+    options = ["--broker", "mqtt://dashboard@127.0.0.1:1", "--listen", f"127.0.0.1:{port}"]
+    words = command.replace("${STATE_DIRECTORY}", str(state)).split()
+    assert words[-1] == "$OPTIONS"
+    process = subprocess.Popen(
+        [sys.executable, *words[1:-1], *options], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CREDENTIALS_DIRECTORY": str(credentials)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == f"store     {state}/tally.db\n"
+        process.stdout.readline()
+
+        def status(header: str) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/", headers={"Authorization": header})
+            answer = connection.getresponse().status
+            connection.close()
+            return answer
+
+        wait_for(lambda: _answers(port), "no page")
+        assert status("") == 401
+        assert status("Basic " + base64.b64encode(b":correct horse").decode()) == 200
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        process.stdout.close()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_times_leave_room_for_what_the_daemon_waits_for() -> None:

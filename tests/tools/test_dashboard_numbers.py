@@ -176,10 +176,11 @@ def test_the_heat_map_has_means_of_whole_watched_hours(file: Path) -> None:
     )  # fmt: skip
     last = DAY + timedelta(14)
     live = {LOBBY: Device(0.0)}
-    answer = asked(kept, first=last, last=last, now=TEN + 15 * 86400, live=live)
-    assert answer["heat"]["from"] == "2026-11-08"
-    assert answer["heat"]["means"][5][9] == 8
-    assert answer["heat"]["means"][5][10] is None
+    overview = Overview(kept, UTC_ZONE, 3)
+    heat = overview.heat(Question(Days(last, last), ()), live, TEN + 15 * 86400)
+    assert heat["from"] == "2026-11-08"
+    assert heat["means"][5][9] == 8
+    assert heat["means"][5][10] is None
 
 
 @pytest.mark.parametrize(
@@ -348,3 +349,27 @@ def test_no_view_depends_on_what_few_people_are(folder: Path, crowd: list[Visito
             one = message(seq, visitors, genders=genders)
             kept.save([(read_window(one.payload), one.payload)])
     assert list(views(as_they_are, crowd)) == list(views(as_men, crowd))
+
+
+def test_what_audits_found_goes_with_the_numbers(file: Path) -> None:
+    kept = store(file, window(1, TEN), window(1, TEN, device="door"))
+    assert asked(kept)["audit"] is None
+
+    def audited(**audit: object) -> Device:
+        return Device(0.0, info={"audit": {"at": "2026-03-03T23:20:00Z", **audit}})
+
+    live = {
+        LOBBY: audited(tapped=140, missed=6),
+        DOOR: audited(tapped=60, missed=10, at="2026-04-09T10:00:00Z"),
+    }
+    one = asked(kept, LOBBY, live=live)["audit"]
+    assert (one["devices"], one["from"], one["to"]) == (1, "2026-03-03", "2026-03-03")
+    assert [round(one[name], 3) for name in ("counted", "low", "high")] == [0.957, 0.91, 0.98]
+    both = asked(kept, live=live)["audit"]
+    assert (both["devices"], both["tapped"], both["counted"]) == (2, 200, 0.92)
+    assert (both["from"], both["to"]) == ("2026-03-03", "2026-04-09")
+    for nonsense in ({"tapped": 0, "missed": 0}, {"tapped": 5, "missed": 6}, {"tapped": "x"}):
+        assert asked(kept, LOBBY, live={LOBBY: audited(**nonsense)})["audit"] is None
+    odd: list[dict[str, Any]] = [{"audit": []}, {"audit": {"at": "x", "tapped": 9, "missed": 1}}]
+    for info in odd:
+        assert asked(kept, LOBBY, live={LOBBY: Device(0.0, info=info)})["audit"] is None

@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -132,7 +133,7 @@ def test_the_first_view_is_there_at_once(page: Page) -> None:
 def test_the_broker_keeps_windows_for_it(page: Page, broker: Mosquitto) -> None:
     page.wait_for("link", "Live")
     log = (broker.folder / "mosquitto.log").read_text()
-    assert "as second-dashboard (p2, c0," in log, "c1 would be a session that ends at once"
+    assert "as second-dashboard (p5, c0," in log, "c1 would begin an empty session"
     assert "tally/v1/+/+/window (QoS 1)" in log
     assert "tally/v1/+/+/health (QoS 0)" in log, "health would fill the queue"
 
@@ -305,6 +306,19 @@ def test_todays_people_are_there_before_any_window(page: Page, broker: Mosquitto
     page.open("#device=store-7/hall")
     page.wait_for("people", "40")
     page.wait_for("honesty", "40 people came before this dashboard began to collect.")
+
+
+def test_windows_that_never_cease_appear_too(page: Page, broker: Mosquitto) -> None:
+    """As with many devices: something is new more often than the page asks."""
+    page.open("#device=store-7/crowd")
+    numbers = set()
+    for seq in range(1, 40):
+        publish(broker, window(seq, minute(1), device="crowd", ever=6 * seq))
+        numbers.add(page.text("people"))
+        time.sleep(0.1)
+        if len(numbers) > 2:
+            break
+    assert len(numbers) > 2, "it waits for a pause"
 
 
 def test_nobody_else_is_asked_and_nothing_is_refused(page: Page) -> None:

@@ -17,7 +17,7 @@ from edge.delivery.messages import replayed, restamped
 from edge.errors import ConfigError
 from edge.types import Message
 from tests.support.published import window
-from tools.collection.database import Database, StoreError
+from tools.collection.database import Database
 from tools.collection.hourly import HOUR_S, Sums
 from tools.collection.published import InvalidMessage, read_window
 from tools.collection.store import Store
@@ -165,10 +165,14 @@ def test_another_programs_table_is_left_alone(file: Path) -> None:
         Store(Database(str(file)))
 
 
-def test_a_file_that_is_no_database_is_named(file: Path) -> None:
+def test_a_path_that_cannot_be_a_database_is_a_mistake_in_use(file: Path) -> None:
+    """It ends with 2."""
     file.write_text("no database " * 100)
-    with pytest.raises(StoreError, match=r"tally\.db: file is not a database"):
+    with pytest.raises(ConfigError, match=r"--store .*tally\.db: file is not a database"):
         Store(Database(str(file)))
+    for path in (file.parent, file.parent / "none" / "tally.db"):
+        with pytest.raises(ConfigError, match=f"--store {path}: unable to open"):
+            Store(Database(str(path)))
 
 
 COUNTS = st.one_of(

@@ -2,37 +2,26 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError
+from tools.collection import postgres
+from tools.collection.connection import Connection, StoreError, Values
+from tools.collection.holder import FileHolder, Holder
 
-LOCK = 0x7A11
-"""Of PostgreSQL, so that two writers wait for each other."""
 BUSY_S = 30
 """How long SQLite waits for another writer."""
+UNFIT = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+"""What SQLite says of a file that cannot serve as a database."""
 
 SQLITE_AGES = """
 CREATE VIEW IF NOT EXISTS ages AS
 SELECT device, epoch, seq, key AS age, value AS people
 FROM windows, json_each(windows.message, '$.ages')
 """
-POSTGRES_AGES = """
-CREATE OR REPLACE VIEW ages AS
-SELECT device, epoch, seq, each.key AS age, CAST(each.value AS BIGINT) AS people
-FROM windows, json_each_text(CAST(message AS json) -> 'ages') AS each
-"""
-
-
-class StoreError(EdgeError):
-    """The database cannot be used now; what was sent is not acknowledged and comes again."""
-
-
-class Connection(Protocol):
-    """What both libraries' connections can do."""
-
-    def execute(self, query: str, values: Sequence[Any] = ()) -> Any: ...
 
 
 class Database:
@@ -45,44 +34,35 @@ class Database:
         """
         self.is_postgres = name.startswith(("postgresql://", "postgres://"))
         self._name = name
+        self._kept = threading.local()
         if self.is_postgres:
-            try:
-                import psycopg  # noqa: F401
-            except ImportError as error:
-                raise ConfigError(
-                    f"--store: PostgreSQL needs psycopg ({error}); "
-                    "install it: .venv/bin/pip install 'psycopg[binary]'"
-                ) from None
+            postgres.check_library()
 
     def __str__(self) -> str:
         """Without a password."""
-        if not self.is_postgres:
-            return self._name
-        return f"postgresql://{self._name.partition('://')[2].rpartition('@')[2]}"
+        return postgres.without_password(self._name) if self.is_postgres else self._name
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection in a transaction that sees one state. Raises StoreError."""
-        with self._connected() as connection:
-            connection.execute(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.is_postgres else "BEGIN"
-            )
+        with self._reported(), contextlib.closing(self._connect()) as connection:
+            connection.execute(postgres.BEGIN_READING if self.is_postgres else "BEGIN")
             try:
                 yield connection
             finally:
                 connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, devices: Iterable[str] | None = None) -> Iterator[Connection]:
         """A connection in a transaction that is committed at the end, and then on disk.
 
-        Raises StoreError.
+        Other writers wait, with `devices` only those of the same devices. Raises StoreError.
         """
-        with self._connected() as connection:
+        with self._reported(), self._writer() as connection:
             connection.execute("BEGIN" if self.is_postgres else "BEGIN IMMEDIATE")
             try:
                 if self.is_postgres:
-                    connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+                    postgres.lock(connection, devices)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -91,45 +71,101 @@ class Database:
                 raise
 
     @contextlib.contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        if not self.is_postgres:
-            try:
-                with contextlib.closing(self._sqlite()) as connection:
-                    connection.execute("PRAGMA synchronous = FULL")
-                    yield connection
-            except sqlite3.Error as error:
-                raise StoreError(f"{self}: {error}") from error
-            return
-        import psycopg
-
+    def kept_open(self) -> Iterator[None]:
+        """Within it, this thread writes by one connection, opened again after a failure."""
+        self._kept.is_wanted, self._kept.connection = True, None
         try:
-            with psycopg.connect(self._name, autocommit=True, connect_timeout=10) as connection:
-                yield _Percent(connection)
-        except psycopg.Error as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise StoreError(f"{self}: {reason}") from error
+            yield
+        finally:
+            self._kept.is_wanted = False
+            self._close_kept()
 
-    def _sqlite(self) -> sqlite3.Connection:
-        return sqlite3.connect(Path(self._name), timeout=BUSY_S, isolation_level=None)
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[Connection]:
+        if not getattr(self._kept, "is_wanted", False):
+            with contextlib.closing(self._connect()) as connection:
+                yield connection
+            return
+        if self._kept.connection is None:
+            self._kept.connection = self._connect()
+        try:
+            yield self._kept.connection
+        except BaseException:
+            self._close_kept()
+            raise
+
+    def _close_kept(self) -> None:
+        connection, self._kept.connection = self._kept.connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    def _connect(self) -> Connection:
+        return postgres.connect(self._name) if self.is_postgres else _Sqlite(Path(self._name))
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """What goes wrong, as StoreError."""
+        if self.is_postgres:
+            with postgres.reported(str(self)):
+                yield
+            return
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self}: {error}") from error
 
     def create(self, tables: Iterable[str]) -> None:
-        """Make what is missing. Raises StoreError."""
+        """Make what is missing. Raises StoreError, ConfigError if the file is no database."""
         if not self.is_postgres:
-            with self._connected() as connection:
-                connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for writers
+            self._open_file()
         with self.writing() as connection:
             for statement in tables:
                 connection.execute(statement)
-            connection.execute(POSTGRES_AGES if self.is_postgres else SQLITE_AGES)
+            for statement in postgres.EXTRAS if self.is_postgres else (SQLITE_AGES,):
+                connection.execute(statement)
+
+    def _open_file(self) -> None:
+        try:
+            with self._reported(), contextlib.closing(self._connect()) as connection:
+                # readers do not wait for writers
+                connection.execute("PRAGMA journal_mode = WAL")
+        except StoreError as error:
+            cause = error.__cause__
+            if isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF in UNFIT:
+                raise ConfigError(f"--store {error}; name another file, or a new one") from None
+            raise
+
+    def holder(self, name: str) -> Holder:
+        """What one program at a time can hold, until it ends."""
+        if self.is_postgres:
+            return postgres.PostgresHolder(self._name, name)
+        return FileHolder(Path(f"{self._name}-{name}.lock"))
 
 
-class _Percent:
-    """Queries with `?`, as SQLite has them, for psycopg."""
+class _Sqlite:
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
+        try:
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA temp_store = MEMORY")
+        except sqlite3.Error:  # it is no database
+            self._connection.close()
+            raise
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def execute(self, query: str, values: Values = ()) -> Any:
+        return self._connection.execute(query, values)
 
-    def execute(self, query: str, values: Sequence[Any] = ()) -> Any:
-        if not values:
-            return self._connection.execute(query)
-        return self._connection.execute(query.replace("?", "%s"), values)
+    def fill(self, table: str, columns: Iterable[str], rows: Iterable[Values]) -> None:
+        names = list(columns)
+        self._connection.executemany(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+            rows,
+        )
+
+    def create_temporary(self, table: str, columns: str) -> None:
+        self._connection.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({columns})")
+        self._connection.execute(f"DELETE FROM temp.{table}")
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,6 +1,8 @@
-"""How often a device's model errs, from its `info`."""
+"""How often a device's model and its counts err, from its `info`."""
 
-from pydantic import BaseModel, Field, ValidationError
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from tools.collection.correction import Matrix, Row
 from tools.collection.published import Count, InvalidMessage
@@ -35,6 +37,28 @@ class Info(BaseModel):
     def matrix(self) -> Matrix | None:
         """None if it has not been measured."""
         return self.confusion.matrix(self.model) if self.confusion else None
+
+
+class Audit(BaseModel):
+    """What `edge audit` found at the device's place, in numbers of people."""
+
+    at: AwareDatetime
+    tapped: Annotated[Count, Field(ge=1)]
+    missed: Count
+
+    @model_validator(mode="after")
+    def _is_a_part(self) -> Self:
+        if self.missed > self.tapped:
+            raise ValueError("more were missed than tapped")
+        return self
+
+
+def read_audit(info: dict[str, Any]) -> Audit | None:
+    """None if there was none, or if it is not what its topic promises."""
+    try:
+        return Audit.model_validate(info.get("audit"))
+    except ValidationError:
+        return None
 
 
 def read_info(payload: str) -> Info:

@@ -33,6 +33,8 @@ class Device:
     """When this program first heard of it, seconds since 1970."""
     heard: float | None = None
     """When it last said something that was not retained."""
+    health_at: float | None = None
+    """When its newest health came, if that was not retained: then nobody knows how old it is."""
     lived: float = 0.0
     """When its newest window ended, if its clock was set; a sign of life that may be retained."""
     availability: str = ""
@@ -101,6 +103,8 @@ class LiveDevices:
                 device.presence = present
             elif kind != "window":
                 setattr(device, kind, value)
+            if kind == "health" and not retained:
+                device.health_at = now
             if kind in PROOFS and not retained and not (window and window.replayed):
                 device.heard = now
             elif kind == "state" and window and window.time_synced and window.ended <= now:

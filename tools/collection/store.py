@@ -1,35 +1,26 @@
 """Keeps each window once, its JSON included, and its hour's sums in the same transaction."""
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from edge.delivery.messages import iso
 from edge.errors import ConfigError
-from tools.collection import hourly, runs
+from tools.collection import batch, retention, rollup, runs
+from tools.collection.connection import Connection, StoreError
 from tools.collection.correction import Matrix, Row
-from tools.collection.database import Connection, Database, StoreError
-from tools.collection.hourly import HOUR_S, Sums
-from tools.collection.published import PublishedWindow, read_window
+from tools.collection.database import Database
+from tools.collection.holder import Holder
+from tools.collection.hourly import Sums
+from tools.collection.published import PublishedWindow
+from tools.collection.rollup import Place, Rules
 from tools.collection.runs import Devices, Gap
-from tools.collection.schema import TABLES, WINDOW_COLUMNS
+from tools.collection.schema import TABLES
 
-LONGEST_S = 2 * 86400
-"""No device makes longer windows: window.seconds and privacy.max_hold are at most a day each."""
-
-_UPSERT = (
-    f"INSERT INTO windows ({', '.join(WINDOW_COLUMNS)}) "
-    f"VALUES ({', '.join('?' * len(WINDOW_COLUMNS))}) ON CONFLICT (device, epoch, seq) DO UPDATE "
-    f"SET {', '.join(f'{name} = excluded.{name}' for name in WINDOW_COLUMNS)}"
-)
-_ADD_HOUR = (
-    f"INSERT INTO hours (site, device, hour, model, {', '.join(Sums._fields)}) "
-    f"VALUES ({', '.join('?' * (4 + len(Sums._fields)))})"
-)
 _TOGETHER = ", ".join(f"{'MAX' if name == 'peak' else 'SUM'}({name})" for name in Sums._fields)
-
-Place = tuple[str, str, int]
-"""Site, device and start of an hour."""
+_SETTING = (
+    "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 
 
 class DeviceSpan(NamedTuple):
@@ -52,7 +43,7 @@ class Store:
         seconds. Raises StoreError, ConfigError if the database is another program's.
         """
         self._database = database
-        self._min_people, self._shift = min_people, shift
+        self._rules = Rules(min_people, shift)
         if self._has("windows") and not self._has("settings"):
             raise ConfigError(
                 f"--store {database}: holds the table of another program; name another one"
@@ -60,16 +51,22 @@ class Store:
         database.create(TABLES)
         with database.reading() as connection:
             settings = dict(connection.execute("SELECT name, value FROM settings").fetchall())
-        wanted = {"min_people": min_people, "shift": shift}
-        if settings != wanted:
-            with database.writing() as connection:
-                self._add_up_again(connection)
-                for setting in wanted.items():
-                    connection.execute(
-                        "INSERT INTO settings VALUES (?, ?) "
-                        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                        setting,
-                    )
+            lacks_spans = connection.execute(
+                "SELECT 1 FROM hours WHERE NOT EXISTS (SELECT 1 FROM spans) LIMIT 1"
+            ).fetchone()
+            has_expired = connection.execute("SELECT 1 FROM expired_hours LIMIT 1").fetchone()
+        if settings == self._rules._asdict() and not lacks_spans:
+            return
+        if has_expired and settings != self._rules._asdict():
+            raise ConfigError(
+                f"--store {database}: windows were deleted (--keep-windows), so their hours cannot "
+                f"be added up in another way: keep --min-people {settings.get('min_people')} and "
+                "the time zone, or name another store"
+            )
+        with database.writing() as connection:
+            self._add_up_again(connection)
+            for setting in self._rules._asdict().items():
+                connection.execute(_SETTING, setting)
 
     def _has(self, table: str) -> bool:
         try:
@@ -86,84 +83,66 @@ class Store:
 
     def save(self, messages: Iterable[tuple[PublishedWindow, str]]) -> None:
         """Keep windows with their JSON. Returns once all are on disk. Raises StoreError."""
+        messages = list(messages)
+        with self._database.writing({window.device for window, _ in messages}) as connection:
+            batch.keep(connection, messages, self._rules)
+
+    def expire(self, before: float, most: int) -> int:
+        """Delete windows that ended `before` this moment, `most` at once; returns how many.
+
+        The sums of their hours stay. Raises StoreError.
+        """
         with self._database.writing() as connection:
-            changed: set[Place] = set()
-            for window, message in messages:
-                changed |= self._keep(connection, window, message)
-            for place in sorted(changed):
-                self._add_up(connection, place)
+            return retention.expire(connection, iso(before), most, self._rules)
 
-    def _keep(self, connection: Connection, window: PublishedWindow, message: str) -> set[Place]:
-        """The hours that it changes; none if a copy with better times is there."""
-        row = connection.execute(
-            "SELECT message, time_synced FROM windows WHERE device = ? AND epoch = ? AND seq = ?",
-            window.key,
-        ).fetchone()
-        if row and (row[0] == message or row[1] > window.time_synced):
-            return set()
-        connection.execute(_UPSERT, _columns(window, message))
-        if row:
-            return self._places(window) | self._places(read_window(row[0]))
-        runs.extend(connection, *window.key)
-        return self._places(window)
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Within it, this thread saves by one connection."""
+        return self._database.kept_open()
 
-    def _places(self, window: PublishedWindow) -> set[Place]:
-        hours = hourly.hours_of(window, self._shift)
-        return {(window.site, window.device, hour) for hour in hours}
-
-    def _add_up(self, connection: Connection, place: Place) -> None:
-        site, device, hour = place
-        rows = connection.execute(
-            "SELECT message FROM windows WHERE site = ? AND device = ? "
-            "AND ended > ? AND ended <= ? AND started <= ? ORDER BY epoch, seq",
-            (site, device, iso(hour), iso(hour + HOUR_S + LONGEST_S), iso(hour + HOUR_S)),
-        ).fetchall()
-        by_model: dict[str, list[Sums]] = {}
-        for (message,) in rows:
-            window = read_window(message)
-            if hour in hourly.hours_of(window, self._shift):
-                added = hourly.part(window, hour, self._shift, self._min_people)
-                by_model.setdefault(window.model, []).append(added)
-        connection.execute("DELETE FROM hours WHERE site = ? AND device = ? AND hour = ?", place)
-        for model, parts in by_model.items():
-            connection.execute(_ADD_HOUR, (*place, model, *hourly.add(parts)))
+    def holder(self, name: str) -> Holder:
+        """What one program at a time can hold, until it ends."""
+        return self._database.holder(name)
 
     def _add_up_again(self, connection: Connection) -> None:
         connection.execute("DELETE FROM hours")
-        places: set[Place] = set()
-        rows = connection.execute("SELECT DISTINCT site, device, started, ended FROM windows")
-        for site, device, started, ended in rows:
-            first, last = _seconds(started), _seconds(ended)
-            hours = hourly.hours_between(first, last, self._shift)
-            places |= {(site, device, hour) for hour in hours}
-        for place in sorted(places):
-            self._add_up(connection, place)
+        devices = connection.execute("SELECT DISTINCT site, device FROM windows").fetchall()
+        for site, device in devices:
+            times = connection.execute(
+                "SELECT started, ended FROM windows WHERE site = ? AND device = ?", (site, device)
+            ).fetchall()
+            places: set[Place] = set()
+            for started, ended in times:
+                first, last = batch.seconds(started), batch.seconds(ended)
+                places |= self._rules.places(site, device, first, last)
+            rollup.add_up(connection, places, self._rules)
 
     def save_matrix(self, device: str, model: str, matrix: Matrix | None) -> None:
         """Keep how often a device's model errs now; None if it is not known. Raises StoreError."""
-        with self._database.writing() as connection:
-            connection.execute(
-                "DELETE FROM matrices WHERE device = ? AND model = ?", (device, model)
-            )
-            if matrix is not None:
-                values = (device, *matrix[:4], *matrix.women, *matrix.men)
+        self.save_matrices({(device, model): matrix})
+
+    def save_matrices(self, matrices: Mapping[tuple[str, str], Matrix | None]) -> None:
+        """The same of many devices and models. Raises StoreError."""
+        with self._database.writing({device for device, _ in matrices}) as connection:
+            for (device, model), matrix in matrices.items():
                 connection.execute(
-                    f"INSERT INTO matrices VALUES ({', '.join('?' * len(values))})", values
+                    "DELETE FROM matrices WHERE device = ? AND model = ?", (device, model)
                 )
+                if matrix is not None:
+                    values = (device, *matrix[:4], *matrix.women, *matrix.men)
+                    connection.execute(
+                        f"INSERT INTO matrices VALUES ({', '.join('?' * len(values))})", values
+                    )
 
     def devices(self) -> list[DeviceSpan]:
         """All devices that ever counted, by site and name."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT DISTINCT site, device FROM hours ORDER BY site, device"
+                "SELECT site, device, started, ended FROM spans ORDER BY site, device"
             ).fetchall()
-            spans = []
-            for place in rows:
-                ends = "FROM windows WHERE site = ? AND device = ? ORDER BY ended"
-                (first,) = connection.execute(f"SELECT started {ends} LIMIT 1", place).fetchone()
-                (last,) = connection.execute(f"SELECT ended {ends} DESC LIMIT 1", place).fetchone()
-                spans.append(DeviceSpan(place[0], place[1], _seconds(first), _seconds(last)))
-        return spans
+        return [
+            DeviceSpan(site, device, batch.seconds(started), batch.seconds(ended))
+            for site, device, started, ended in rows
+        ]
 
     def hours(self, start: int, end: int, devices: Devices) -> dict[int, Sums]:
         """Sums of these devices together for each hour that begins from `start` to before `end`."""
@@ -182,21 +161,39 @@ class Store:
     def _together(
         self, group: str, start: int, end: int, devices: Devices
     ) -> list[tuple[Any, Sums]]:
-        if not devices:
-            return []
-        named = " OR ".join(["(site = ? AND device = ?)"] * len(devices))
-        names = [name for device in devices for name in device]
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {group}, {_TOGETHER} FROM hours WHERE hour >= ? AND hour < ? "
-                f"AND ({named}) GROUP BY {group} ORDER BY {group}",
-                (start, end, *names),
-            ).fetchall()
+        rows = self._grouped(group, _TOGETHER, start, end, devices)
         size = len(Sums._fields)
         return [
             (row[0] if len(row) == size + 1 else tuple(row[:-size]), _sums(row[-size:]))
             for row in rows
         ]
+
+    def people(self, start: int, end: int, devices: Devices) -> dict[int, tuple[int, float]]:
+        """People of these devices in each hour, and the seconds that were watched together."""
+        rows = self._grouped("hour", "SUM(people), SUM(seen)", start, end, devices)
+        return {hour: (int(people), float(seen)) for hour, people, seen in rows}
+
+    def people_by_device(
+        self, start: int, end: int, devices: Devices
+    ) -> dict[tuple[str, str], int]:
+        """All people of each device."""
+        rows = self._grouped("site, device", "SUM(people)", start, end, devices)
+        return {(site, device): int(people) for site, device, people in rows}
+
+    def _grouped(
+        self, group: str, values: str, start: int, end: int, devices: Devices
+    ) -> list[tuple[Any, ...]]:
+        if not devices:
+            return []
+        named = ", ".join(["(?, ?)"] * len(devices))
+        names = [name for device in devices for name in device]
+        with self._database.reading() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(
+                f"SELECT {group}, {values} FROM hours WHERE hour >= ? AND hour < ? "
+                f"AND (site, device) IN (VALUES {named}) GROUP BY {group} ORDER BY {group}",
+                (start, end, *names),
+            ).fetchall()
+        return rows
 
     def matrices(self) -> dict[tuple[str, str], Matrix]:
         """The newest matrix of each device and model."""
@@ -213,22 +210,7 @@ class Store:
             return runs.gaps(connection, iso(start), iso(end), devices)
 
 
-def _columns(window: PublishedWindow, message: str) -> Sequence[Any]:
-    people = window.people
-    return (
-        window.site, window.device, window.epoch, window.seq, iso(window.started),
-        iso(window.ended), window.window.seconds, int(window.time_synced), int(window.replayed),
-        people.total, people.female, people.male, window.presence.peak, window.presence.mean,
-        window.coverage, window.totals.total, window.model, window.dwell_s.get("mean"),
-        (window.attention_s or {}).get("mean"), message,
-    )  # fmt: skip
-
-
 def _sums(row: Sequence[Any]) -> Sums:
     """PostgreSQL sums integers to decimals."""
     kinds = Sums.__annotations__.values()
     return Sums(*(kind(value) for kind, value in zip(kinds, row, strict=True)))
-
-
-def _seconds(stamp: str) -> int:
-    return int(datetime.fromisoformat(stamp).astimezone(UTC).timestamp())

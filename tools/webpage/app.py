@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tools.collection.database import StoreError
+from tools.collection.connection import StoreError
 from tools.collection.liveness import LiveDevices
 from tools.webpage.calendar import Calendar, read_days
 from tools.webpage.feed import Feed
@@ -32,7 +32,7 @@ def read_page() -> tuple[str, str]:
     page = (FILES / "page.html").read_text(encoding="utf-8")
     style = (FILES / "page.css").read_text(encoding="utf-8")
     script = "".join(
-        (FILES / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js")
+        (FILES / name).read_text(encoding="utf-8") for name in ("charts.js", "fleet.js", "page.js")
     )
     page = page.replace("/*style*/", style).replace("/*script*/", script)
     policy = (
@@ -62,6 +62,7 @@ class Pages:
             routes=[
                 Route("/", self._index),
                 Route("/api/overview", self._json),
+                Route("/api/heat", self._heat),
                 Route("/api/hours.csv", self._csv),
                 Route("/api/events", self._events),
             ],
@@ -87,6 +88,10 @@ class Pages:
     def _json(self, request: Request) -> Response:
         question = self._question(request)
         return JSONResponse(self._overview.answer(question, self._live.snapshot(), self._clock()))
+
+    def _heat(self, request: Request) -> Response:
+        question = self._question(request)
+        return JSONResponse(self._overview.heat(question, self._live.snapshot(), self._clock()))
 
     def _csv(self, request: Request) -> Response:
         question = self._question(request)

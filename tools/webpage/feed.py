@@ -1,4 +1,4 @@
-"""Server-sent events: the devices' status whenever something changes, and now and then."""
+"""Server-sent events: the devices whose status has changed, and now and then a sign of life."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ class Feed:
     """Wakes every reader of the page."""
 
     def __init__(self, snapshot: Callable[[], dict[str, Any]]) -> None:
-        """`snapshot` is what an event says."""
+        """`snapshot` is what there is to say; its `devices` are entries by `site` and `device`."""
         self._snapshot = snapshot
         self._loop: asyncio.AbstractEventLoop | None = None
         self._readers: set[asyncio.Event] = set()
@@ -36,14 +36,16 @@ class Feed:
             reader.set()
 
     async def events(self) -> AsyncIterator[str]:
-        """The stream that one reader gets."""
+        """The stream that one reader gets: first all devices, then those that changed or went."""
         self._loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         self._readers.add(changed)
+        sent: dict[str, Any] | None = None
         try:
             while not self._closed:
                 changed.clear()
-                yield f"data: {json.dumps(self._snapshot(), separators=(',', ':'))}\n\n"
+                event, sent = difference(self._snapshot(), sent)
+                yield f"data: {json.dumps(event, separators=(',', ':'))}\n\n"
                 await asyncio.sleep(LEAST_S)
                 try:
                     await asyncio.wait_for(changed.wait(), MOST_S)
@@ -51,3 +53,17 @@ class Feed:
                     continue
         finally:
             self._readers.discard(changed)
+
+
+def difference(
+    snapshot: dict[str, Any], sent: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The event for a reader who knows the devices `sent`, and the devices that it then knows."""
+    devices = {f"{entry['site']}/{entry['device']}": entry for entry in snapshot["devices"]}
+    known = sent or {}
+    event = snapshot | {
+        "all": sent is None,
+        "devices": [entry for name, entry in devices.items() if known.get(name) != entry],
+        "gone": sorted(known.keys() - devices.keys()),
+    }
+    return event, devices

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from edge.audit.report import Share
 from edge.delivery.messages import DWELL_BINS
 from edge.types import AGES
 from tools.collection import hourly
 from tools.collection.correction import Row, correct_together
 from tools.collection.hourly import HOUR_S, Sums
+from tools.collection.info import read_audit
 from tools.collection.store import DeviceSpan, Store
 from tools.webpage.calendar import Calendar, Days
 from tools.webpage.watch import Key, Live, Watch
@@ -41,17 +43,14 @@ class Overview:
     def answer(self, question: Question, live: Live, now: float) -> dict[str, Any]:
         """As JSON. Raises StoreError."""
         calendar, days = self._calendar, question.days
-        spans = {(span.site, span.device): span for span in self._store.devices()}
+        spans = self._spans()
         names = sorted(spans.keys() | live.keys())
-        chosen = [name for name in names if not question.devices or name in question.devices]
+        chosen = _chosen(names, question)
         watch = Watch([spans[name] for name in chosen if name in spans], live, now)
         start, end = calendar.bounds(days)
-        earlier = calendar.bounds(days.earlier())
-        first = min(start, calendar.bounds(_heat_days(days))[0])
-        hours = self._store.hours(first, end, chosen)
-        before = self._store.hours(*earlier, chosen)
-        inside = {hour: sums for hour, sums in hours.items() if start <= hour < end}
-        total = hourly.add(inside.values())
+        hours = self._store.hours(start, end, chosen)
+        before = self._store.hours(*calendar.bounds(days.earlier()), chosen)
+        total = hourly.add(hours.values())
         return {
             "zone": calendar.zone.key,
             "now": now,
@@ -63,20 +62,38 @@ class Overview:
             "all": [self._listed(name, spans.get(name), name in live) for name in names],
             "devices": ["/".join(name) for name in chosen],
             "step": days.step,
-            "slots": self._slots(days, inside, before, watch),
+            "slots": self._slots(days, hours, before, watch),
             "total": _total(total),
-            "uncollected": self._uncollected(days, chosen, spans, live, now, total.people),
+            "uncollected": self._uncollected(days, chosen, spans, live, now),
             "earlier": self._earlier(days, before, watch, now),
             "estimate": self._estimate(start, end, chosen),
-            "heat": self._heat(days, hours, watch, now),
-            "watched": watch.share(inside.items(), start, end),
+            "watched": watch.share(total.seen, start, end),
+            "audit": self._audit(chosen, live),
             "gaps": [gap._asdict() for gap in self._store.gaps(start, end, chosen)],
         }  # fmt: skip
 
+    def _spans(self) -> dict[Key, DeviceSpan]:
+        return {(span.site, span.device): span for span in self._store.devices()}
+
+    def heat(self, question: Question, live: Live, now: float) -> dict[str, Any]:
+        """Mean people by weekday, Monday first, and hour of the day. As JSON. Raises StoreError."""
+        days = _heat_days(question.days)
+        start, end = self._calendar.bounds(days)
+        spans = self._spans()
+        chosen = _chosen(sorted(spans), question)
+        watch = Watch([spans[name] for name in chosen], live, now)
+        cells: list[list[list[int]]] = [[[] for _ in range(24)] for _ in range(7)]
+        for hour, (people, seen) in self._store.people(start, end, chosen).items():
+            share = watch.share(seen, hour, hour + HOUR_S)
+            if hour + HOUR_S <= now and share is not None and share >= WATCHED_ENOUGH:
+                local = self._calendar.local(hour)
+                cells[local.weekday()][local.hour].append(people)
+        means = [[sum(c) / len(c) if c else None for c in row] for row in cells]
+        return {"from": days.first.isoformat(), "to": days.last.isoformat(), "means": means}
+
     def by_hour(self, question: Question) -> dict[tuple[str, str, int], Sums]:
         """Each hour of each device. Raises StoreError."""
-        names = [(span.site, span.device) for span in self._store.devices()]
-        chosen = [name for name in names if not question.devices or name in question.devices]
+        chosen = _chosen(sorted(self._spans()), question)
         return self._store.by_device_and_hour(*self._calendar.bounds(question.days), chosen)
 
     def _listed(self, name: Key, span: DeviceSpan | None, is_live: bool) -> dict[str, Any]:
@@ -96,10 +113,9 @@ class Overview:
         order, earlier_order = sorted(hours), sorted(earlier)
         slots = []
         for begin, end in self._calendar.slots(days):
-            within = [(hour, hours[hour]) for hour in _between(order, begin, end)]
-            sums = hourly.add(each for _, each in within)
+            sums = hourly.add(hours[hour] for hour in _between(order, begin, end))
             compared = [earlier[hour] for hour in _between(earlier_order, begin, end)]
-            watched = watch.share(within, begin, end)
+            watched = watch.share(sums.seen, begin, end)
             slots.append({
                 "start": self._calendar.local(begin).isoformat(),
                 "end": self._calendar.local(end).isoformat(),
@@ -133,25 +149,40 @@ class Overview:
 
     def _uncollected(
         self, days: Days, chosen: Iterable[Key], spans: Mapping[Key, DeviceSpan], live: Live,
-        now: float, collected: int,
+        now: float,
     ) -> int:  # fmt: skip
         """People of today whom devices counted before this program began to collect."""
         today = self._calendar.local(now).date()
         if days.last != today:
             return 0
-        missing = 0
+        counted: dict[Key, int] = {}
         for name in chosen:
             span, device = spans.get(name), live.get(name)
             if span is not None and self._calendar.local(span.first).date() < today:
                 continue
-            counted = (device.state if device else {}).get("today", {})
-            if isinstance(counted, dict) and counted.get("date") == today.isoformat():
-                total = counted.get("total")
+            totals = (device.state if device else {}).get("today", {})
+            if isinstance(totals, dict) and totals.get("date") == today.isoformat():
+                total = totals.get("total")
                 if isinstance(total, int):
-                    start, end = self._calendar.bounds(Days(today, today))
-                    kept = self._store.hours(start, end, [name]).values()
-                    missing += max(0, total - sum(sums.people for sums in kept))
-        return missing
+                    counted[name] = total
+        start, end = self._calendar.bounds(Days(today, today))
+        kept = self._store.people_by_device(start, end, list(counted))
+        return sum(max(0, total - kept.get(name, 0)) for name, total in counted.items())
+
+    def _audit(self, chosen: Iterable[Key], live: Live) -> dict[str, Any] | None:
+        """What share of the people is counted, as `edge audit` found at these devices together."""
+        audits = [read_audit(live[name].info) for name in chosen if name in live]
+        found = [audit for audit in audits if audit is not None]
+        if not found:
+            return None
+        tapped = sum(audit.tapped for audit in found)
+        counted = Share(tapped - sum(audit.missed for audit in found), tapped)
+        days = sorted(self._calendar.local(audit.at.timestamp()).date() for audit in found)
+        low, high = counted.interval
+        return {
+            "devices": len(found), "from": days[0].isoformat(), "to": days[-1].isoformat(),
+            "tapped": tapped, "counted": counted.part / tapped, "low": low, "high": high,
+        }  # fmt: skip
 
     def _estimate(self, start: int, end: int, devices: list[Key]) -> dict[str, Any]:
         matrices = self._store.matrices()
@@ -163,21 +194,10 @@ class Overview:
         notes = [" ".join(note.split()) for note in notes]
         return {"notes": notes, **(estimate._asdict() if estimate else {})}
 
-    def _heat(
-        self, days: Days, hours: Mapping[int, Sums], watch: Watch, now: float
-    ) -> dict[str, Any]:
-        """Mean people by weekday, Monday first, and hour of the day."""
-        span = _heat_days(days)
-        start, end = self._calendar.bounds(span)
-        cells: list[list[list[int]]] = [[[] for _ in range(24)] for _ in range(7)]
-        for hour, sums in hours.items():
-            share = watch.share([(hour, sums)], hour, hour + HOUR_S)
-            is_over = hour + HOUR_S <= now
-            if start <= hour < end and is_over and share is not None and share >= WATCHED_ENOUGH:
-                local = self._calendar.local(hour)
-                cells[local.weekday()][local.hour].append(sums.people)
-        means = [[sum(c) / len(c) if c else None for c in row] for row in cells]
-        return {"from": span.first.isoformat(), "to": span.last.isoformat(), "means": means}
+
+def _chosen(names: Iterable[Key], question: Question) -> list[Key]:
+    asked = set(question.devices)
+    return [name for name in names if not asked or name in asked]
 
 
 def _heat_days(days: Days) -> Days:

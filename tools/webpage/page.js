@@ -1,13 +1,10 @@
 // Asks for numbers, shows them, and follows the events. All times are those of the place that is counted.
 
 const $ = (id) => document.getElementById(id);
-const LIGHTS = {
-  online: "online", waiting: "waiting for its next report", late: "late: no report", offline: "offline",
-  stopped: "stopped", camera: "camera lost", resting: "resting: camera closed on purpose", hot: "hot: it slows down",
-};
-const RELOAD_MS = 1500, EVERY_MS = 60000;
+const RELOAD_MS = 1500, EVERY_MS = 60000, HEAT_MS = 60000;
 const view = { preset: "today", from: "", to: "", devices: null, compare: "", otherFrom: "", otherTo: "" };
-let overview = null, other = null, live = null, revision = null, timer = 0, failures = 0;
+let overview = null, heat = null, other = null, live = null, revision = null, timer = 0, due = Infinity, failures = 0;
+let took = 0, heatAsked = "", heatAt = -Infinity;
 
 // ---- dates, as the server writes them: 2026-11-27T10:00:00+01:00
 
@@ -23,8 +20,15 @@ const rangeText = (from, to) => (from === to ? longDate(from) : `${from.slice(0,
 
 // ---- what is asked for; the address keeps it
 
+let numbersAddress = "#";
 function readAddress() {
   const words = new URLSearchParams(location.hash.slice(1));
+  readFleet(words);
+  for (const [id, isHere] of [["to-fleet", isFleet()], ["to-numbers", !isFleet()]]) {
+    if (isHere) $(id).setAttribute("aria-current", "page");
+    else $(id).removeAttribute("aria-current");
+  }
+  if (isFleet()) { $("to-numbers").href = numbersAddress; return; }
   document.documentElement.classList.toggle("wall", words.has("wall"));
   for (const theme of ["dark", "light"]) document.documentElement.classList.toggle(theme, words.has(theme));
   const preset = words.get("period");
@@ -62,8 +66,8 @@ function chosenRange(today) {
   return { from: shifted(today, 1 - Number(view.preset)), to: today };
 }
 
-async function ask(range) {
-  const answer = await fetch(`/api/overview?${query(range)}`, { cache: "no-store" });
+async function ask(range, path = "overview") {
+  const answer = await fetch(`/api/${path}?${query(range)}`, { cache: "no-store" });
   if (!answer.ok) {
     const text = await answer.text();
     throw new Error(answer.headers.get("content-type")?.includes("json") ? JSON.parse(text).error : text);
@@ -73,9 +77,9 @@ async function ask(range) {
 
 let asking = 0;
 async function load() {
-  clearTimeout(timer);
-  timer = setTimeout(load, EVERY_MS);
-  const number = ++asking;
+  loadIn(isFleet() ? Infinity : EVERY_MS);
+  if (isFleet()) return;
+  const number = ++asking, begin = performance.now();
   try {
     if (!overview && view.preset !== "today") overview = await ask(null); // it says which day it is
     const first = await ask(chosenRange(overview?.today));
@@ -86,13 +90,38 @@ async function load() {
     [overview, other, failures] = [first, second, 0];
     render();
     problem("");
+    took = performance.now() - begin;
+    await loadHeat(number);
   } catch (error) {
     if (number !== asking) return;
     if (overview) renderControls(); // to choose other dates
     problem(error instanceof TypeError ? "The dashboard does not answer; it is asked again." : error.message);
-    clearTimeout(timer);
-    timer = setTimeout(load, Math.min(30000, 1000 * 2 ** failures++));
+    loadIn(Math.min(30000, 1000 * 2 ** failures++));
   }
+}
+
+/** Of weeks: it takes longest, and changes least. */
+async function loadHeat(number) {
+  const range = chosenRange(overview.today), question = `${overview.today} ${query(range)}`;
+  if (question === heatAsked && performance.now() - heatAt < HEAT_MS) return;
+  const means = await ask(range, "heat");
+  if (number !== asking) return;
+  [heat, heatAsked, heatAt] = [means, question, performance.now()];
+  renderHeat();
+  renderBusiest();
+}
+
+/** Asks again after a while, in place of whenever that was to be. */
+function loadIn(ms) {
+  clearTimeout(timer);
+  due = performance.now() + ms;
+  if (ms < Infinity) timer = setTimeout(load, ms);
+}
+
+/** Asks again soon: never later than was planned, however often something is new. */
+function loadSoon() {
+  const ms = Math.max(RELOAD_MS, 10 * took);
+  if (!isFleet() && performance.now() + ms < due) loadIn(ms);
 }
 
 const days = (answer) => Math.round((dateOf(answer.to) - dateOf(answer.from)) / 86400000) + 1;
@@ -106,13 +135,15 @@ function problem(text) {
 
 function follow() {
   const events = new EventSource("/api/events");
+  const devices = new Map();
   events.onmessage = (event) => {
-    live = JSON.parse(event.data);
+    const news = JSON.parse(event.data);
+    if (news.all) devices.clear();
+    for (const name of news.gone) devices.delete(name);
+    for (const device of news.devices) devices.set(nameOf(device), device);
+    live = { ...news, devices: [...devices].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, device]) => device) };
     renderLive();
-    if (revision !== null && live.revision !== revision) {
-      clearTimeout(timer);
-      timer = setTimeout(load, RELOAD_MS);
-    }
+    if (revision !== null && live.revision !== revision) loadSoon();
     revision = live.revision;
   };
   events.onerror = () => link("lost", "Dashboard not reachable");
@@ -126,31 +157,35 @@ function link(kind, text) {
 const isChosen = (device) => !view.devices || view.devices.includes(`${device.site}/${device.device}`);
 
 function renderLive() {
-  if (!live.connected) link("lost", "Broker not reachable");
+  if (live.obstacle === "another") link("standby", "Standing by: another program collects");
+  else if (live.obstacle === "store") link("lost", "Database not reachable");
+  else if (!live.connected) link("lost", "Broker not reachable");
   else if (live.problem) link("lost", "Nothing can be stored");
   else link("live", "Live");
   $("notice").hidden = !live.notice;
   $("notice").textContent = live.notice;
   if (live.problem) problem(`${live.problem}. Nothing is lost: windows wait at the broker.`);
+  if (isFleet()) { renderFleet(); return; }
   const sites = new Set(live.devices.map((device) => device.site));
-  $("devices").replaceChildren(...live.devices.map((device) => {
+  const isMany = live.devices.length > FEW_DEVICES;
+  const tiles = isMany ? worstFirst(live.devices.filter(needsCare)).slice(0, MOST_TILES) : live.devices;
+  const rest = isMany ? [h("li", { class: "rest" }, h("a", { href: "#fleet" }, `All ${count(live.devices.length)} devices`), h("small", {}, countStates(live.devices).map(([state, number]) => `${count(number)} ${shortState(state)}`).join(" · ")))] : [];
+  $("devices").replaceChildren(...rest, ...tiles.map((device) => {
     const details = [
       device.facing !== null ? `${few(device.facing)} facing` : null,
       device.temperature_c !== null ? `${whole.format(device.temperature_c)} °C` : null,
       device.outbox ? `${windows(device.outbox)} waiting` : null,
-      device.light === "late" && device.heard_s !== null ? `last heard ${ago(device.heard_s)}` : null,
+      device.light === "late" && device.heard !== null ? `last heard ${agoText(live.now - device.heard)}` : null,
     ].filter(Boolean).join(" · ");
     return h("li", { "data-device": `${device.site}/${device.device}`, "data-light": device.light },
-      h("span", { class: `light ${device.light}`, "aria-hidden": "true" }),
+      h("span", { class: `light ${statesOf(device)[0]}`, "aria-hidden": "true" }),
       h("div", {}, h("b", {}, sites.size > 1 ? `${device.site} / ${device.device}` : device.device),
-        h("small", {}, [LIGHTS[device.light], details].filter(Boolean).join(" · "))));
+        h("small", {}, [statesText(device), details].filter(Boolean).join(" · "))));
   }), ...(live.devices.length ? [] : [h("li", { class: "none" }, "No device has reported yet.")]));
   const chosen = live.devices.filter((device) => isChosen(device) && device.facing !== null);
   $("facing").textContent = chosen.length ? few(chosen.reduce((sum, device) => sum + device.facing, 0)) : "–";
   $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; very few show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
 }
-
-const ago = (age) => (age < 90 ? `${age} s ago` : age < 5400 ? `${Math.round(age / 60)} min ago` : age < 172800 ? `${Math.round(age / 3600)} h ago` : `${Math.round(age / 86400)} days ago`);
 
 // ---- numbers
 
@@ -193,6 +228,16 @@ function renderNumbers() {
   $("stay").replaceChildren(...(stay.mean === null ? ["–"] : [seconds.format(stay.mean), h("small", {}, "s")]));
   $("stay-note").textContent = stay.people ? `${stay.is_attention ? "facing the camera" : "in view"}, ${people(stay.people)}` : "not measured yet";
   renderBusiest();
+  renderAudit();
+}
+
+/** How wrong counts are there, by somebody who stood at the door. */
+function renderAudit() {
+  const { audit } = overview;
+  $("audit").hidden = !audit;
+  if (!audit) return;
+  const at = audit.devices > 1 ? ` at ${count(audit.devices)} devices` : "", parts = [audit.counted, audit.low, audit.high].map((part) => whole.format(100 * part));
+  $("audit").textContent = `Checked on site${at}, ${rangeText(audit.from, audit.to)}: ${parts[0]} % of people counted, ${parts[1]} to ${parts[2]} %`;
 }
 
 function renderBusiest() {
@@ -202,7 +247,7 @@ function renderBusiest() {
     $("busiest-note").textContent = best?.people ? people(best.people) : "nobody yet";
     return;
   }
-  const means = overview.heat.means.flat(), most = Math.max(-1, ...means.map((mean) => mean ?? -1)), at = means.indexOf(most);
+  const means = heat ? heat.means.flat() : [], most = Math.max(-1, ...means.map((mean) => mean ?? -1)), at = means.indexOf(most);
   const hour = at % 24;
   $("busiest").replaceChildren(...(most > 0 ? [`${WEEKDAYS[Math.floor(at / 24)]} ${hour}–${hour + 1}`, h("small", {}, "h")] : ["–"]));
   $("busiest-note").textContent = most > 0 ? `${few(most)} people on average` : "nobody yet";
@@ -314,7 +359,7 @@ function renderEstimate(estimate) {
 const reason = (notes) => (notes.length ? `${notes[0].replace(/^not corrected: \d+ people: /, "")}.` : "no genders were published.");
 
 function renderHeat() {
-  const { heat } = overview;
+  if (!heat) return;
   $("heat-sub").textContent = `Mean people in an hour, ${rangeText(heat.from, heat.to)}; hours watched for less than half are left out`;
   const flat = heat.means.flat();
   heatMap($("heat"), heat.means, (i) => $("heat-readout").replaceChildren(...(i < 0 ? [] : [
@@ -427,7 +472,13 @@ function listen() {
     $("picker").open = false;
     if (document.documentElement.classList.contains("wall")) location.hash = location.hash.replace(/wall&?/, "");
   });
-  window.addEventListener("hashchange", () => { readAddress(); load(); });
+  window.addEventListener("hashchange", (event) => {
+    const old = new URL(event.oldURL).hash;
+    if (!/^#fleet\b/.test(old)) numbersAddress = old || "#";
+    readAddress();
+    if (live) renderLive();
+    load();
+  });
   $("wall").addEventListener("click", (event) => {
     event.preventDefault();
     location.hash = `wall${location.hash.length > 1 ? `&${location.hash.slice(1)}` : ""}`;
@@ -444,5 +495,6 @@ function listen() {
 
 readAddress();
 listen();
+listenToFleet();
 load();
 follow();

@@ -16,6 +16,7 @@ from edge.errors import ConfigError
 from tools.webpage.access import App
 
 PORT = 8330
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_S = 3
 """How long answers under way may take once the program is stopped, seconds."""
 
@@ -87,6 +88,6 @@ def run_server(
         server.should_exit = True
         stopped()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, stop)
     server.run(sockets=[listening])
