@@ -27,6 +27,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from edge.host import is_loopback
 from tests.fleet import simulation
 from tests.fleet.brokers import CLUSTER, Brokers, Given, Mosquitto, Nats
 from tests.fleet.devices import PER_PROCESS, Plan
@@ -50,7 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     outcomes, rows = [], [HEAD, ["-" * 3] * len(HEAD)]
     for number in args.sizes or [args.devices]:
         with tempfile.TemporaryDirectory(prefix="edge-tally-fleet-", dir=args.folder) as folder:
-            outcome, row = simulate(args, number, Path(folder))
+            try:
+                outcome, row = simulate(args, number, Path(folder))
+            except RuntimeError as error:
+                print(f"fleet: {error}", file=sys.stderr)
+                return 1
         outcomes.append(outcome)
         rows.append(row)
     for row in rows if args.sizes else []:
@@ -91,7 +96,7 @@ def simulate(args: argparse.Namespace, number: int, folder: Path) -> tuple[Outco
         print(
             f"  {rate:.1f} windows/s for {run.seconds:.0f} s, {outcome.late_s:.1f} s late at most; "
             f"connects {sum(record.connects for record in run.records.values())}, "
-            f"of the recorder {recorder.connects}, without its session {recorder.sessions - 1}\n"
+            f"of the recorder {recorder.connects}, sessions lost {recorder.lost_sessions}\n"
             f"  CPU: devices {run.devices_cpu_s:.1f} s, broker {broker_s:.1f} s, "
             f"recorder {recorder_s:.1f} s; "
             f"memory: devices {run.devices_mb:.0f} MB, broker {broker_mb:.0f} MB",
@@ -212,8 +217,8 @@ def _up_to(kind: Callable[[str], Number], most: float) -> Callable[[str], Number
 
 def _host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise argparse.ArgumentTypeError("must be HOST:PORT, such as 127.0.0.1:1883")
+    if not port.isdecimal() or not is_loopback(host):
+        raise argparse.ArgumentTypeError("must be HOST:PORT on this machine, as 127.0.0.1:1883")
     return host, int(port)
 
 

@@ -24,8 +24,8 @@ class Recorder:
         """How often each window came, by device and number."""
         self.newest_at = time.monotonic()
         self.connects = 0
-        self.sessions = 0
-        """How often a broker had no session for it: 1 unless one was lost."""
+        self.lost_sessions = 0
+        """How often a broker no longer had its session."""
         self._addresses, self._port = addresses, port
         self._present, self._over = threading.Event(), threading.Event()
         self._ready = threading.Event()
@@ -81,7 +81,7 @@ class Recorder:
     ) -> None:
         self.connects += 1
         if str(reason) == "Success" and not flags.session_present:
-            self.sessions += 1
+            self.lost_sessions += self._ready.is_set()
             client.subscribe(TOPIC, qos=1)
         elif str(reason) == "Success":
             self._ready.set()

@@ -24,6 +24,7 @@ def test_nothing_is_lost_when_the_broker_of_ten_devices_is_killed(
         (["--devices", "0"], "must be above 0"),
         (["--devices", "2001"], "at most 2000"),
         (["--given", "localhost"], "HOST:PORT"),
+        (["--given", "broker.example:1883"], "on this machine"),
         (["--given", "localhost:1883", "--faults", "kill"], "cannot be killed"),
     ],
 )
