@@ -1,34 +1,79 @@
-"""The addresses of a broker's name: one that does not answer is tried after the others."""
+"""Which of a broker's addresses to connect to: a name may stand for several brokers.
 
+An address that has just failed comes last. The others are drawn by lot: the system's resolver sorts
+them the same way on every device, so all devices would go to one broker.
+"""
+
+import random
 import socket
 import time
-from typing import Any
+
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+"""A family, and what `socket.connect` takes."""
+FORGET_S = 60.0
+"""Seconds after which a failure is forgotten: the broker may be back."""
 
 
 class Addresses:
-    """Connects to one of several addresses; used by one thread at a time."""
+    """The addresses of one name, tried in rounds: each once, then a wait."""
 
-    def __init__(self) -> None:
-        self._failed_at: dict[Any, float] = {}
-        """By address, when it failed last, monotonic."""
-        self._last: Any = None
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._known: list[Address] = []
+        """The newest answer of the resolver."""
+        self._failed_at: dict[Address, float] = {}
+        self._tried: set[Address] = set()
+        """Failed in this round."""
 
-    def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
-        """A connection to an address of `host`; raises OSError if none of them accepts one.
+    def next(self) -> Address:
+        """Resolve the name and return the address to try.
 
-        Each may take `timeout_s`. Those that failed come last, the earliest failure first.
+        If it can no longer be resolved, it keeps its addresses. Raises OSError if there are none.
         """
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [address for _, _, _, _, address in found]
-        addresses.sort(key=lambda address: self._failed_at.get(address, 0.0))
-        for self._last in addresses:
-            try:
-                return socket.create_connection(self._last[:2], timeout_s)
-            except OSError as error:
-                reason = error
-                self.put_off()
-        raise reason
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            # protocols other than IP have other addresses
+            self._known = list(dict.fromkeys((family, end) for family, _, _, _, end in found))  # type: ignore[misc]
+        except socket.gaierror:
+            if not self._known:
+                raise
+        families = [family for family, _ in self._known]
+        chance = random.SystemRandom()
+        return min(
+            self._known,
+            # the system's choice between IPv6 and IPv4 stands
+            key=lambda known: (self._since(known), families.index(known[0]), chance.random()),
+        )
 
-    def put_off(self) -> None:
-        """Note that the newest connection came to nothing, though the address accepted it."""
-        self._failed_at[self._last] = time.monotonic()
+    def _since(self, address: Address) -> float:
+        """When it failed; 0 if that is forgotten."""
+        at = self._failed_at.get(address, float("-inf"))
+        return at if time.monotonic() - at < FORGET_S else 0.0
+
+    def failed(self, address: Address | None) -> None:
+        """A connection to it ended, or there was none."""
+        if address is not None:
+            self._failed_at[address] = time.monotonic()
+            self._tried.add(address)
+
+    @property
+    def more(self) -> bool:
+        """Whether there is an address that did not fail in this round."""
+        return not self._tried.issuperset(self._known)
+
+    def new_round(self) -> None:
+        """Begin again with all of them."""
+        self._tried.clear()
+
+
+def connect(address: Address, timeout_s: float) -> socket.socket:
+    """Return a connection to it. Raises OSError."""
+    family, end = address
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        connection.connect(end)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

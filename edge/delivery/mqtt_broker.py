@@ -2,14 +2,14 @@
 
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.delivery.mqtt_addresses import Addresses
+from edge.delivery.mqtt_addresses import Address, connect
 from edge.errors import ConfigError
 
 Version = Literal["5", "3.1.1"]
@@ -21,6 +21,20 @@ BROKER_LATE_S = 4
 """Seconds less than the configured keep-alive that the broker is given. It waits for one and a half
 keep-alives, and mosquitto checks only every 5 s (its src/keepalive.c): this way `offline` is
 published within one and a half of the configured ones."""
+
+
+class Client(mqtt.Client):
+    """A client for one connection to one of its host's addresses."""
+
+    address: Address | None = None
+    """To connect to; certificates are still compared with the host's name. None: the first one
+    that takes the connection."""
+
+    # paho has no public way to connect to an address and verify a name
+    def _create_socket_connection(self) -> socket.socket:
+        if self.address is None:
+            return super()._create_socket_connection()
+        return connect(self.address, self.connect_timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +51,6 @@ class Broker:
     tls: ssl.SSLContext | None = None
     version: Version | None = None
     """The only version of MQTT to speak; None: 5 if the broker speaks it, else 3.1.1."""
-    addresses: Addresses = field(default_factory=Addresses, compare=False)
-    """Of `host`, which may be a name for several."""
 
     @property
     def where(self) -> str:
@@ -49,15 +61,14 @@ class Broker:
         """Seconds, as requested from the broker."""
         return max(1, self.keepalive - BROKER_LATE_S)
 
-    def client(self, version: Version) -> mqtt.Client:
+    def client(self, version: Version) -> Client:
         """Return a client for one connection, not yet connected.
 
         The password is read each time: it may change while the daemon runs.
 
         Raises ConfigError if its file cannot be read.
         """
-        client = _Client(
-            self.addresses,
+        client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self.client_id,
             protocol=VERSIONS[version],
@@ -68,17 +79,6 @@ class Broker:
         if self.tls is not None:
             client.tls_set_context(self.tls)
         return client
-
-
-class _Client(mqtt.Client):
-    """paho's client, but for the order in which it tries the addresses of a name."""
-
-    def __init__(self, addresses: Addresses, *args: Any, **keys: Any) -> None:
-        super().__init__(*args, **keys)
-        self._addresses = addresses
-
-    def _create_socket_connection(self) -> socket.socket:
-        return self._addresses.connect(self._host, self._port, self._connect_timeout)
 
 
 def password(file: Path | None) -> str | None:

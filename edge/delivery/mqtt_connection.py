@@ -17,6 +17,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.backoff import Backoff
+from edge.delivery.mqtt_addresses import Address, Addresses
 from edge.delivery.mqtt_broker import Broker, Version
 from edge.delivery.mqtt_limits import Limits
 from edge.delivery.mqtt_send_queue import SendQueue
@@ -28,6 +30,11 @@ ECHO_S = 5.0
 """Seconds after its acknowledgement within which a message must come back on MQTT 3.1.1."""
 REFUSED_RETRY_S = 60.0
 """Seconds until a refused message is tried again: access rules may change meanwhile."""
+UNPROVEN_RETRY_S = 2.0
+"""Seconds until the same if its proof is missing, doubled each time: a broker that has just come
+back may only be slow."""
+UNPROVEN_JITTER = (0.8, 1.2)
+"""Each such wait is a random fraction between these of the full one."""
 SUBSCRIBE_SUSPECT_S = 5.0
 """If a connection ends within this many seconds of a subscription, that may be the reason."""
 NO_ECHO = "acknowledged, but not sent back: this user may not both write and read it"
@@ -61,6 +68,8 @@ class Connection:
         command_topic: str | None = None,
         on_command: Callable[[bytes], None] = lambda _payload: None,
         limits: Limits = Limits(),  # noqa: B008  # immutable
+        addresses: Addresses | None = None,
+        patience_s: float | None = None,
         is_alone: Callable[[str], bool] = lambda _topic: False,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
@@ -69,8 +78,10 @@ class Connection:
         Messages `online` on `birth_topic` are counted in `births`. `on_command` gets the payload
         of each message on `command_topic`, from the connection's thread; a retained one may be
         long out of date and is left out. The will must fit `limits`; the
-        limits that the broker announces replace them. Messages without a key on a topic that
-        `is_alone` wait until no window is left and nothing else is in flight. `wake` is called from
+        limits that the broker announces replace them. It connects to the next of `addresses`, by
+        default the broker's. It ends if nothing is acknowledged for `patience_s` seconds, by
+        default as long as a broker waits. Messages without a key on a topic that `is_alone` wait
+        until no window is left and nothing else is in flight. `wake` is called from
         the connection's thread when there is something to settle.
 
         Raises ConfigError if the password cannot be read.
@@ -83,13 +94,16 @@ class Connection:
         """Topics on which a message was accepted."""
         self.unanswered: list[Message] = []
         """At the end: messages sent but not acknowledged."""
-        self._wake, self._keepalive = wake, broker.requested_keepalive
+        self._wake = wake
         self.birth_topic, self.command_topic = birth_topic, command_topic
         self._on_command = on_command
         self._started = False
         """Whether any message was handed over."""
         # as long as a broker waits (MQTT 5, section 3.1.2.10)
-        self._patience_s = 1.5 * broker.keepalive
+        self._longest_s = 1.5 * broker.keepalive
+        self._patience_s = self._longest_s if patience_s is None else patience_s
+        self._answered_at = 0.0
+        """When a message was last acknowledged, monotonic."""
         self._queue = SendQueue(is_alone)
         self._sent: dict[int, _Sent] = {}
         """Messages in flight, by packet id."""
@@ -102,6 +116,8 @@ class Connection:
         longer one."""
         self._trusted: set[str] = set()
         """Topics whose most recently settled window was accepted."""
+        self._unproven: dict[str, Backoff] = {}
+        """By topic, the waits since a message last came back."""
         self._retry_at: dict[str, float] = {}
         """By topic, when to try again after a refusal, monotonic."""
         self._client = broker.client(version)
@@ -110,10 +126,8 @@ class Connection:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
         self._link = Link(
             self._client,
-            broker.host,
-            broker.port,
-            client_id=broker.client_id,
-            tls=broker.tls,
+            broker,
+            addresses or Addresses(broker.host, broker.port),
             on_greeting=self._on_greeting,
             wake=wake,
         )
@@ -125,7 +139,7 @@ class Connection:
 
     def run(self) -> None:
         """Connect and stay until the link ends; `explain` then gives the reason."""
-        self._link.run(self._keepalive)
+        self._link.run()
 
     def _on_greeting(self, refusal: str | None, properties: dict[str, Any]) -> None:
         if self.version == "5":
@@ -173,18 +187,33 @@ class Connection:
         return self._link.stalled
 
     @property
+    def hung(self) -> bool:
+        """Whether it never opened because there was no answer in time."""
+        return self._link.hung
+
+    @property
+    def address(self) -> Address | None:
+        """The broker's address; None if its name was not resolved."""
+        return self._link.address
+
+    @property
     def speaks_other(self) -> bool:
         """Whether the end suggests that the broker speaks only another version of MQTT."""
         return self._link.speaks_other
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the broker refused the connection, if it answered."""
+        return self._link.refusal
 
     @property
     def will_refused(self) -> bool:
         """Whether the broker refused the connection because of the will's retain flag or QoS."""
         return self._link.refusal in (NO_RETAIN, NO_QOS)
 
-    def explain(self) -> str:
-        """Return why it ended or never opened; may connect to the broker once more to find out."""
-        return self._link.explain()
+    def explain(self, *, diagnose: bool = True) -> str:
+        """Return why it ended or never opened; `diagnose`: connect once more to find out."""
+        return self._link.explain() if diagnose else self._link.reason
 
     def wait(self, timeout_s: float) -> None:
         """Wait until it has ended."""
@@ -247,14 +276,15 @@ class Connection:
         idle = not self._sent and not self._queue
         if self._started and self.open and idle:
             for topic, granted in self.listens.items():
-                self._subscriptions.subscribe(topic)
+                self._subscriptions.subscribe(topic, qos=int(topic == self.command_topic))
                 if granted is None:
                     break  # one at a time: if the broker hangs up, it is known at which
 
     def _send(self, message: Message) -> None:
         self._retry_at.pop(message.topic, None)
         if self._lacks_echo(message):
-            self._subscriptions.subscribe(message.topic, qos=min(1, self.limits.qos))
+            # with QoS 1 a NATS cluster would keep a session for each device, at great cost
+            self._subscriptions.subscribe(message.topic, qos=0)
         fit = self.limits.fit(message)
         info = self._client.publish(fit.topic, fit.payload, fit.qos, fit.retain)
         self._sent[info.mid] = _Sent(message)
@@ -271,6 +301,7 @@ class Connection:
         self._unsent.clear()
         while not self._acknowledged.empty():
             mid, reason = self._acknowledged.get()
+            self._answered_at = time.monotonic()
             if mid not in self._sent:
                 continue
             if reason.is_failure:
@@ -292,7 +323,10 @@ class Connection:
                 self._pop(mid, settled.returned)
             elif sent.acknowledged and waited_s > ECHO_S:
                 self._return_unproven(mid, sent.message.topic, settled)
-            elif waited_s > self._patience_s:
+            elif (
+                waited_s > self._longest_s
+                or now - max(sent.since, self._answered_at) > self._patience_s
+            ):
                 self._link.give_up("no longer acknowledges messages")
         if ended:
             settled.returned.extend(m.key for m in self._queue.windows if m.key is not None)
@@ -310,7 +344,9 @@ class Connection:
         """The message was acknowledged, but did not come back."""
         retry = self._subscriptions.put_off(topic)
         if retry is None:
-            self._return(mid, settled, NO_ECHO)
+            waits = Backoff(UNPROVEN_RETRY_S, REFUSED_RETRY_S, UNPROVEN_JITTER)
+            wait_s = self._unproven.setdefault(topic, waits).next()
+            self._return(mid, settled, NO_ECHO, wait_s)
         else:
             wait_s, failures = retry
             self._return(mid, settled, UNREADABLE if failures > 1 else None, wait_s)
@@ -346,6 +382,7 @@ class Connection:
             return
         if self._lacks_echo(echoed[0].message):
             self._proven[topic] = len(payload)
+            self._unproven.pop(topic, None)
         if not any(self._lacks_echo(sent.message) for sent in on_topic):
             self._subscriptions.unsubscribe(topic)
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from edge.delivery.mqtt_attempts import Attempts
 from edge.delivery.mqtt_broker import Broker, Version
 from edge.delivery.mqtt_connection import BIRTH_REFUSED, COMMANDS_REFUSED, Connection
 from edge.delivery.mqtt_limits import publish_bytes
 from edge.delivery.mqtt_socket import GREETING_S
-from edge.delivery.mqtt_versions import Versions
 from edge.errors import EdgeError
 from edge.types import Message
 
@@ -82,16 +82,22 @@ def probe(
 
 
 def _connection(broker: Broker, will: Message | None, timeout_s: float) -> Connection:
-    versions = Versions(broker.version)
+    attempts = Attempts(broker)
     while True:
-        link = Connection(broker, versions.next, will=will, limits=versions.limits)
+        link = Connection(
+            broker,
+            attempts.version,
+            will=will,
+            limits=attempts.limits,
+            addresses=attempts.addresses,
+        )
         threading.Thread(target=link.run, name="probe", daemon=True).start()
         _wait_until(lambda: link.opened or link.ended, timeout_s)  # noqa: B023  # now
         if link.open:
             return link
         link.drop()
         link.wait(timeout_s)
-        if not versions.after(link):
+        if not attempts.after(link):
             raise EdgeError(f"broker {broker.where}: {link.explain()}")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.backoff import Backoff
+from edge.delivery.mqtt_attempts import Attempts
 from edge.delivery.mqtt_broker import Broker
 from edge.delivery.mqtt_connection import Connection
 from edge.delivery.mqtt_limits import publish_bytes
+from edge.delivery.mqtt_patience import Patience
 from edge.delivery.mqtt_suspects import Suspects
-from edge.delivery.mqtt_versions import Versions
 from edge.errors import EdgeError
 from edge.types import AckResult, Message
 
@@ -68,7 +69,10 @@ class MqttPublisher:
         self._command_topic, self._on_command = command_topic, on_command
         self._lock = threading.Lock()
         self._retained: dict[str, Message] = {}
-        self._versions, self._suspects = Versions(broker.version), Suspects()
+        self._attempts, self._suspects = Attempts(broker), Suspects()
+        self._patience = Patience(1.5 * broker.keepalive)
+        self._is_known = False
+        """Whether the broker has ever accepted a connection."""
         self._link = self._new_link()
         self._settled = AckResult()
         """Results for messages on connections that have ended."""
@@ -89,12 +93,14 @@ class MqttPublisher:
 
         return Connection(
             self._broker,
-            self._versions.next,
+            self._attempts.version,
             will=self._will,
             birth_topic=unless_left_out(self._birth_topic),
             command_topic=unless_left_out(self._command_topic),
             on_command=self._on_command,
-            limits=self._versions.limits,
+            limits=self._attempts.limits,
+            addresses=self._attempts.addresses,
+            patience_s=self._patience.seconds,
             is_alone=self._suspects.is_alone,
             wake=self._wake,
         )
@@ -114,8 +120,10 @@ class MqttPublisher:
             with self._lock:
                 self._settle(link)
                 self._examine(link, stable)
-                retry_at_once = self._versions.after(link)
+                self._patience.after(stalled=link.stalled, stable=stable)
+                retry_at_once = self._attempts.after(link)
             if link.opened:
+                self._is_known = True
                 away.reset()
                 drops += 1
             if stable:
@@ -123,11 +131,10 @@ class MqttPublisher:
                 drops = 0
                 self._logged.clear()
                 self._warned = False
-            if link.stalled or not (link.opened or retry_at_once):
-                self._broker.addresses.put_off()
             if not retry_at_once:
                 hint = DUPLICATE_HINT if drops >= HINT_AFTER_DROPS else ""
-                self._warn(link.explain() + hint)
+                # what a broker is that was one before needs no finding out, which takes time
+                self._warn(link.explain(diagnose=not self._is_known) + hint)
                 self._closing.wait((rest if link.opened else away).next())
             next_link = self._next_link()
             if self._closing.is_set() or next_link is None:

@@ -13,6 +13,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.delivery import mqtt_failures
+from edge.delivery.mqtt_addresses import Address, Addresses
+from edge.delivery.mqtt_broker import Broker, Client
 
 GREETING_S = 10.0
 """Seconds a broker may take to answer the greeting."""
@@ -29,12 +31,10 @@ class Link:
 
     def __init__(
         self,
-        client: mqtt.Client,
-        host: str,
-        port: int,
+        client: Client,
+        broker: Broker,
+        addresses: Addresses,
         *,
-        client_id: str,
-        tls: ssl.SSLContext | None,
         on_greeting: Callable[[str | None, dict[str, Any]], None],
         wake: Callable[[], None],
     ) -> None:
@@ -50,25 +50,32 @@ class Link:
         """Why the broker refuses the connection."""
         self.stalled = False
         """Whether it ended because nothing more came from the broker."""
-        self._client, self._host, self._port, self._tls = client, host, port, tls
-        self._client_id, self._on_greeting, self._wake = client_id, on_greeting, wake
+        self.hung = False
+        """Whether there was no answer to the greeting in time."""
+        self.address: Address | None = None
+        """The broker's, once its name is resolved."""
+        self._client, self._broker, self._addresses = client, broker, addresses
+        self._on_greeting, self._wake = on_greeting, wake
         self._reached = self._silent = False
         client.on_socket_register_write = self._on_want_write
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
 
-    def run(self, keepalive: int) -> None:
+    def run(self) -> None:
         """Connect and stay until the link ends; `reason` then holds the reason."""
         try:
             # inside the try: there may be no file descriptors left
             self._nudge, nudged = socket.socketpair()
             with self._nudge, nudged:
                 self._nudge.setblocking(False)
-                self._client.connect(self._host, self._port, keepalive)
+                self.address = self._client.address = self._addresses.next()
+                broker = self._broker
+                self._client.connect(broker.host, broker.port, broker.requested_keepalive)
                 self._reached = self._silent = True
                 self._stay(nudged)
         except Exception as error:  # nothing a broker sends may end the reconnecting
             self.reason = mqtt_failures.failure(error)
+            self.hung |= isinstance(error, TimeoutError)
             self._silent |= isinstance(error, OSError) and mqtt_failures.is_silence(error)
         finally:
             self.ended.set()
@@ -100,6 +107,7 @@ class Link:
                 client.loop_write()
             client.loop_misc()
             if not self.opened and time.monotonic() - start > GREETING_S:
+                self.hung = True
                 self.drop()
 
     def _on_want_write(self, *_: object) -> None:
@@ -113,7 +121,7 @@ class Link:
         self.refusal = str(reason) if reason.is_failure else None
         self._on_greeting(self.refusal, {} if properties is None else properties.json())
         if self.refusal is not None:
-            self.reason = mqtt_failures.refusal(self.refusal, self._client_id)
+            self.reason = mqtt_failures.refusal(self.refusal, self._broker.client_id)
             return
         self.reason = "connection lost"
         self.opened = True
@@ -138,7 +146,8 @@ class Link:
         """Return why it ended; connects to the broker once more if that is not known yet."""
         if self._silent and not self.opened:
             self._silent = False
-            self.reason = mqtt_failures.diagnose(self._host, self._port, self._tls)
+            broker = self._broker
+            self.reason = mqtt_failures.diagnose(broker.host, broker.port, broker.tls)
         return self.reason
 
     def give_up(self, reason: str) -> None:

@@ -7,7 +7,8 @@ from edge.delivery.mqtt_broker import VERSIONS, Version
 from edge.delivery.mqtt_limits import Limits
 
 UPGRADE_S = 3600.0
-"""Seconds after which a broker that only spoke 3.1.1 is greeted with 5 again."""
+"""Seconds after which a broker that only spoke 3.1.1 is greeted with 5 again, and one that no
+longer answers with another version."""
 
 
 class Greeting(Protocol):
@@ -18,6 +19,8 @@ class Greeting(Protocol):
 
     @property
     def opened(self) -> bool: ...
+    @property
+    def hung(self) -> bool: ...
     @property
     def speaks_other(self) -> bool: ...
     @property
@@ -32,7 +35,7 @@ class Versions:
         self._allowed: list[Version] = list(VERSIONS) if only is None else [only]
         self._known = self._allowed[0]
         """The version that worked last."""
-        self._newest_tried = float("-inf")
+        self._newest_tried = self._worked_at = float("-inf")
         self._tried: set[tuple[Version, Limits]] = set()
         """Tried in this round."""
         self.limits = Limits()
@@ -54,11 +57,15 @@ class Versions:
         """Set `next` after `link` ended; return whether to try it at once, in the same round."""
         if link.opened:
             self._known, self.limits = link.version, link.limits
+            self._worked_at = time.monotonic()
         else:
             if link.will_refused:
                 self.limits = link.limits
             others = [link.version] if link.will_refused else []
-            others += [v for v in self._allowed if v != link.version and link.speaks_other]
+            # a broker that worked and no longer answers hangs as a whole
+            is_stuck = link.hung and time.monotonic() - self._worked_at < UPGRADE_S
+            if link.speaks_other and not is_stuck:
+                others += [v for v in self._allowed if v != link.version]
             for version in others:
                 if (version, self.limits) not in self._tried:
                     self.next = self._note(version)

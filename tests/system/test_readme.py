@@ -69,8 +69,12 @@ def test_files_and_targets_named_exist() -> None:
         text = file.read_text()
         named = re.findall(r"\b(?:edge|tests|tools|docs)/(?:\w+/)*\w+\.(?:py|md|yaml)", text)
         modules = re.findall(r"python -m ((?:edge|tests|tools)\.[.\w]+)", text)
-        for name in [*named, *(f"{module.replace('.', '/')}.py" for module in modules)]:
+        for name in named:
             assert (ROOT / name).exists(), f"{file.name}: {name}"
+        for module in modules:
+            path = ROOT / module.replace(".", "/")
+            runs = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+            assert runs, f"{file.name}: {module}"
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make (setup|demo|test|\w+)`?\n", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -1,6 +1,7 @@
 """TLS and client certificates with a real broker and real certificates."""
 
 import gc
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     authority = Authority(tmp_path_factory.mktemp("certificates"))
     authority.sign("server", "localhost")
     authority.sign("elsewhere", "elsewhere.example")
+    authority.sign("cluster", "brokers.test")
     authority.sign("device", "lobby")
     authority.sign("expired", "localhost", days=0)  # OpenSSL 3.5 refuses days in the past
     time.sleep(1.1)  # certificates count whole seconds
@@ -95,6 +97,32 @@ def test_a_trusted_certificate_for_the_host(mosquitto: Mosquitto, authority: Aut
     serve(mosquitto, authority, "server")
     assert probe_tls(mosquitto, authority) == "5"
     assert "by an authority that mqtt.tls.ca_file does not hold" in probe_tls(mosquitto, None)
+
+
+def test_one_name_with_several_addresses(
+    mosquitto: Mosquitto, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each broker has a certificate for the name; one is away and one hangs."""
+    system, numbers = socket.getaddrinfo, [3, 2, 1]
+    monkeypatch.setattr(
+        "socket.getaddrinfo",
+        lambda host, *args, **keys: [
+            found
+            for number in numbers
+            for found in system(f"127.0.0.{number}", *args, **keys)
+            if host == "brokers.test"
+        ],
+    )
+    context = tls_context(authority.folder / "ca.pem", None, None)
+    there = Broker("brokers.test", mosquitto.port, "lobby", tls=context)
+    with socket.create_server(("127.0.0.2", mosquitto.port)):
+        serve(mosquitto, authority, "cluster")
+        assert probe(there).version == "5"
+    mosquitto.stop()
+    serve(mosquitto, authority, "elsewhere")
+    numbers[:] = [1]
+    with pytest.raises(EdgeError, match="is for another name"):
+        probe(there)
 
 
 @pytest.mark.parametrize(
