@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import MadeOnce
 from tests.support.broker import Mosquitto, Subscriber
+from tests.support.certificates import MadeFleet
 from tests.support.commands import wait_for, without
 from tests.support.devices import CONFIG, CURRENT, Device, broken, libraries, package, settings
 from tests.support.paths import ROOT
@@ -135,7 +136,11 @@ def test_libraries_for_another_machine_are_refused(
 
 @pytest.mark.root
 def test_a_device_is_taken_over_goes_back_and_forth_and_is_purged(
-    windows: Windows, device: Device, packages: dict[int, Path], mosquitto: Mosquitto
+    windows: Windows,
+    device: Device,
+    packages: dict[int, Path],
+    mosquitto: Mosquitto,
+    tmp_path: Path,
 ) -> None:
     config = device.read(CONFIG)
 
@@ -185,6 +190,15 @@ def test_a_device_is_taken_over_goes_back_and_forth_and_is_purged(
     assert len({window["epoch"] for window in windows()}) == 1
     numbers = {window["seq"] for window in windows()}
     assert numbers == set(range(1, len(numbers) + 1))
+
+    bundle = "/boot/firmware/edge-tally-lobby.bundle"
+    fleet = MadeFleet(tmp_path / "fleet")
+    device.put(bundle, fleet.device("lobby", source="demo"))
+    device.install(packages[FIRST])
+    assert device.is_active()
+    assert "device: lobby" in device.read(CONFIG)
+    device.run("test", "-s", "/etc/credstore/edge-tally.mqtt-identity")
+    device.run("test", "!", "-e", bundle)
 
 
 def configurations(device: Device, port: int) -> None:
