@@ -40,7 +40,7 @@ class Pipeline:
         tracker: Tracker,
         classify: Classify | None,
         classify_age: Classify | None = None,
-        is_face: Callable[[Frame, Box], bool] = lambda frame, box: True,
+        face_score: Callable[[Frame, Box, int], float] = lambda frame, box, view: 1.0,
         counter: Counter,
         health: Health,
         on_window: Callable[[Window], None],
@@ -51,12 +51,13 @@ class Pipeline:
     ) -> None:
         """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
-        `is_face` is asked again and again whether what is followed is a face.
+        `face_score` is asked again and again how probably what is followed is a face, each time
+        in the next view of it.
 
         `on_frame` gets each analyzed frame with the tracks seen in it, `on_present` each moment's
         `mono` with the number of people in view, None while the camera shows nothing.
         """
-        self._detect, self._is_face, self._tracker = detect, is_face, tracker
+        self._detect, self._face_score, self._tracker = detect, face_score, tracker
         self._models = [model for model in (classify, classify_age) if model is not None]
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
@@ -103,7 +104,8 @@ class Pipeline:
         with self._health.timed("detect"):
             for track in tracks:
                 if self._tracker.wants_check(track):
-                    self._tracker.check(track, self._is_face(frame, track.box))
+                    score = self._face_score(frame, track.box, track.checks)
+                    self._tracker.check(track, score)
 
     def _vote(self, frame: Frame, tracks: Sequence[Track]) -> None:
         for track in tracks:

@@ -240,7 +240,7 @@ def pipeline(
     detect = detector(config)
     return Pipeline(
         detect=detect,
-        is_face=detect.is_face,
+        face_score=detect.face_score,
         tracker=tracker(config),
         classify=models.main,
         classify_age=models.age,

@@ -9,7 +9,7 @@ from edge.geometry import is_same_place, is_touching, margins, position
 from edge.tracking import votes
 from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
-from edge.types import Box, Face, Track, Visit
+from edge.types import PASSED_SCORE, Box, Face, Track, Visit
 
 PREDICTABLE_S = 1.5
 """Longest time for which a lost face is looked for where its motion leads, seconds."""
@@ -205,16 +205,16 @@ class Tracker:
         gap_s = CHECK_EVERY_S if track.failed else max(CHECK_EVERY_S, CHECK_EVERY * lifetime)
         return track.hits > 1 and not track.stationary and track.last - track.last_check >= gap_s
 
-    def check(self, track: Track, is_face: bool) -> None:
-        """Add what the verifier saw; drop the track if that shows that it is no face.
+    def check(self, track: Track, score: float) -> None:
+        """Add the verifier's probability of a face, 0 if it saw none; drop a track that is no face.
 
         If the verifier has seen none for the patience, the person has left, and what is followed
         since is something else: the track ends where that began.
         """
         track.checks += 1
-        track.checks_passed += is_face
+        track.checks_passed += score >= PASSED_SCORE
         track.last_check = track.last
-        if is_face:
+        if score > 0:
             track.failed = 0
         else:
             track.failed += 1

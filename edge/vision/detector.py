@@ -29,9 +29,12 @@ face found twice is counted twice, and one that is half hidden comes to light so
 
 
 class Verifier(Protocol):
-    """Looks for a face at one place of a picture, at most `ratio` times as large or small."""
+    """Looks for a face at one place of a picture, at most `ratio` times as large or small.
 
-    def __call__(self, image: Image, box: Box, ratio: float) -> Face | None: ...
+    Another `view` shows it the same place a little differently.
+    """
+
+    def __call__(self, image: Image, box: Box, ratio: float, view: int = 0) -> Face | None: ...
 
 
 class HaarDetector:
@@ -74,7 +77,7 @@ class HaarDetector:
         faces = [
             face
             for face in _without_duplicates(candidates)
-            if _is_among(face.box, predicted) or self.is_face(frame, face.box)
+            if _is_among(face.box, predicted) or self.face_score(frame, face.box) > 0
         ]
         boxes = [face.box for face in faces]
         for place in predicted:
@@ -84,9 +87,13 @@ class HaarDetector:
                     faces.append(dataclasses.replace(recovered, recovered=True))
         return sorted(_without_duplicates(faces), key=lambda face: (face.box.x, face.box.y))
 
-    def is_face(self, frame: Frame, box: Box) -> bool:
-        """Whether the verifier sees a face at `box`, in pixels of `frame.image`."""
-        return self._verify(frame.image, box, VERIFY_RATIO) is not None
+    def face_score(self, frame: Frame, box: Box, view: int = 0) -> float:
+        """The verifier's probability of a face at `box`, in pixels of `frame.image`.
+
+        It is 0 if the verifier sees none there.
+        """
+        face = self._verify(frame.image, box, VERIFY_RATIO, view)
+        return face.score if face is not None else 0.0
 
     def _counts(self, box: Box, frame: Frame) -> bool:
         height, width = frame.image.shape[:2]

@@ -75,15 +75,15 @@ def test_what_the_verifier_does_not_see_again_is_not_counted() -> None:
     """A shelf that it took for a face once, beside a person."""
     person, shelf = Box(60, 30, 30, 30), Box(10, 30, 30, 30)
     visits: list[Visit] = []
-    asked: list[Box] = []
+    asked: list[tuple[Box, int]] = []
 
-    def is_face(_frame: Frame, box: Box) -> bool:
-        asked.append(box)
-        return box == person
+    def face_score(_frame: Frame, box: Box, view: int) -> float:
+        asked.append((box, view))
+        return float(box == person)
 
     Pipeline(
         detect=lambda frame, expected: [Face(shelf, 1.0), Face(person, 1.0)],
-        is_face=is_face,
+        face_score=face_score,
         tracker=Tracker(),
         classify=Guess(0.1, None),
         counter=Counter(min_people=1),
@@ -92,7 +92,9 @@ def test_what_the_verifier_does_not_see_again_is_not_counted() -> None:
         on_visit=visits.append,
     ).run(Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31))
     assert [visit.label for visit in visits] == ["female"]
-    assert asked.count(person) > 10
+    views = [view for box, view in asked if box == person]
+    assert views == list(range(len(views)))
+    assert len(views) > 10
 
 
 def test_people_in_view_when_the_camera_dies_are_counted_and_windows_go_on() -> None:

@@ -283,7 +283,7 @@ def test_what_may_be_no_face_is_waited_for_half_as_long() -> None:
     for step in range(5):
         (track,), _ = tracker.update([face(300)], step / 4, SIZE)
         if step > 1:
-            tracker.check(track, False)
+            tracker.check(track, 0)
     assert track.confirmed
     tracker.update([], 1.1, SIZE)
     tracker.update([], 1.9, SIZE)
@@ -741,22 +741,23 @@ grids = st.lists(st.lists(grid, max_size=4, unique=True), min_size=1, max_size=8
 
 
 @pytest.mark.parametrize(
-    ("results", "people"),
+    ("scores", "people"),
     [
-        ([True] * 5, 1),
-        ([False] * 4, 0),
-        ([True, False, False, True, False], 1),
-        ([True, False, False], 0),
-        ([False, False, False, True, True], 1),
+        ([0.9] * 5, 1),
+        ([0] * 4, 0),
+        ([0.7, 0, 0, 0.7, 0], 1),
+        ([0.9, 0, 0, 0], 0),
+        ([0, 0, 0, 0.9, 0.9], 1),
+        ([0.69] * 5, 0),
     ],
 )
-def test_what_the_verifier_seldom_sees_is_not_a_person(results: list[bool], people: int) -> None:
+def test_what_the_verifier_seldom_sees_is_not_a_person(scores: list[float], people: int) -> None:
     tracker = Tracker()
     tracker.update([face(300)], 0, SIZE)
-    for step, result in enumerate(results, 1):
+    for step, score in enumerate(scores, 1):
         (track,), _ = tracker.update([face(300 + 2 * step)], step / 5, SIZE)
         assert tracker.wants_check(track)
-        tracker.check(track, result)
+        tracker.check(track, score)
     assert tracker.present == people
     assert len(tracker.finish()) == people
 
@@ -766,7 +767,7 @@ def test_what_is_no_face_is_dropped_before_a_person_joins_it() -> None:
     for step in range(6):
         (track,), _ = tracker.update([face(300)], step / 5, SIZE)
         if tracker.wants_check(track):
-            tracker.check(track, False)
+            tracker.check(track, 0)
     assert tracker.predict(1.2) == []
     assert not tracker.wants_vote(track)
     # whoever comes to the place is another track
@@ -788,7 +789,7 @@ def test_a_track_that_slips_onto_a_thing_ends_with_the_person(fps: int) -> None:
         for track in seen:
             ids.add(track.id)
             if tracker.wants_check(track):
-                tracker.check(track, there)
+                tracker.check(track, 0.9 if there else 0)
         if 20 < mono < 22:
             assert len(tracker.predict(mono)) == 1, "a face may be turned away for a while"
     (visit,) = visits + tracker.finish()
@@ -804,7 +805,7 @@ def test_checks_spread_over_the_whole_track(seconds: float, fewest: int, most: i
     for step in range(round(30 * seconds) + 1):
         (track,), _ = tracker.update([face(300 + 20 * math.sin(step / 90))], step / 30, SIZE)
         if tracker.wants_check(track):
-            tracker.check(track, True)
+            tracker.check(track, 0.9)
             times.append(track.last)
     assert fewest <= len(times) <= most
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(times))

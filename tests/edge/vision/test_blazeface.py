@@ -10,7 +10,7 @@ import pytest
 from edge.errors import ModelError
 from edge.sources.demo import PEOPLE, Scene
 from edge.types import Box, Image
-from edge.vision.blazeface import SIZE, BlazeFace, anchors
+from edge.vision.blazeface import SIZE, VIEWS, BlazeFace, anchors
 from edge.vision.tflite import RUNTIMES
 from tests.support.paths import ROOT
 
@@ -41,6 +41,20 @@ def test_a_face_is_found_again_from_a_place_beside_it(verify: BlazeFace) -> None
         assert found is not None
         assert abs(found.box.cx - box.cx) + abs(found.box.cy - box.cy) < 0.15 * box.w
         assert found.box.w == pytest.approx(box.w, rel=0.12)
+
+
+@pytest.mark.parametrize("view", range(len(VIEWS)))
+def test_each_view_shows_the_same_face(verify: BlazeFace, view: int) -> None:
+    image, box = somebody(verify)
+    turn = cv2.getRotationMatrix2D((box.cx, box.cy), 15, 1.0)
+    tilted = np.asarray(cv2.warpAffine(image, turn, image.shape[1::-1]), np.uint8)
+    first, other = verify(tilted, box, 1.6), verify(tilted, box, 1.6, view)
+    assert first is not None
+    assert other is not None
+    assert abs(other.box.cx - first.box.cx) + abs(other.box.cy - first.box.cy) < 0.1 * box.w
+    assert other.box.w == pytest.approx(first.box.w, rel=0.1)
+    assert other.roll == pytest.approx(first.roll, abs=8)
+    assert (other.score == first.score) == (view == 0)
 
 
 @pytest.mark.parametrize("turned", [-35, -15, 20, 40])
