@@ -32,7 +32,7 @@ class AuditResult:
     def is_enough(self) -> bool:
         return self.tapped >= LEAST_TAPPED
 
-    def save(self, state_dir: Path) -> None:
+    def keep(self, state_dir: Path) -> None:
         """Replace the result of the audit before. Raises OSError."""
         state_dir.mkdir(parents=True, exist_ok=True)
         write_atomically(state_dir / NAME, json.dumps(asdict(self)).encode())

@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import settings
 
-from tests.support import face_folder
+from tests.support import face_folder, scheduling
 from tests.support.broker import NO_BROKER, Mosquitto, Subscriber
 from tests.support.commands import tool, without
 from tests.support.paths import CLIP, MODEL, ROOT
@@ -72,22 +72,19 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-WITH_TENSORFLOW = tuple(
-    f"test_{name}.py"
-    for name in ("train", "quantize", "networks", "ages", "distill", "caffe", "batches", "card")
-)
-"""These import it: from then on tflite-runtime fails in the same process ("vector::reserve")."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what not everybody can run; run what imports TensorFlow last, longest first."""
+    """Mark what not everybody can run."""
     for item in items:
         if is_quick(item.path):
             item.add_marker("quick")
         for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(NEEDS[fixture])
-    order = {name: number for number, name in enumerate(WITH_TENSORFLOW, 1)}
-    items.sort(key=lambda item: order.get(item.path.name, 0))
+    scheduling.sort(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.Scheduling:
+    return scheduling.Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def _keep(config: Config, report: Report) -> str:
     if not result.is_enough:
         return f"kept      nothing: fewer than {LEAST_TAPPED} people were tapped"
     try:
-        result.save(config.state_dir)
+        result.keep(config.state_dir)
     except OSError as error:
         return f"kept      nothing: {config.state_dir}: {error.strerror or error}"
     return f"kept      in {config.state_dir}, for the topic info from the daemon's next start on"

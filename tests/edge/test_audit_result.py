@@ -32,7 +32,7 @@ def config(configure: Callable[..., Path], tmp_path: Path) -> Config:
 def test_a_result_is_published_in_info(config: Config) -> None:
     info = wiring.info(config, wiring.models(config))
     assert "audit" not in info
-    RESULT.save(config.state_dir)
+    RESULT.keep(config.state_dir)
     message = wiring.messages(config).info(wiring.info(config, wiring.models(config)))
     contract.validate(message.topic, message.payload)
     assert json.loads(message.payload)["audit"] == {

@@ -18,15 +18,15 @@ from tests.support.commands import tool, wait_for
 from tests.support.paths import ROOT
 
 
-def processes() -> set[str]:
-    """Command lines of this machine's processes that belong to a demo."""
+def processes(folder: Path) -> set[str]:
+    """Command lines of this machine's processes that use `folder`."""
     lines = set()
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = file.read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if "edge-tally-" in line:
+        if f"{folder}/" in line:
             lines.add(line)
     return lines
 
@@ -44,13 +44,12 @@ def demo(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes],
             start_new_session=True,
             env=os.environ | {"TMPDIR": str(folder)},
         )
-    others = processes()
     try:
         yield process, log
     finally:
         process.kill()
         process.wait()
-    assert processes() <= others, "a program was left behind"
+    assert not processes(folder), "a program was left behind"
     assert [file.name for file in folder.iterdir()] == ["log"]
 
 
