@@ -19,7 +19,7 @@ from tools.cli import stages
 from tools.cli.stages import StageError
 
 TRAIN, VAL = 240, 40
-EPOCHS = 40
+EPOCHS = 20
 """Enough for a small network to tell the demo's people apart, and to be killed among them."""
 Run = subprocess.CompletedProcess[str]
 

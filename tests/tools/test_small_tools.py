@@ -35,17 +35,7 @@ def test_composites_of_too_few_faces(few_faces: Path, tmp_path: Path) -> None:
     assert "cannot be made (File exists)" in run.stderr.splitlines()[-1]
 
 
-def test_bench_measures_a_clip() -> None:
-    run = tool("bench", CLIP, "--memory", "3")
-    assert run.returncode == 0, run.stderr
-    assert {line.split()[0] for line in run.stdout.splitlines()} >= {
-        "machine", "speed", "detect", "classify", "rest", "model", "memory",
-    }  # fmt: skip
-    assert tool("replay", "none.mp4").returncode == 2
-    assert tool("bench", CLIP, "--memory", "-1", timeout_s=120).returncode == 2
-
-
-def test_bench_compares_with_an_earlier_run(tmp_path: Path) -> None:
+def test_bench_measures_a_clip_and_compares_with_an_earlier_run(tmp_path: Path) -> None:
     run = tool("bench", CLIP, "--json")
     assert run.returncode == 0, run.stderr
     figures = json.loads(run.stdout)
@@ -57,10 +47,21 @@ def test_bench_compares_with_an_earlier_run(tmp_path: Path) -> None:
     assert figures["command"] == [str(CLIP), "--json"]
     speed["peak_mb"] = 1.0
     (tmp_path / "old.json").write_text(json.dumps(figures))
-    run = tool("bench", CLIP, "--compare", tmp_path / "old.json")
-    lines = [line for line in run.stdout.splitlines() if line.startswith("compared")]
-    assert len(lines) == 3
-    assert "peak_mb   1.00 -> " in lines[-1]
+
+    run = tool("bench", CLIP, "--memory", "3", "--compare", tmp_path / "old.json")
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert {line.split()[0] for line in lines} >= {
+        "machine", "speed", "detect", "classify", "rest", "model", "memory",
+    }  # fmt: skip
+    compared = [line for line in lines if line.startswith("compared")]
+    assert len(compared) == 3
+    assert "peak_mb   1.00 -> " in compared[-1]
+
+
+def test_wrong_options_of_bench_and_replay() -> None:
+    assert tool("replay", "none.mp4").returncode == 2
+    assert tool("bench", CLIP, "--memory", "-1", timeout_s=120).returncode == 2
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "[1]", '{"speed": {"ratio": "x"}}'])
