@@ -9,7 +9,7 @@ from edge.geometry import is_same_place, is_touching, margins, position
 from edge.tracking import votes
 from edge.tracking.kalman import FaceMotion
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
-from edge.types import PASSED_SCORE, Box, Face, Track, Visit
+from edge.types import CLEAR_SCORE, Box, Face, Track, Visit
 
 PREDICTABLE_S = 1.5
 """Longest time for which a lost face is looked for where its motion leads, seconds."""
@@ -212,7 +212,8 @@ class Tracker:
         since is something else: the track ends where that began.
         """
         track.checks += 1
-        track.checks_passed += score >= PASSED_SCORE
+        track.checks_seen += score > 0
+        track.checks_clear += score >= CLEAR_SCORE
         track.last_check = track.last
         if score > 0:
             track.failed = 0
@@ -222,7 +223,7 @@ class Tracker:
                 track.failed_since, track.failed_attention_s = track.last, track.attention_s
             if track.failed >= ENOUGH_CHECKS and track.last - track.failed_since > self._patience:
                 track.last, track.attention_s = track.failed_since, track.failed_attention_s
-        if track.checks >= ENOUGH_CHECKS and not track.is_face:
+        if track.checks >= ENOUGH_CHECKS and not track.may_be_face:
             self._tracks.remove(track)
             del self._motion[track.id], self._stillness[track.id]
 
@@ -246,7 +247,7 @@ class Tracker:
     def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
         # at any frame rate, only a frame without the face shortens it
         missed = track.last < self._updated
-        doubtful = not (track.confirmed and track.is_face)
+        doubtful = not (track.confirmed and track.may_be_face)
         patience = self._patience
         if missed and doubtful:
             patience = min(patience, UNCONFIRMED_PATIENCE_S)

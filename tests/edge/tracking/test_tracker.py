@@ -187,20 +187,21 @@ def test_a_track_goes_on_as_another() -> None:
     early = Track(
         1, face(300).box, 0, 2, facing=1.9, attention_s=1.5, hits=20, confirmed=True, settled=True,
         votes=3, last_vote=1.8, weight=2.5, log_odds=4, log_ages=ages[0], checks=9,
-        checks_passed=8, last_check=1.7, failed=1, failed_since=1.6, failed_attention_s=1.4,
+        checks_seen=8, checks_clear=6, last_check=1.7, failed=1, failed_since=1.6,
+        failed_attention_s=1.4,
     )  # fmt: skip
     late = Track(
         2, face(400).box, 3, 4, facing=3.9, attention_s=0.5, roll=7, hidden=True, hits=10,
         confirmed=True, settled=True, votes=2, last_vote=3.8, weight=1.5, log_odds=-1,
-        log_ages=ages[1], checks=4, checks_passed=1, last_check=3.7, failed=2, failed_since=3.5,
-        failed_attention_s=0.3,
+        log_ages=ages[1], checks=4, checks_seen=1, checks_clear=1, last_check=3.7, failed=2,
+        failed_since=3.5, failed_attention_s=0.3,
     )  # fmt: skip
     early.extend(late)
     assert early == Track(
         1, face(400).box, 0, 4, facing=3.9, attention_s=2, roll=7, hidden=True, hits=30,
         confirmed=True, settled=True, votes=5, last_vote=3.8, weight=4, log_odds=3,
-        log_ages=(3.0,) * len(AGE_GROUPS), checks=13, checks_passed=9, last_check=3.7, failed=2,
-        failed_since=3.5, failed_attention_s=1.8,
+        log_ages=(3.0,) * len(AGE_GROUPS), checks=13, checks_seen=9, checks_clear=7,
+        last_check=3.7, failed=2, failed_since=3.5, failed_attention_s=1.8,
     )  # fmt: skip
 
 
@@ -749,6 +750,7 @@ grids = st.lists(st.lists(grid, max_size=4, unique=True), min_size=1, max_size=8
         ([0.9, 0, 0, 0], 0),
         ([0, 0, 0, 0.9, 0.9], 1),
         ([0.69] * 5, 0),
+        ([0.6] * 5 + [0.7] * 3, 1),  # followed on until it is clear
     ],
 )
 def test_what_the_verifier_seldom_sees_is_not_a_person(scores: list[float], people: int) -> None:
