@@ -1,4 +1,4 @@
-"""Which test process runs which files: one takes those that import TensorFlow from the start.
+"""Which test process runs which files: some take those that import TensorFlow from the start.
 
 tflite-runtime fails in a process that has TensorFlow ("vector::reserve"). Ran last, those files
 would keep all processors busy, while before them most tests wait for a broker or a clock.
@@ -41,7 +41,7 @@ def sort(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """By file: the first process takes those with TensorFlow, the others help at the end."""
+    """By file: half of the processes begin with those with TensorFlow, the others end with them."""
 
     def _files(self, node: Any) -> list[str]:
         """The files that a process may take, the next one first."""
@@ -50,7 +50,7 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         tensorflow = [file for file in files if _imports_tensorflow(file)]
         if any(map(_imports_tensorflow, self.assigned_work[node])):
             return tensorflow
-        if node is self.nodes[0] and len(self.nodes) > 1:
+        if node in self.nodes[: len(self.nodes) // 2]:
             return tensorflow or others
         return others or tensorflow
 
