@@ -32,7 +32,7 @@ class Addresses:
         """
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            # protocols other than IP have other addresses
+            # typed for protocols other than IP, too, which a host's name never has
             self._known = list(dict.fromkeys((family, end) for family, _, _, _, end in found))  # type: ignore[misc]
         except socket.gaierror:
             if not self._known:

@@ -29,20 +29,17 @@ def postgres_server(*options: str) -> Iterator[str]:
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
-        as_user: dict[str, str] = {}
-        if os.geteuid() == 0:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-            as_user = {"user": user}
+        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
         data, log = folder / "data", folder / "log"
         subprocess.run(
             [program("initdb"), "--no-sync", "--auth=trust", "-U", "tally", "-D", data],
-            check=True, capture_output=True, cwd=folder, **as_user,  # type: ignore[call-overload]
+            check=True, capture_output=True, cwd=folder, user=user,
         )  # fmt: skip
         settings = ["-c", f"unix_socket_directories={folder}", *options]
         with log.open("wb") as output:
             server = subprocess.Popen(
                 [program("postgres"), "-D", data, "-h", "127.0.0.1", "-p", str(port), *settings],
-                stderr=output, cwd=folder, **as_user,  # type: ignore[call-overload]
+                stderr=output, cwd=folder, user=user,
             )  # fmt: skip
         address = f"postgresql://tally:secret@127.0.0.1:{port}/postgres"
         try:

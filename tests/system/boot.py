@@ -407,8 +407,8 @@ def enroll(machine: Machine, dashboard: Dashboard) -> None:
         online, seq = len(dashboard.messages("availability")), dashboard.windows()[-1]["seq"]
         began = time.time()
         machine.run("/opt/edge-tally/current/install")
-        until(lambda: dashboard.came(online) == ["stopped", "online"], "it does not go on")  # noqa: B023
-        until(lambda: dashboard.windows()[-1]["seq"] > seq + 1, "it counts no more")  # noqa: B023
+        until(lambda: dashboard.came(online) == ["stopped", "online"], "it does not go on")  # noqa: B023  # asked at once
+        until(lambda: dashboard.windows()[-1]["seq"] > seq + 1, "it counts no more")  # noqa: B023  # asked at once
         expect(not list(boot.iterdir()), "the bundle is still there")
         tell("enrolled", f"{command[0]}: online again after {dashboard.last() - began:.1f} s")
     log = (machine.folder / "var" / "log" / "mosquitto" / "mosquitto.log").read_text()

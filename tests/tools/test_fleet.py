@@ -266,7 +266,7 @@ def test_a_list_of_revoked_certificates(operator: Operator) -> None:
         path = operator.fleet / "revoked.crl"
         revocations = x509.load_pem_x509_crl(path.read_bytes())
         authority = load(operator.fleet / "authority.crt")
-        assert revocations.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
+        assert revocations.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # of any kind
         # a list that ends would lock out all devices
         assert revocations.next_update_utc == authority.not_valid_after_utc
         assert revocations.last_update_utc < datetime.now(UTC)

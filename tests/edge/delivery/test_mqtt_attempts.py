@@ -39,7 +39,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> Attempts:
 
 
 def ended(attempts: Attempts, **keys: bool | str) -> Link:
-    return Link(attempts.version, attempts.addresses.next(), **keys)  # type: ignore[arg-type]
+    return Link(attempts.version, attempts.addresses.next(), **keys)  # type: ignore[arg-type]  # each has its field's type
 
 
 def test_a_broker_that_answers_in_another_version_is_asked_again_at_once(
