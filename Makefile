@@ -69,7 +69,7 @@ $(BIN)/pip:
 	@tools/dev/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/pip
-	@echo "Installing the daemon, the dashboard and the demo's broker into $(VENV) (370 MB, about a minute) ..."
+	@echo "Installing the daemon, the dashboard and the demo's broker into $(VENV) (385 MB, about a minute) ..."
 	$(PIP) --editable '.[broker,dashboard,fleet]'
 	@touch $@
 
