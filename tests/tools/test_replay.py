@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.types import AGE_GROUPS, People, Visit
+from edge.vision.detector import HaarDetector
 from tests.support.commands import NO_ESTIMATES, tool
 from tests.support.paths import CLIP, MODEL, PICTURE, ROOT
 from tools.evaluation.count_matching import CountedVisit, match, similarities
@@ -264,3 +265,10 @@ def test_every_third_frame() -> None:
     third = tool("replay", CLIP, "--every", "3")
     counts = [int(run.stdout.split(" in ")[1].split()[0]) for run in (full, third)]
     assert counts[1] == -(-counts[0] // 3)
+
+
+def test_what_is_never_clearly_a_face_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_unrestricted(ROOT / "config.yaml", str(CLIP))
+    assert replay(config).people.total == 2
+    monkeypatch.setattr(HaarDetector, "face_score", lambda self, frame, box, view=0: 0.5)
+    assert replay(config).people.total == 0
