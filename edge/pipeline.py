@@ -2,32 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from edge.counting import Counter
 from edge.health import Health
+from edge.looks import Classify, Looks
 from edge.tracking.tracker import Tracker
-from edge.types import LABELS, Box, Face, Frame, Image, NoFrame, Track, Visit, Window
-from edge.vision.classifier import Predictions
+from edge.types import Box, Face, Frame, NoFrame, Track, Visit, Window
 
 log = logging.getLogger(__name__)
-
-MALE = LABELS.index("male")
-
-
-class Cropper(Protocol):
-    """Cuts a face out of a picture as the classifier needs it."""
-
-    def crop(self, image: Image, box: Box, roll: float) -> Image: ...
-
-
-class Classify(Protocol):
-    """A callable from crops to a model's predictions, one row per crop."""
-
-    @property
-    def preprocessing(self) -> Cropper: ...
-
-    def __call__(self, crops: Sequence[Image]) -> Predictions: ...
 
 
 class Pipeline:
@@ -86,11 +68,14 @@ class Pipeline:
             faces = self._detect(frame, self._tracker.predict(frame.mono))
         height, width = frame.image.shape[:2]
         self._size = (width, height)
+        looks = Looks(self._models, frame, self._health)
         with self._health.timed("track"):
-            tracks, visits = self._tracker.update(faces, frame.mono, self._size)
+            tracks, visits = self._tracker.update(
+                faces, frame.mono, self._size, lambda face: looks(face.box, face.roll).male
+            )
         self._check(frame, tracks)
         if self._models:
-            self._vote(frame, tracks)
+            self._vote(looks, tracks)
         self._report(visits)
         present = self._tracker.present
         self._health.stationary_faces = self._tracker.stationary
@@ -107,19 +92,10 @@ class Pipeline:
                     score = self._face_score(frame, track.box, track.checks)
                     self._tracker.check(track, score)
 
-    def _vote(self, frame: Frame, tracks: Sequence[Track]) -> None:
+    def _vote(self, looks: Looks, tracks: Sequence[Track]) -> None:
         for track in tracks:
             if self._tracker.wants_vote(track):
-                male, ages = None, None
-                with self._health.timed("classify"):
-                    for classify in self._models:
-                        crop = classify.preprocessing.crop(frame.image, track.box, track.roll)
-                        predictions = classify([crop])
-                        if predictions.gender is not None:
-                            male = float(predictions.gender[0, MALE])
-                        if predictions.age is not None:
-                            ages = predictions.age[0].tolist()
-                self._tracker.vote(track, male, ages)
+                self._tracker.vote(track, *looks(track.box, track.roll))
 
     def _pass_time(self, moment: NoFrame) -> None:
         """Without a frame, people still leave by their patience, and windows close on time."""

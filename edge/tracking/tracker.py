@@ -6,8 +6,9 @@ Pure: time comes with the faces.
 from collections.abc import Callable, Sequence
 
 from edge.geometry import is_same_place, is_touching, margins, position
-from edge.tracking import votes
+from edge.tracking import matching, votes
 from edge.tracking.kalman import FaceMotion
+from edge.tracking.matching import Gender
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import CLEAR_SCORE, Box, Face, Track, Visit
 
@@ -30,6 +31,10 @@ NEWCOMER_COST = -3.0
 
 In ten made crowds half of the matches above it joined two people, at 3 frames a second and at 12.
 """
+LOST_AFTER_S = 0.2
+"""A face not seen for longer than this is lost, seconds..."""
+LOST_AFTER_FRAMES = 1.5
+"""...if that is also longer than this many frames."""
 TOUCH_DISTANCE = 1.3
 """Faces touch if their middles are closer than this along each axis, in mean widths of the two."""
 VOTE_EVERY_S = 0.15
@@ -87,11 +92,16 @@ class Tracker:
         """Time between the two latest updates, seconds."""
 
     def update(
-        self, faces: Sequence[Face], mono: float, size: tuple[int, int]
+        self,
+        faces: Sequence[Face],
+        mono: float,
+        size: tuple[int, int],
+        gender: Gender = lambda face: None,
     ) -> tuple[list[Track], list[Visit]]:
         """The tracks seen at `mono` (seconds), and the visits that ended by then.
 
-        `size` is the width and height of the picture in pixels.
+        `size` is the width and height of the picture in pixels. `gender` is asked about a face if
+        that can decide whose it is.
         """
         lost = [
             track for track in self._tracks if mono - track.last > self._patience_of(track, size)
@@ -109,7 +119,9 @@ class Tracker:
         self._spacing, self._updated = mono - before, mono
         boxes = [face.box for face in faces]
         free = set(range(len(faces)))
-        for cost, track, index in self._matches(followed, boxes, mono):
+        lost_since = mono - max(LOST_AFTER_S, LOST_AFTER_FRAMES * self._spacing)
+        possible = matching.matches(followed, self._motion, faces, mono)
+        for cost, track, index in matching.by_gender(possible, faces, lost_since, gender):
             is_newcomer = (
                 cost > NEWCOMER_COST
                 and mono - track.last > NEWCOMER_AFTER_S
@@ -124,7 +136,7 @@ class Tracker:
         for index in sorted(free, key=lambda index: position(boxes[index])):
             self._begin(boxes[index], mono)
         for track in [track for track in self._tracks if track.confirmed and not track.settled]:
-            self._settle(track, size)
+            self._settle(track, size, gender)
         return [track for track in self._tracks if track.last == mono], visits
 
     def predict(self, mono: float) -> list[Box]:
@@ -132,22 +144,7 @@ class Tracker:
         followed = (track for track in self._tracks if mono - track.last <= PREDICTABLE_S)
         return [self._motion[track.id].predict(mono) for track in followed]
 
-    def _matches(
-        self, tracks: Sequence[Track], boxes: Sequence[Box], mono: float
-    ) -> list[tuple[float, Track, int]]:
-        """Cost, track and index of the box for each pair that may be one face, cheapest first."""
-        return sorted(
-            (
-                (cost, track, index)
-                for track in tracks
-                for index, box in enumerate(boxes)
-                if (cost := self._motion[track.id].match_cost(box, mono)) is not None
-            ),
-            # age of the track and place of the box settle equal costs, never the order of the faces
-            key=lambda match: (match[0], match[1].id, position(boxes[match[2]])),
-        )
-
-    def _settle(self, track: Track, size: tuple[int, int]) -> None:
+    def _settle(self, track: Track, size: tuple[int, int], gender: Gender) -> None:
         """Decide whether a newly confirmed track continues one that was lost.
 
         A face that began in the middle of the view did not just come in: it was lost before.
@@ -163,6 +160,9 @@ class Tracker:
             and (distance := self._motion[lost.id].reappearance_distance(origin, track.first))
             is not None
         ]
+        if any(matching.is_known(lost) for _, _, lost in distances):
+            male = gender(Face(track.box, 0.0, track.roll))
+            distances = [at for at in distances if not matching.contradicts(at[2], male)]
         if distances:
             _, _, lost = min(distances)
             self._tracks.remove(track)

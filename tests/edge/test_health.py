@@ -89,3 +89,18 @@ def test_notify_by_an_abstract_address(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NOTIFY_SOCKET", "@edge-tally-test")
         sd_notify.notify("READY=1", "STATUS=counting")
         assert listener.recv(100) == b"READY=1\nSTATUS=counting"
+
+
+def test_a_stage_is_timed_without_those_that_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 1.0, 3.0, 4.0, 8.0, 16.0, 20.0, 21.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(moments))
+    health = Health()
+    with health.timed("track"):
+        with health.timed("classify"):
+            pass
+        with health.timed("classify"):
+            pass
+    with health.timed("detect"):
+        pass
+    stages, _ = health.totals()
+    assert stages == {"detect": 1.0, "track": 10.0, "classify": 6.0}

@@ -152,3 +152,43 @@ def test_what_was_counted_before_the_camera_failed_is_given_out() -> None:
     assert [window.people for window in windows] == [People(male=1)]
     assert classify.preprocessing.rolls[-1] == 25.0
     assert health.report()["static_faces"] == 1
+
+
+def test_a_face_is_classified_once_a_frame_even_if_it_is_asked_whose_it_is() -> None:
+    """A woman and a man come so near that only their genders tell them apart, and vote there."""
+    middles = [125 + 30 * step for step in (*range(6), *reversed(range(5)))]
+    picture = np.zeros((360, 640, 3), np.uint8)
+    classified: dict[int, list[Box]] = {}
+    frames = [Frame(n, n / 4, UTC + n / 4, picture, picture[:, :, 0]) for n in range(len(middles))]
+    showing: list[Frame] = []
+
+    class Marker:
+        def crop(self, image: Image, box: Box, roll: float) -> Image:
+            classified.setdefault(showing[-1].seq, []).append(box)
+            return np.full_like(image, 1 if box.cx < 300 else 255)
+
+    class Reader:
+        preprocessing = Marker()
+
+        def __call__(self, crops: Sequence[Image]) -> Predictions:
+            male = float(crops[0].max() > 1)
+            return Predictions(np.array([(1 - male, male)], np.float32), None)
+
+    def detect(frame: Frame, _predicted: Sequence[Box]) -> list[Face]:
+        showing.append(frame)
+        x = middles[frame.seq]
+        return [Face(Box(cx - 25, 125, 50, 50), 5.0) for cx in (x, 600 - x)]
+
+    visits: list[Visit] = []
+    Pipeline(
+        detect=detect,
+        tracker=Tracker(votes=99, ages=True),
+        classify=Reader(),
+        counter=Counter(),
+        health=Health(),
+        on_window=lambda window: None,
+        on_visit=visits.append,
+    ).run(frames)
+    assert sorted(visit.label for visit in visits) == ["female", "male"]
+    assert classified[6]  # asked, right after they met
+    assert all(len(set(boxes)) == len(boxes) for boxes in classified.values())
