@@ -136,7 +136,7 @@ for eleven.
 
 @dataclass(slots=True)
 class Track:
-    """One person followed over frames by place and motion alone."""
+    """One person followed over frames."""
 
     id: int
     box: Box

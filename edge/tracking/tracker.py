@@ -1,4 +1,4 @@
-"""Follows faces as tracks, by place and motion alone, and ends them as visits.
+"""Follows faces as tracks, by place, motion and gender, and ends them as visits.
 
 Pure: time comes with the faces.
 """
