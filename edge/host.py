@@ -1,4 +1,4 @@
-"""What the machine reports of itself: memory, clock, boot, temperature, throttling, addresses."""
+"""What the machine reports of itself: board, memory, clock, boot, temperature, addresses."""
 
 import ipaddress
 import os
@@ -10,6 +10,13 @@ THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 CLOCK_SYNCED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd creates this file once it has set the clock in this boot."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOARD = Path("/proc/device-tree/model")
+"""Text that ends with a NUL; only machines with a device tree have it, as Raspberry Pis do."""
+
+
+def board_model() -> str | None:
+    """The board, such as "Raspberry Pi 4 Model B Rev 1.4"; None if the machine does not say."""
+    return _read(BOARD) or None
 
 
 def memory_mb() -> float:
@@ -54,6 +61,6 @@ def is_loopback(host: str) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip("\0 \t\r\n")
     except OSError:
         return ""

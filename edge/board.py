@@ -1,0 +1,67 @@
+"""What `auto` in config.yaml means on each Raspberry Pi: settings that leave half a core idle. Pure.
+
+No figure here was measured on a board: docs/decisions/0008-defaults-by-board.md says where they
+come from and how far off they may be.
+"""
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MAX_LOAD = 0.5
+"""Largest expected load, cores: warm weather and other programs need the rest."""
+FRAME_MI = {24: 100.0, 30: 70.0}
+"""Million instructions per frame of a crowd, by the smallest face in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """The values of `camera.fps`, `detector.threads` and `detector.min_face_px`."""
+
+    fps: float = 10.0
+    threads: int = 1
+    min_face_px: int = 24
+
+    def by_key(self) -> dict[str, Any]:
+        """The values by their keys in config.yaml."""
+        sections = {"fps": "camera", "threads": "detector", "min_face_px": "detector"}
+        return {f"{sections[name]}.{name}": value for name, value in asdict(self).items()}
+
+
+CHOICES = (
+    *(Defaults(fps=fps) for fps in (10.0, 8.0, 6.0, 5.0)),
+    Defaults(fps=5.0, min_face_px=30),
+)
+"""From the most counts to the least; fewer than five frames per second lose people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A family of boards with one processor."""
+
+    name: str
+    model: re.Pattern[str]
+    """Beginning of the device tree's `model`."""
+    mips: float
+    """Million instructions of this program per second and core."""
+
+    def load(self, settings: Defaults) -> float:
+        """Cores that are busy while a crowd is in view."""
+        return settings.fps * FRAME_MI[settings.min_face_px] / self.mips
+
+
+BOARDS = (
+    Board("Zero 2 W", re.compile(r"Raspberry Pi Zero 2\b"), 800),
+    Board("3", re.compile(r"Raspberry Pi (Compute Module )?3\b"), 1120),
+    Board("4", re.compile(r"Raspberry Pi (Compute Module )?(4|400|4S)\b"), 2500),
+    Board("5", re.compile(r"Raspberry Pi (Compute Module )?(5|500)\b"), 5000),
+)
+
+
+def defaults(model: str | None) -> Defaults:
+    """What `auto` means on the machine whose device tree has this `model`; None: it has none."""
+    for board in BOARDS:
+        if model is not None and board.model.match(model):
+            fitting = (choice for choice in CHOICES if board.load(choice) <= MAX_LOAD)
+            return next(fitting, CHOICES[-1])
+    return Defaults()
