@@ -91,8 +91,6 @@ def _timed(
     @functools.wraps(function)
     def timed(*args: Any, **kwargs: Any) -> Any:
         begin = time.process_time()
-        if self._begin is None:
-            self._begin, self._excluded_s = begin, 0.0
         try:
             return function(*args, **kwargs)
         finally:
