@@ -1,5 +1,7 @@
 """What the machine reports of itself: board, memory, clock, boot, temperature, addresses."""
 
+import contextlib
+import ctypes
 import ipaddress
 import os
 from pathlib import Path
@@ -23,6 +25,12 @@ def memory_mb() -> float:
     """Resident memory of this process, MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def trim_memory() -> None:
+    """Give back to the system what was needed only to start, if the C library can."""
+    with contextlib.suppress(AttributeError, OSError):  # musl cannot
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def clock_synced() -> bool:
