@@ -56,9 +56,11 @@ def keras_loop() -> Look:
 
     The network is the shipped one before its conversion, with random weights: they take as long.
     """
-    from tools.networks.mobilenet import mobilenetv2
+    import keras
 
-    cascade, model = Cascade(), mobilenetv2(INPUT_PX)
+    body = keras.applications.MobileNetV2((INPUT_PX, INPUT_PX, 3), include_top=False, weights=None)
+    layers = [body, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, "sigmoid")]
+    cascade, model = Cascade(), keras.Sequential(layers)
 
     def look(frame: Frame) -> int:
         faces = cascade.faces(frame.gray, 24, 0, 1.1, 2)
