@@ -36,6 +36,8 @@ class SceneCost:
     """Counted while it was shown."""
     cpu_ms: float
     p95_ms: float
+    wall_ms: float
+    """By the clock, stages alone."""
     outside_ms: float
     """Outside of Haar, BlazeFace and the classifier."""
 
@@ -96,6 +98,7 @@ def measure_scene(config: Config, scene: Scene, faces: int, seconds: float) -> S
         people=sum(window.people.total for window in windows),
         cpu_ms=float(ms.mean()),
         p95_ms=float(np.percentile(ms, 95)),
+        wall_ms=1000 * sum(health.totals()[0].values()) / number,
         outside_ms=1000 * outside_s / number,
     )
 
