@@ -1,7 +1,7 @@
-"""What `auto` in config.yaml means on each Raspberry Pi: settings that leave half a core idle. Pure.
+"""What `auto` in config.yaml means on each Raspberry Pi: settings that leave half a core idle.
 
-No figure here was measured on a board: docs/decisions/0008-defaults-by-board.md says where they
-come from and how far off they may be.
+Pure. No figure here was measured on a board: docs/decisions/0008-defaults-by-board.md has their
+origin and how far off they may be.
 """
 
 import re
@@ -10,8 +10,6 @@ from typing import Any
 
 MAX_LOAD = 0.5
 """Largest expected load, cores: warm weather and other programs need the rest."""
-FRAME_MI = {24: 100.0, 30: 70.0}
-"""Million instructions per frame of a crowd, by the smallest face in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +26,16 @@ class Defaults:
         return {f"{sections[name]}.{name}": value for name, value in asdict(self).items()}
 
 
-CHOICES = (
-    *(Defaults(fps=fps) for fps in (10.0, 8.0, 6.0, 5.0)),
-    Defaults(fps=5.0, min_face_px=30),
-)
-"""From the most counts to the least; fewer than five frames per second lose people."""
+CHOICES = {
+    Defaults(fps=10.0): 2200.0,
+    Defaults(fps=7.5): 2200.0,
+    Defaults(fps=5.0): 2200.0,
+    Defaults(fps=5.0, min_face_px=30): 1300.0,
+}
+"""Million instructions per second while four people are in view, as tools/instructions.py counts
+them; from what counts the most people to the least. Fewer than five frames per second lose some."""
+TOO_SLOW = Defaults(fps=5.0, threads=2, min_face_px=30)
+"""For a board that none of these suits: it needs a second core to keep up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,15 @@ class Board:
     """Million instructions of this program per second and core."""
 
     def load(self, settings: Defaults) -> float:
-        """Cores that are busy while a crowd is in view."""
-        return settings.fps * FRAME_MI[settings.min_face_px] / self.mips
+        """Cores that are expected to be busy, with one of `CHOICES`."""
+        return CHOICES[settings] / self.mips
 
 
 BOARDS = (
-    Board("Zero 2 W", re.compile(r"Raspberry Pi Zero 2\b"), 800),
-    Board("3", re.compile(r"Raspberry Pi (Compute Module )?3\b"), 1120),
-    Board("4", re.compile(r"Raspberry Pi (Compute Module )?(4|400|4S)\b"), 2500),
-    Board("5", re.compile(r"Raspberry Pi (Compute Module )?(5|500)\b"), 5000),
+    Board("Zero 2 W", re.compile(r"Raspberry Pi Zero 2\b"), 600),
+    Board("3", re.compile(r"Raspberry Pi (Compute Module )?3\b"), 840),
+    Board("4", re.compile(r"Raspberry Pi (Compute Module )?(4|400|4S)\b"), 1700),
+    Board("5", re.compile(r"Raspberry Pi (Compute Module )?(5|500)\b"), 3400),
 )
 
 
@@ -63,5 +66,5 @@ def defaults(model: str | None) -> Defaults:
     for board in BOARDS:
         if model is not None and board.model.match(model):
             fitting = (choice for choice in CHOICES if board.load(choice) <= MAX_LOAD)
-            return next(fitting, CHOICES[-1])
+            return next(fitting, TOO_SLOW)
     return Defaults()

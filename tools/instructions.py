@@ -2,9 +2,9 @@
 
     python tools/instructions.py
 
-Draws a busy view at several frame rates and runs the pipeline on it in QEMU, with `tools/arm64.py`'s
-arm64 Python. Prints million instructions per second of the view, as `edge/board.py` keeps them.
-Needs what `tools/arm64.py` needs, and a C compiler. Takes half an hour.
+Draws a busy view at several frame rates and runs the pipeline on it in QEMU, with the arm64 Python
+of `tools/arm64.py`. Prints million instructions per second of the view, as `edge/board.py` keeps
+them. Needs what `tools/arm64.py` needs, and a C compiler. Takes a quarter of an hour.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 

@@ -111,9 +111,7 @@ def anchors() -> Floats:
 def _points(values: Sequence[float], anchor: Sequence[float], mirrored: bool) -> list[complex]:
     """Eyes, nose and mouth in the model's input, whose side is 1, from an anchor's values."""
     corner = complex(*anchor)
-    points = [
-        complex(x, y) / SIZE + corner for x, y in zip(values[::2], values[1::2], strict=True)
-    ]
+    points = [complex(x, y) / SIZE + corner for x, y in zip(values[::2], values[1::2], strict=True)]
     if not mirrored:
         return points
     # its left eye is on the right in the mirror

@@ -119,9 +119,7 @@ def test_what_is_neither_a_number_nor_auto(
     assert expected in str(caught.value)
 
 
-def test_limits_depend_on_what_auto_means(
-    on_board: Callable[[str], None], tmp_path: Path
-) -> None:
+def test_limits_depend_on_what_auto_means(on_board: Callable[[str], None], tmp_path: Path) -> None:
     """An exposure must fit between two frames, and the largest face be larger than the smallest."""
     on_board(ZERO)
     fps = defaults(ZERO).fps

@@ -56,6 +56,7 @@ def keras_loop() -> Look:
 
     The network is the shipped one before its conversion, with random weights: they take as long.
     """
+    from tools.cli import keras_log  # noqa: F401  # isort: skip  # must come before Keras
     import keras
 
     body = keras.applications.MobileNetV2((INPUT_PX, INPUT_PX, 3), include_top=False, weights=None)

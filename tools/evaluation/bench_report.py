@@ -25,7 +25,9 @@ def speed_lines(speed: Mapping[str, Any]) -> list[str]:
     lines.append(f"          {'rest':<9} {rest:7.2f} ms per frame")
     kernels = ", ".join(f"{name} {ms:.2f}" for name, ms in speed["kernels"].items())
     share = speed["outside_ms"] / speed["cpu_ms"]
-    lines.append(f"outside   {speed['outside_ms']:.2f} ms per frame, {share:.1%}; within: {kernels}")
+    lines.append(
+        f"outside   {speed['outside_ms']:.2f} ms per frame, {share:.1%}; within: {kernels}"
+    )
     lines.append(f"peak      {speed['peak_mb']:.0f} MB resident")
     return lines
 

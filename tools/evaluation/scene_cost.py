@@ -82,7 +82,6 @@ def measure_scene(config: Config, scene: Scene, faces: int, seconds: float) -> S
     def on_frame(_frame: Frame, tracks: Sequence[Track]) -> None:
         tracks_seen.append(len(tracks))
 
-
     pipeline = wiring.pipeline(
         config, wiring.models(config), health, on_window=windows.append, on_frame=on_frame
     )

@@ -1,4 +1,4 @@
-"""A steady flow of people: about as many faces in view at any moment, to measure what each costs."""
+"""A steady flow of people, about as many in view at any moment, to measure what faces cost."""
 
 from dataclasses import dataclass
 
