@@ -73,12 +73,16 @@ def main(argv: list[str] | None = None) -> int:
 def _module(command: str) -> Any:
     """What only this command needs, loaded only for it: the daemon should be small."""
     if command == "aim":
-        from edge.aim import command as module
-    elif command == "audit":
-        from edge.audit import command as module
-    else:
-        from edge.enrollment import command as module
-    return module
+        from edge.aim import command as aiming
+
+        return aiming
+    if command == "audit":
+        from edge.audit import command as auditing
+
+        return auditing
+    from edge.enrollment import command as enrolling
+
+    return enrolling
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

