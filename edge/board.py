@@ -1,4 +1,4 @@
-"""What `auto` in config.yaml means on each Raspberry Pi: settings that leave half a core idle.
+"""What `auto` in config.yaml means on each Raspberry Pi: settings that keep it cool.
 
 Pure. No figure here was measured on a board: docs/decisions/0008-defaults-by-board.md has their
 origin and how far off they may be.
@@ -8,8 +8,9 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MAX_LOAD = 0.5
-"""Largest expected load, cores: warm weather and other programs need the rest."""
+MAX_LOADS = (0.5, 0.8)
+"""Largest expected load, cores: warm weather and other programs need the rest. If no settings keep
+to the first, the second will do; if none keep to that, the last of `CHOICES` will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,13 @@ class Defaults:
 
 
 CHOICES = {
-    Defaults(fps=10.0): 2200.0,
-    Defaults(fps=7.5): 2200.0,
-    Defaults(fps=5.0): 2200.0,
-    Defaults(fps=5.0, min_face_px=30): 1300.0,
+    Defaults(fps=10.0): 2035.0,
+    Defaults(fps=7.5): 2022.0,
+    Defaults(fps=5.0): 2081.0,
+    Defaults(fps=5.0, min_face_px=30): 1876.0,
 }
 """Million instructions per second while four people are in view, as tools/instructions.py counts
 them; from what counts the most people to the least. Fewer than five frames per second lose some."""
-TOO_SLOW = Defaults(fps=5.0, threads=2, min_face_px=30)
-"""For a board that none of these suits: it needs a second core to keep up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,7 @@ def defaults(model: str | None) -> Defaults:
     """What `auto` means on the machine whose device tree has this `model`; None: it has none."""
     for board in BOARDS:
         if model is not None and board.model.match(model):
-            fitting = (choice for choice in CHOICES if board.load(choice) <= MAX_LOAD)
-            return next(fitting, TOO_SLOW)
+            loads = [(limit, choice) for limit in MAX_LOADS for choice in CHOICES]
+            fitting = (choice for limit, choice in loads if board.load(choice) <= limit)
+            return next(fitting, list(CHOICES)[-1])
     return Defaults()
