@@ -91,7 +91,8 @@ def beside_others(config: Config, speed: dict[str, Any] | None, seconds: int) ->
         one if isinstance(one, str) else one.as_json()
         for one in baselines.measured(frames, config.detector.threads)
     ]
-    return {"what": what, "cpu_ms": own["cpu_ms"], "people": own["people"], "baselines": figures}
+    same = {"cpu_ms": own["cpu_ms"], "people": own["people"], "followed": own.get("followed")}
+    return {"what": what, **same, "baselines": figures}
 
 
 def measurements(args: argparse.Namespace, config: Config) -> Iterator[tuple[str, Any]]:

