@@ -7,37 +7,27 @@ python tools/bench.py clip.mp4 --compare old.json
 """
 
 import argparse
-import functools
 import json
+import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import cv2
-
-from edge import wiring
 from edge.config import Config
 from edge.errors import ConfigError, EdgeError
 from tools import latency
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, run_command
 from tools.cli.options import add_config, add_sources, at_least, named_source, output_file
-from tools.evaluation import baselines
+from tools.evaluation import bench_parts
 from tools.evaluation.bench_report import COMPARED, SECTIONS, compared_lines, page
 from tools.evaluation.daemon import measure_daemon
 from tools.evaluation.machine import condition, machine
 from tools.evaluation.replay import load_unrestricted
-from tools.evaluation.scene_cost import SceneCost, fitted, frames_of, measure_scene
-from tools.evaluation.speed import measure, rounded
 from tools.simulation.flow import flow
 
-SCENES = {"still": 0, "busy": 4, "crowded": 20}
-"""People in each scene."""
-FACES = (1, 2, 4, 7, 10, 15, 20)
-"""People in the scenes that show how the cost grows."""
-THREADS = (1, 2)
 PAGE_MEMORY_S = 60
 """Seconds after which memory is measured for a page."""
 
@@ -53,48 +43,6 @@ def read_speed(path: Path) -> dict[str, float]:
         ) from error
 
 
-def clip_speed(config: Config) -> dict[str, Any]:
-    """What the configured recording takes."""
-    name, threads = Path(config.source).name, config.detector.threads
-    return {"name": name, "threads": threads} | measure(config).as_json()
-
-
-def scene(config: Config, faces: int, seconds: int) -> SceneCost:
-    """What a scene takes."""
-    return measure_scene(config, flow(faces), faces, seconds)
-
-
-def by_threads(config: Config, seconds: int) -> Iterator[dict[str, Any]]:
-    """The crowded scene with each number of threads."""
-    for threads in THREADS:
-        cv2.setNumThreads(threads)
-        yield {"threads": threads} | scene(config, SCENES["crowded"], seconds).as_json()
-    cv2.setNumThreads(config.detector.threads)
-
-
-def by_faces(config: Config, seconds: int) -> dict[str, Any]:
-    """Costs by the number of faces, and the line through them."""
-    costs = [scene(config, faces, seconds) for faces in FACES]
-    return {"costs": [cost.as_json() for cost in costs], "line": rounded(asdict(fitted(costs)))}
-
-
-def beside_others(config: Config, speed: dict[str, Any] | None, seconds: int) -> dict[str, Any]:
-    """Baselines on the recording, or on the crowded scene without one."""
-    frames: baselines.Frames
-    if speed is None:
-        frames = functools.partial(frames_of, flow(SCENES["crowded"]), config, seconds)
-        own: dict[str, Any] = scene(config, SCENES["crowded"], seconds).as_json()
-        what = "the crowded scene"
-    else:
-        frames, own, what = functools.partial(wiring.frames, config), speed, speed["name"]
-    figures = [
-        one if isinstance(one, str) else one.as_json()
-        for one in baselines.measured(frames, config.detector.threads)
-    ]
-    same = {"cpu_ms": own["cpu_ms"], "people": own["people"], "followed": own.get("followed")}
-    return {"what": what, **same, "baselines": figures}
-
-
 def measurements(args: argparse.Namespace, config: Config) -> Iterator[tuple[str, Any]]:
     """The parts of the figures that the options ask for, one after another. Raises EdgeError."""
     yield "machine", machine()
@@ -102,16 +50,15 @@ def measurements(args: argparse.Namespace, config: Config) -> Iterator[tuple[str
     yield "before", condition()
     speed = None
     if args.has_clip:
-        speed = clip_speed(config)
+        speed = bench_parts.clip_speed(config)
         yield "speed", speed
     if args.scenes:
-        costs = {name: scene(config, faces, args.seconds) for name, faces in SCENES.items()}
-        yield "scenes", {name: cost.as_json() for name, cost in costs.items()}
-        yield "threads", list(by_threads(config, args.seconds))
+        yield "scenes", bench_parts.by_scene(config, flow, args.seconds)
+        yield "threads", list(bench_parts.by_threads(config, flow, args.seconds))
     if args.scenes or args.faces:
-        yield "faces", by_faces(config, args.seconds)
+        yield "faces", bench_parts.by_faces(config, flow, args.seconds)
     if args.baselines:
-        yield "baselines", beside_others(config, speed, args.seconds)
+        yield "baselines", bench_parts.beside_others(config, speed, flow, args.seconds)
     if config.classifier.model.is_file() and not args.json:  # absent if nothing is estimated
         yield "models", latency.measure(config.classifier.model, None)
     if args.memory:
@@ -169,11 +116,20 @@ def options() -> argparse.Namespace:
     return args
 
 
-def run(args: argparse.Namespace) -> None:
-    """Measure, print and write. Raises EdgeError."""
+def check_outputs(args: argparse.Namespace) -> None:
+    """Raises ConfigError if what takes minutes to measure could not be written."""
     for option in ("page", "faces"):
         if path := getattr(args, option):
             outputs.need_free(f"--{option}", path, force=args.force)
+            if not os.access(path.parent, os.W_OK):
+                raise ConfigError(f"--{option} {path}: cannot be written in this folder")
+    if args.faces and find_spec("matplotlib") is None:
+        raise ConfigError("--faces: matplotlib is not installed; run make tools")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, print and write. Raises EdgeError."""
+    check_outputs(args)
     old = None if args.compare is None else read_speed(args.compare)
     config = load_unrestricted(args.config, args.source)
     figures: dict[str, Any] = {}
@@ -200,6 +156,9 @@ def main() -> int:
     except EdgeError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # the disk is full
+        print(f"bench: {error.filename}: cannot be written ({error.strerror})", file=sys.stderr)
+        return EdgeError.exit_code
     return 0
 
 

