@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import ipaddress
+import mmap
 import os
 from pathlib import Path
 
@@ -31,6 +32,22 @@ def trim_memory() -> None:
     """Give back to the system what was needed only to start, if the C library can."""
     with contextlib.suppress(AttributeError, OSError):  # musl cannot
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def unload_mapped(file: Path) -> None:
+    """Give back the memory of a file that this process has mapped to read it.
+
+    Its content stays in reach: what is read again is loaded again.
+    """
+    name = str(file.resolve())
+    with contextlib.suppress(AttributeError, OSError):
+        madvise = ctypes.CDLL(None).madvise
+        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+            addresses, rights, *_, path = line.split(maxsplit=5)
+            if path == name and "w" not in rights:
+                begin, end = (int(address, 16) for address in addresses.split("-"))
+                size = ctypes.c_size_t(end - begin)
+                madvise(ctypes.c_void_p(begin), size, mmap.MADV_DONTNEED)
 
 
 def clock_synced() -> bool:

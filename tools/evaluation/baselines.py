@@ -23,7 +23,7 @@ from tools.evaluation.speed import rounded
 
 EVERY = 8
 """A baseline looks at each frame of this many: it takes long, and treats all frames alike."""
-INPUT_PX = 112
+INPUT_PX = 128
 """Side of the Keras network's input, pixels: that of the shipped model."""
 
 Frames = Callable[[], Iterable[Frame | NoFrame]]
