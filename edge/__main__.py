@@ -7,25 +7,20 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import cv2
 
 import edge
 from edge import sd_notify, wiring
-from edge.aim import command as aiming
-from edge.audit import command as auditing
 from edge.config import Config, load_config
 from edge.delivery.courier import Courier
 from edge.delivery.jsonl_publisher import JsonLinesPublisher
-from edge.delivery.mqtt_probe import probe
-from edge.enrollment import command as enrolling
 from edge.errors import ConfigError, EdgeError
 from edge.health import Health
 from edge.host import clock_synced
-from edge.probes import PROBES
 from edge.progress import LogHandler, ProgressLine
 from edge.reporter import Reporter
 from edge.signals import SignalHandler
@@ -60,13 +55,13 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         if args.command == "enroll":
-            return enrolling.enroll(args.bundle, args.root, keep=args.keep)
+            return int(_module("enroll").enroll(args.bundle, args.root, keep=args.keep))
         if args.command == "run":
             return run(load, args.stdout, line)
         if args.command == "aim":
-            return aiming.aim(load(), args)
+            return int(_module("aim").aim(load(), args))
         if args.command == "audit":
-            return auditing.audit(load(), args)
+            return int(_module("audit").audit(load(), args))
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
@@ -75,7 +70,22 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if args.command in ("run", "aim", "audit") else EdgeError.exit_code
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
+def _module(command: str) -> Any:
+    """What only this command needs, loaded only for it: the daemon should be small."""
+    if command == "aim":
+        from edge.aim import command as aiming
+
+        return aiming
+    if command == "audit":
+        from edge.audit import command as auditing
+
+        return auditing
+    from edge.enrollment import command as enrolling
+
+    return enrolling
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=_program(), description="Anonymous audience counter.")
     parser.add_argument("--version", action="version", version=f"{SCRIPT} {edge.__version__}")
     common = argparse.ArgumentParser(add_help=False)
@@ -107,25 +117,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         parents=[common],
         help="remove the device from the broker and from Home Assistant; counts stay on disk",
     )
-    aiming.add_options(
-        commands.add_parser(
-            "aim",
-            parents=[common],
-            help="serve a page, to this machine alone, to mount the camera and to draw zones",
-        )
-    )
-    auditing.add_options(
-        commands.add_parser(
-            "audit",
-            parents=[common],
-            help="serve a page to tap who passes, and report how often the counts are wrong",
-        )
-    )
-    enrolling.add_options(
-        commands.add_parser(
-            "enroll", help="install what a bundle of tools/fleet.py holds, and delete the bundle"
-        )
-    )
+    others = {
+        "aim": "serve a page, to this machine alone, to mount the camera and to draw zones",
+        "audit": "serve a page to tap who passes, and report how often the counts are wrong",
+        "enroll": "install what a bundle of tools/fleet.py holds, and delete the bundle",
+    }
+    argv = sys.argv[1:] if argv is None else argv
+    for name, what in others.items():
+        parents = [] if name == "enroll" else [common]
+        command = commands.add_parser(name, parents=parents, help=what)
+        if name in argv:
+            _module(name).add_options(command)
     return parser.parse_args(argv)
 
 
@@ -248,6 +250,8 @@ def _print_summary(summary: Summary) -> None:
 
 def forget(config: Config) -> int:
     """Remove the device's retained messages, once the daemon has been stopped for good."""
+    from edge.delivery.mqtt_probe import probe
+
     legacy_ids = wiring.has_legacy_ids(config)
     messages = wiring.messages(config, legacy_ids=legacy_ids)
     probe(
@@ -263,6 +267,8 @@ def forget(config: Config) -> int:
 
 def check(config: Config, path: Path) -> int:
     """Probe each part and print a line about it. Returns 0 if all work, otherwise 2."""
+    from edge.probes import PROBES
+
     cv2.setNumThreads(config.detector.threads)
     failed = False
     print(f"ok    config  {path}: site {config.site}, device {config.device}")

@@ -16,6 +16,9 @@ from pydantic import (
 from edge.config_errors import mistakes
 from edge.config_values import (
     AnyPath,
+    AutoFacePx,
+    AutoFps,
+    AutoThreads,
     DiscoveryPrefix,
     ExistingFile,
     Host,
@@ -25,6 +28,7 @@ from edge.config_values import (
     QuietHours,
     Source,
     WebAddress,
+    board_defaults,
     default_device,
     existing_file,
 )
@@ -52,7 +56,7 @@ class Camera(Section):
 
     width: int = Field(640, ge=64, le=4096, multiple_of=2)
     height: int = Field(480, ge=64, le=4096, multiple_of=2)
-    fps: float = Field(10, ge=1, le=120)
+    fps: AutoFps = Field(default_factory=lambda: board_defaults().fps, ge=1, le=120)
     exposure_ms: float | None = Field(None, ge=0.01, le=1000)
     gain: float | None = Field(None, ge=1, le=64)
     flip_horizontal: bool = False
@@ -76,12 +80,14 @@ class Camera(Section):
 class Detector(Section):
     """How Haar's cascade searches a picture, and the model that verifies what it finds."""
 
-    min_face_px: int = Field(24, ge=16, le=2000)
+    min_face_px: AutoFacePx = Field(
+        default_factory=lambda: board_defaults().min_face_px, ge=16, le=2000
+    )
     max_face_px: int | None = Field(None, ge=16, le=4096)
     width: int = Field(640, ge=64, le=4096)
     scale_factor: float = Field(1.1, ge=1.01, le=2)
     min_neighbours: int = Field(2, ge=1, le=20)
-    threads: int = Field(1, ge=1, le=16)
+    threads: AutoThreads = Field(default_factory=lambda: board_defaults().threads, ge=1, le=16)
     idle: bool = True
     judge: ExistingFile = Path("models/face.tflite")
     min_score: float = Field(0.5, gt=0, lt=1)
@@ -257,7 +263,7 @@ class Config(Section):
     source: Source = "auto"
     paused: bool = False
     quiet_hours: Annotated[tuple[QuietHours, ...], Field(strict=False, max_length=20)] = ()
-    camera: Camera = Camera()
+    camera: Camera = Field(default_factory=Camera)
     detector: Detector = Field(default_factory=Detector)
     zones: Zones = Zones()
     tracker: Tracker = Tracker()
@@ -272,6 +278,8 @@ class Config(Section):
 
 def load_config(path: Path, **overrides: str) -> Config:
     """Read and check `path`; `overrides` replace its top-level keys.
+
+    `auto` is replaced by what suits this machine's board.
 
     Relative paths in it start at the working directory.
 

@@ -4,13 +4,15 @@ import ipaddress
 import re
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from edge.config_errors import NO_FILE, quoted
+from edge import host
+from edge.board import Defaults, defaults
+from edge.config_errors import NO_FILE, REQUIRED_TYPES, quoted
 from edge.hours import Hours
 from edge.sources.name import DEMO, is_live
 
@@ -38,6 +40,24 @@ def existing_file(path: Path) -> Path:
 def default_device() -> str:
     """The host name, with - for what a topic may not hold; `edge` if nothing is left of it."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-")[:64] or "edge"
+
+
+def board_defaults() -> Defaults:
+    """What `auto` means on this machine."""
+    return defaults(host.board_model())
+
+
+def _auto(key: str, kind: type[int] | type[float]) -> BeforeValidator:
+    """Replaces `auto` by what suits this machine's board."""
+
+    def replace(value: Any) -> Any:
+        if value == "auto":
+            return getattr(board_defaults(), key)
+        if isinstance(value, bool) or not isinstance(value, (int, kind)):
+            raise PydanticCustomError("auto", f"{REQUIRED_TYPES[f'{kind.__name__}_type']}, or auto")
+        return value
+
+    return BeforeValidator(replace)
 
 
 def _name(name: str) -> str:
@@ -128,6 +148,11 @@ Host = Annotated[str, AfterValidator(_host)]
 Source = Annotated[str, AfterValidator(_source)]
 DiscoveryPrefix = Annotated[str, AfterValidator(_discovery_prefix)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+AutoFps = Annotated[float, _auto("fps", float)]
+AutoThreads = Annotated[int, _auto("threads", int)]
+AutoFacePx = Annotated[int, _auto("min_face_px", int)]
+"""Numbers for which `auto` stands, too."""
 
 AnyPath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
 """A path to which nothing need exist yet."""

@@ -25,9 +25,14 @@ def square_box(middle: complex, side: float) -> Box:
 
 def overlap(a: Box, b: Box) -> float:
     """Intersection over the smaller area, 0 to 1: a small box within a large one gives 1."""
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    return max(w, 0) * max(h, 0) / min(a.w * a.h, b.w * b.h)
+    right, bottom = a.x + a.w, a.y + a.h
+    other_right, other_bottom = b.x + b.w, b.y + b.h
+    # most boxes of a crowd lie apart, and each is compared with each
+    if right <= b.x or other_right <= a.x or bottom <= b.y or other_bottom <= a.y:
+        return 0.0
+    w = min(right, other_right) - max(a.x, b.x)
+    h = min(bottom, other_bottom) - max(a.y, b.y)
+    return w * h / min(a.w * a.h, b.w * b.h)
 
 
 def is_near(a: Box, b: Box, shift: float, ratio: float) -> bool:
@@ -51,7 +56,8 @@ def is_within(box: Box, place: Box, shift: float, ratio: float) -> bool:
 
 def is_touching(a: Box, b: Box, reach: float) -> bool:
     """Whether the middles are less than `reach` times the mean width apart along each axis."""
-    return _axis_distance(a, b) < reach * (a.w + b.w) / 2
+    limit = reach * (a.w + b.w) / 2
+    return abs(a.cx - b.cx) < limit and abs(a.cy - b.cy) < limit
 
 
 def margins(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:

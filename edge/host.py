@@ -1,6 +1,9 @@
-"""What the machine reports of itself: memory, clock, boot, temperature, throttling, addresses."""
+"""What the machine reports of itself: board, memory, clock, boot, temperature, addresses."""
 
+import contextlib
+import ctypes
 import ipaddress
+import mmap
 import os
 from pathlib import Path
 
@@ -10,12 +13,41 @@ THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 CLOCK_SYNCED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd creates this file once it has set the clock in this boot."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOARD = Path("/proc/device-tree/model")
+"""Text that ends with a NUL; only machines with a device tree have it, as Raspberry Pis do."""
+
+
+def board_model() -> str | None:
+    """The board, such as "Raspberry Pi 4 Model B Rev 1.4"; None if the machine does not say."""
+    return _read(BOARD) or None
 
 
 def memory_mb() -> float:
     """Resident memory of this process, MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def trim_memory() -> None:
+    """Give back to the system what was needed only to start, if the C library can."""
+    with contextlib.suppress(AttributeError, OSError):  # musl cannot
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def unload_mapped(file: Path) -> None:
+    """Give back the memory of a file that this process has mapped to read it.
+
+    Its content stays in reach: what is read again is loaded again.
+    """
+    name = str(file.resolve())
+    with contextlib.suppress(AttributeError, OSError):
+        madvise = ctypes.CDLL(None).madvise
+        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+            addresses, rights, *_, path = line.split(maxsplit=5)
+            if path == name and "w" not in rights:
+                begin, end = (int(address, 16) for address in addresses.split("-"))
+                size = ctypes.c_size_t(end - begin)
+                madvise(ctypes.c_void_p(begin), size, mmap.MADV_DONTNEED)
 
 
 def clock_synced() -> bool:
@@ -54,6 +86,6 @@ def is_loopback(host: str) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip("\0 \t\r\n")
     except OSError:
         return ""

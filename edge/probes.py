@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import edge
 from edge import wiring
 from edge.config import Config
+from edge.config_values import board_defaults
 from edge.delivery.mqtt_probe import probe
 from edge.errors import EdgeError
+from edge.host import board_model
 from edge.sources.name import redacted_source
 from edge.types import Frame
 
@@ -21,6 +23,16 @@ class Finding:
     """None if there is nothing worth a line."""
     warnings: tuple[str, ...] = ()
     """What does not work but does not delay any counts."""
+
+
+def board(_config: Config) -> Finding:
+    """What `auto` means here."""
+    settings = board_defaults()
+    name = board_model() or "other than a Raspberry Pi"
+    threads = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
+    return Finding(
+        f"{name}: auto is {settings.fps:g} fps, {threads}, faces from {settings.min_face_px} px"
+    )
 
 
 def model(config: Config) -> Finding:
@@ -92,6 +104,7 @@ def broker(config: Config) -> Finding:
 
 
 PROBES: dict[str, Callable[[Config], Finding]] = {
+    "board": board,
     "model": model,
     "ages": ages,
     "faces": faces,

@@ -13,6 +13,7 @@ from typing import Any, Required, TypedDict, Unpack
 import edge
 from edge.audit_result import load_audit
 from edge.config import Config, OutboxLimits
+from edge.config_values import board_defaults
 from edge.counting import Counter
 from edge.delivery import outbox_db
 from edge.delivery.messages import NO_MODEL, Messages
@@ -21,6 +22,7 @@ from edge.delivery.mqtt_publisher import MqttPublisher
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError, ModelError
 from edge.health import Health
+from edge.host import board_model
 from edge.hours import is_within
 from edge.pause import PauseSwitch
 from edge.pipeline import Pipeline
@@ -342,7 +344,7 @@ def mqtt_publisher(
 
 
 def info(config: Config, models: Models) -> dict[str, Any]:
-    """The payload of `info`: versions, models, and the configuration without secrets."""
+    """The payload of `info`: versions, models, board, and the configuration without secrets."""
     settings = config.model_dump(mode="json", exclude={"mqtt": {"username", "password_file"}})
     settings["source"] = redacted_source(config.source)
     running = models.main or models.age
@@ -350,6 +352,7 @@ def info(config: Config, models: Models) -> dict[str, Any]:
         "version": edge.__version__,
         "model": NO_MODEL if models.main is None else models.main.card.id,
         "runtime": "none" if running is None else running.runtime,
+        "board": {"model": board_model(), "auto": board_defaults().by_key()},
         "config": settings,
     }
     if models.age is not None:

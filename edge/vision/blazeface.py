@@ -4,7 +4,9 @@ V. Bazarevsky et al.: BlazeFace: Sub-millisecond Neural Face Detection on Mobile
 model is MediaPipe's for short range, which also finds turned and tilted heads.
 """
 
+import cmath
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from edge.errors import ModelError
 from edge.geometry import is_within, square_box
 from edge.types import Box, Face, Image
-from edge.vision.crop import square
+from edge.vision.crop import normalized_rgb, square
 from edge.vision.tflite import Floats, Tensor, open_interpreter, read_model
 
 SIZE = 128
@@ -34,13 +36,15 @@ of ten sightings, a shelf that Haar takes for a face 0.39 or less; at 3.0 it was
 6.0 0.39 and 0.38. A face is one in all of them; what only looks like one often is not, even in a
 picture that stands still.
 """
-LANDMARKS = np.array([[0.314, 0.389], [0.671, 0.391], [0.485, 0.629], [0.489, 0.789]])
-"""Eyes, nose and mouth (x, y) in the Haar box of an upright face, in its sides.
+LANDMARKS = (0.314 + 0.389j, 0.671 + 0.391j, 0.485 + 0.629j, 0.489 + 0.789j)
+"""Eyes, nose and mouth (x + yj) in the Haar box of an upright face, in its sides.
 
 The median over 542 faces of UTKFace's and the web faces' validation splits.
 """
-MIRRORED_POINTS = [1, 0, 2, 3]
-"""Order of the points of a face in a mirrored picture: its left eye is on the right."""
+MIDDLE = sum(LANDMARKS) / len(LANDMARKS)
+OFFSETS = tuple(point - MIDDLE for point in LANDMARKS)
+"""`LANDMARKS` from their mean, `MIDDLE`."""
+SPREAD = sum(abs(offset) ** 2 for offset in OFFSETS)
 MAX_SHIFT = 0.35
 """Largest shift of the face from the middle of the place along each axis, in its sides."""
 
@@ -75,19 +79,18 @@ class BlazeFace:
         side = round(scale * box.w)
         left, top = round(box.cx - side / 2), round(box.cy - side / 2)
         picture = square(image, left, top, side, SIZE)
-        values, scores = self._run(picture[:, ::-1] if mirrored else picture)
+        values, scores = self._run(picture, mirrored)
         candidates = np.flatnonzero(scores >= self._min_score)
-        for index in candidates[np.argsort(-scores[candidates], kind="stable")]:
-            points = values[index, 4:12].reshape(4, 2) / SIZE + self._anchors[index]
-            if mirrored:
-                points = (points * (-1, 1) + (1, 0))[MIRRORED_POINTS]
-            face = _face_at(points * side + (left, top), float(scores[index]))
+        for index in candidates[np.argsort(-scores[candidates], kind="stable")].tolist():
+            points = _points(values[index, 4:12].tolist(), self._anchors[index].tolist(), mirrored)
+            corner = complex(left, top)
+            face = _face_at([point * side + corner for point in points], float(scores[index]))
             if is_within(face.box, box, MAX_SHIFT, ratio):
                 return face
         return None
 
-    def _run(self, view: Image) -> tuple[Floats, Floats]:
-        rgb = view[:, :, ::-1].astype(np.float32) / 127.5 - 1
+    def _run(self, view: Image, mirrored: bool = False) -> tuple[Floats, Floats]:
+        rgb = normalized_rgb(view, mirrored)
         self._interpreter.set_tensor(self._input.index, rgb[None])
         self._interpreter.invoke()
         values = self._interpreter.get_tensor(self._values.index)[0]
@@ -105,18 +108,32 @@ def anchors() -> Floats:
     return np.concatenate(centers)
 
 
-def _face_at(points: Floats, score: float) -> Face:
-    """The face whose eyes, nose and mouth lie at `points`, float (4, 2) in pixels.
+def _points(values: Sequence[float], anchor: Sequence[float], mirrored: bool) -> list[complex]:
+    """Eyes, nose and mouth in the model's input, whose side is 1, from an anchor's values."""
+    corner = complex(*anchor)
+    points = [complex(x, y) / SIZE + corner for x, y in zip(values[::2], values[1::2], strict=True)]
+    if not mirrored:
+        return points
+    # its left eye is on the right in the mirror
+    right, left, *others = (complex(1 - point.real, point.imag) for point in points)
+    return [left, right, *others]
+
+
+def _face_at(points: Sequence[complex], score: float) -> Face:
+    """The face whose eyes, nose and mouth lie at `points`, pixels.
 
     The line through the eyes gives its tilt, for nose and mouth also move when a head turns away.
-    Place and size fit `LANDMARKS` with the least squares; points are complex numbers here.
+    Place and size fit `LANDMARKS` with the least squares.
     """
-    image = points[:, 0] + 1j * points[:, 1]
-    model = LANDMARKS[:, 0] + 1j * LANDMARKS[:, 1]
-    tilt = (image[1] - image[0]) / max(abs(image[1] - image[0]), 1e-6)
-    offsets = tilt * (model - model.mean())
-    side = float(np.sum(np.conj(offsets) * (image - image.mean())).real / np.sum(abs(offsets) ** 2))
-    middle = complex(image.mean() + side * tilt * (0.5 + 0.5j - model.mean()))
+    middle = sum(points) / len(points)
+    tilt = (points[1] - points[0]) / max(abs(points[1] - points[0]), 1e-6)
+    fit = sum(
+        (tilt * offset).conjugate() * (point - middle)
+        for offset, point in zip(OFFSETS, points, strict=True)
+    )
+    side = fit.real / SPREAD
     return Face(
-        square_box(middle, side), score, roll=math.degrees(math.atan2(tilt.imag, tilt.real))
+        square_box(middle + side * tilt * (0.5 + 0.5j - MIDDLE), side),
+        score,
+        roll=math.degrees(cmath.phase(tilt)),
     )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ModelError
+from edge.host import unload_mapped
 from edge.native_log import quiet
 
 Floats = npt.NDArray[np.float32]
@@ -69,6 +70,7 @@ def _interpreter(runtime: str, model: Path, threads: int, xnnpack: bool) -> Any:
         else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
+    unload_mapped(model)  # XNNPACK has made its own copy of the weights
     return interpreter
 
 

@@ -75,3 +75,13 @@ def test_an_installed_package_has_all_files() -> None:
     data = {file for file in files if file.suffix not in (".py", ".pyc")}
     assert {"aim.html", "py.typed"} <= {file.name for file in data}
     assert data <= packaged
+
+
+def test_the_daemon_loads_nothing_that_only_other_commands_need() -> None:
+    """It should be small, and count soon."""
+    others = ("edge.aim", "edge.audit", "edge.enrollment", "edge.web", "edge.probes", "http.server")
+    script = f"import sys, edge.__main__; print([name for name in {others} if name in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout == "[]\n", run.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from edge import sd_notify
 from edge.health import Health
-from edge.host import memory_mb, temperature_c, throttled
+from edge.host import memory_mb, temperature_c, throttled, trim_memory, unload_mapped
 from edge.types import NoFrame
 
 
@@ -61,6 +61,35 @@ def test_memory_is_this_process() -> None:
         ballast[page] = 1
     assert memory_mb() - before == pytest.approx(50, abs=10)
     ballast.close()
+
+
+def test_memory_that_is_free_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 2 KB come from the C library's heap, which does not shrink below a block in use."""
+    blocks = [bytearray(2000) for _ in range(20_000)]
+    last = bytearray(2000)
+    full = memory_mb()
+    del blocks
+    trim_memory()
+    assert memory_mb() < full - 20
+    assert len(last) == 2000
+
+    def without_trim(_: object) -> object:
+        return object()
+
+    monkeypatch.setattr("ctypes.CDLL", without_trim)
+    trim_memory()
+
+
+def test_a_mapped_file_leaves_the_memory_and_can_still_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "a model"
+    file.write_bytes(bytes(range(256)) * 40_000)
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        before = sum(data[::4096])
+        loaded = memory_mb()
+        unload_mapped(file)
+        assert memory_mb() < loaded - 8
+        assert sum(data[::4096]) == before
+    unload_mapped(tmp_path / "none")
 
 
 def test_a_raspberry_pi_reports_temperature_and_throttling(tmp_path: Path) -> None:

@@ -1,25 +1,21 @@
-"""How much time the pipeline takes for a recording, beside a plain search with Haar."""
+"""How much processor time the pipeline takes for a recording, beside a plain search with Haar."""
 
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from edge import wiring
 from edge.config import Config
-from edge.health import STAGES, Health
 from edge.types import NoFrame
 from edge.vision.cascade import Cascade
 from tools.evaluation.replay import replay
+from tools.evaluation.stopwatch import Stopwatch, timed_kernels
 
 PLAIN_EVERY = 4
 """A plain search is measured on each frame of this many."""
-PERCENTILES = (50, 95, 99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +26,30 @@ class Speed:
     people: int
     wall_ms: float
     cpu_ms: float
-    """Processor time of the whole daemon, reading the recording included."""
+    """Processor time of the whole pipeline, reading the recording included, but not its start."""
     plain_ms: float
     """Processor time of OpenCV's search alone: whole frames, factor 1.1, from 24 pixels."""
     peak_mb: float
     """Largest resident memory of the process, MiB."""
     stages: dict[str, dict[str, float]]
-    """By stage: mean, p50, p95 and p99 over frames."""
+    """By stage: mean, p50, p95 and p99 over frames, processor time."""
+    kernels: dict[str, float]
+    """Processor time within Haar, BlazeFace and the classifier."""
 
     @property
     def ratio(self) -> float:
         """Processor time of the daemon, as a part of that of a plain search."""
         return self.cpu_ms / self.plain_ms
 
+    @property
+    def outside_ms(self) -> float:
+        """Processor time outside of the kernels."""
+        return self.cpu_ms - sum(self.kernels.values())
+
     def as_json(self) -> dict[str, Any]:
         """All figures, rounded."""
-        values = asdict(self) | {"ratio": self.ratio}
-        return {name: _rounded(value) for name, value in values.items()}
-
-
-class _Stopwatch(Health):
-    """Health that also keeps the time of each stage in each frame."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames_s: list[dict[str, float]] = []
-        self._frame_s = dict.fromkeys(STAGES, 0.0)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        with super().timed(stage):
-            yield
-        self._frame_s[stage] += time.perf_counter() - begin
-
-    def record_frame(self) -> None:
-        super().record_frame()
-        self.frames_s.append(self._frame_s)
-        self._frame_s = dict.fromkeys(STAGES, 0.0)
+        values = asdict(self) | {"ratio": self.ratio, "outside_ms": self.outside_ms}
+        return {name: rounded(value) for name, value in values.items()}
 
 
 def measure(config: Config) -> Speed:
@@ -75,19 +57,19 @@ def measure(config: Config) -> Speed:
 
     Raises EdgeError.
     """
-    health = _Stopwatch()
-    begin = time.process_time()
-    run = replay(config, health=health)
-    cpu_s = time.process_time() - begin
+    health = Stopwatch()
+    with timed_kernels() as kernels:
+        run = replay(config, health=health)
     number = max(1, run.frames)
     return Speed(
         frames=run.frames,
         people=run.people.total,
         wall_ms=1000 * run.seconds / number,
-        cpu_ms=1000 * cpu_s / number,
+        cpu_ms=1000 * sum(health.frames_s) / number,
         plain_ms=_plain_search_ms(config),
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        stages={stage: _statistics([s[stage] for s in health.frames_s]) for stage in STAGES},
+        stages=health.statistics(),
+        kernels={name: 1000 * seconds / number for name, seconds in kernels.items()},
     )
 
 
@@ -102,12 +84,10 @@ def _plain_search_ms(config: Config) -> float:
     return 1000 * sum(times) / max(1, len(times) - 1)
 
 
-def _statistics(seconds: list[float]) -> dict[str, float]:
-    ms = 1000 * np.array(seconds or [0.0])
-    return {"mean": float(ms.mean())} | {f"p{p}": float(np.percentile(ms, p)) for p in PERCENTILES}
-
-
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Numbers with four digits after the point, also those within dictionaries and lists."""
     if isinstance(value, dict):
-        return {name: _rounded(inner) for name, inner in value.items()}
+        return {name: rounded(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(inner) for inner in value]
     return round(value, 4) if isinstance(value, float) else value

@@ -96,3 +96,20 @@ def _groups(result: Mapping[str, Any], path: Path) -> None:
             axes.plot(100 * group["accuracy"], y, "o", color="tab:blue")
         axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
         axes.grid(axis="x", alpha=0.3)
+
+
+def save_costs(figures: Mapping[str, Any], path: Path) -> None:
+    """Processor time per frame by the number of faces, with the line through it."""
+    costs, line = figures["costs"], figures["line"]
+    with _chart(path, "Cost of faces", "faces followed", "processor time, ms per frame") as axes:
+        followed = [cost["followed"] for cost in costs]
+        axes.plot(followed, [cost["cpu_ms"] for cost in costs], "o", label="measured")
+        ends = [0, max(followed)]
+        axes.plot(
+            ends,
+            [line["constant_ms"] + line["per_face_ms"] * faces for faces in ends],
+            label=f"{line['constant_ms']:.1f} ms + {line['per_face_ms']:.2f} ms per face",
+        )
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.legend()

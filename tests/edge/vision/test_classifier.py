@@ -123,6 +123,20 @@ def test_both_runtimes_give_the_same_labels_as_the_daemon_runs_them(faces: list[
     assert np.mean((litert > 0.5) == (tflite > 0.5)) >= 0.98
 
 
+def test_weights_are_in_memory_once(copy: Path) -> None:
+    """XNNPACK runs on a copy of its own."""
+    classify = Classifier(copy)
+    mapped, sizes = False, []
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        mapped = str(copy) in line if "-" in line.split()[0] else mapped
+        if mapped and line.startswith("Rss:"):
+            sizes.append(int(line.split()[1]))
+    assert sizes, "the model is not mapped"
+    assert 1024 * sum(sizes) < copy.stat().st_size / 10
+    side = classify.preprocessing.size
+    assert classify([np.zeros((side, side, 3), np.uint8)]).gender is not None
+
+
 def test_missing_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"none\.tflite: cannot be read"):
         Classifier(tmp_path / "none.tflite")

@@ -1,0 +1,104 @@
+"""Processor time of the pipeline: by stage, by frame, and within the libraries that search."""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from edge.health import STAGES, Health
+from edge.vision.blazeface import BlazeFace
+from edge.vision.cascade import Cascade
+from edge.vision.classifier import Classifier
+
+PERCENTILES = (50, 95, 99)
+KERNELS = {"haar": Cascade, "blazeface": BlazeFace, "classifier": Classifier}
+"""By name: the classes whose calls are the work that cannot be left out."""
+
+
+class Stopwatch(Health):
+    """Health that keeps processor time: of each stage in each frame, and of each frame.
+
+    What the source of the frames takes is not part of a frame if it is `excluded`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages_s: list[dict[str, float]] = []
+        """By frame: seconds of each stage."""
+        self.frames_s: list[float] = []
+        """Seconds of each frame."""
+        self._stage_s = dict.fromkeys(STAGES, 0.0)
+        self._excluded_s = 0.0
+        self._begin: float | None = None
+        """None before the first frame: what loads the models is part of no frame."""
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        begin = time.process_time()
+        if self._begin is None:
+            self._begin, self._excluded_s = begin, 0.0
+        with super().timed(stage):
+            yield
+        self._stage_s[stage] += time.process_time() - begin
+
+    @contextmanager
+    def excluded(self) -> Iterator[None]:
+        """Time that belongs to no frame."""
+        begin = time.process_time()
+        if self._begin is None:
+            self._begin, self._excluded_s = begin, 0.0
+        yield
+        self._excluded_s += time.process_time() - begin
+
+    def record_frame(self) -> None:
+        super().record_frame()
+        now = time.process_time()
+        self.frames_s.append(now - (self._begin or now) - self._excluded_s)
+        self.stages_s.append(self._stage_s)
+        self._begin, self._excluded_s = now, 0.0
+        self._stage_s = dict.fromkeys(STAGES, 0.0)
+
+    def statistics(self) -> dict[str, dict[str, float]]:
+        """By stage: mean, p50, p95 and p99 over frames, milliseconds."""
+        return {stage: _statistics([s[stage] for s in self.stages_s]) for stage in STAGES}
+
+
+@contextmanager
+def timed_kernels() -> Iterator[dict[str, float]]:
+    """Processor seconds within `KERNELS`, by name, summed up while this is open."""
+    seconds = dict.fromkeys(KERNELS, 0.0)
+    originals: list[tuple[type, str, Any]] = []
+    for name, kind in KERNELS.items():
+        for method, function in list(vars(kind).items()):
+            public = not method.startswith("_") or method == "__call__"
+            if public and isinstance(function, FunctionType):
+                originals.append((kind, method, function))
+                setattr(kind, method, _timed(function, name, seconds))
+    try:
+        yield seconds
+    finally:
+        for kind, method, function in originals:
+            setattr(kind, method, function)
+
+
+def _timed(
+    function: Callable[..., Any], name: str, seconds: dict[str, float]
+) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        begin = time.process_time()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            seconds[name] += time.process_time() - begin
+
+    return timed
+
+
+def _statistics(seconds: list[float]) -> dict[str, float]:
+    ms = 1000 * np.array(seconds or [0.0])
+    return {"mean": float(ms.mean())} | {f"p{p}": float(np.percentile(ms, p)) for p in PERCENTILES}
