@@ -266,6 +266,10 @@ def test_it_fits_a_phone_and_a_wall(page: Page) -> None:
     assert page.shows("#time")
     page.driver.find_element(By.CSS_SELECTOR, "body").send_keys(Keys.ESCAPE)
     wait_for(lambda: page.shows("#controls"), "Escape does not leave the wall's view")
+    for theme, ground in (("dark", "rgb(12, 15, 21)"), ("light", "rgb(244, 245, 248)")):
+        page.open(f"#wall&{theme}")
+        assert page.run("return getComputedStyle(document.body).backgroundColor") == ground
+        assert page.run("return document.body.clientWidth") == 1920
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

@@ -184,7 +184,7 @@ function renderLive() {
   }), ...(live.devices.length ? [] : [h("li", { class: "none" }, "No device has reported yet.")]));
   const chosen = live.devices.filter((device) => isChosen(device) && device.facing !== null);
   $("facing").textContent = chosen.length ? few(chosen.reduce((sum, device) => sum + device.facing, 0)) : "–";
-  $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; very few show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
+  $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; very few may show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
 }
 
 // ---- numbers
