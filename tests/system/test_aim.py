@@ -5,17 +5,15 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from selenium.webdriver import ActionChains, Keys
-from selenium.webdriver.common.actions.action_builder import ActionBuilder
-from selenium.webdriver.common.actions.interaction import POINTER_TOUCH
-from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.command import Command
 from selenium.webdriver.remote.webelement import WebElement
 
 from edge.__main__ import main
@@ -210,17 +208,8 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
             assert zones()["region"][2] == pytest.approx([0.7, 0.8], abs=0.01)
 
             def swipe(from_x: float, from_y: float, to_x: float, to_y: float) -> None:
-                finger = ActionBuilder(driver, PointerInput(POINTER_TOUCH, "finger"), duration=20)
-                for x, y, act in (
-                    (from_x, from_y, finger.pointer_action.pointer_down),
-                    ((from_x + to_x) / 2, (from_y + to_y) / 2, None),
-                    (to_x, to_y, finger.pointer_action.pointer_up),
-                ):
-                    place = round((x - 0.5) * width), round((y - 0.5) * height)
-                    finger.pointer_action.move_to(overlay, *place)
-                    if act is not None:
-                        act()
-                finger.perform()
+                ways = ((from_x, from_y), ((from_x + to_x) / 2, (from_y + to_y) / 2), (to_x, to_y))
+                touch(driver, overlay, [((x - 0.5) * width, (y - 0.5) * height) for x, y in ways])
 
             # a finger
             part("add-excluded").click()
@@ -262,6 +251,20 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
         assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []  # type: ignore[no-untyped-call]  # Selenium
     finally:
         driver.quit()
+
+
+def touch(driver: Any, element: WebElement, places: Sequence[tuple[float, float]]) -> None:
+    """Let a finger down at the first of the places, pixels from the element's middle, and drag."""
+    begin, *ways = [
+        {"type": "pointerMove", "origin": element, "x": round(x), "y": round(y), "duration": 20}
+        for x, y in places
+    ]
+    down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
+    finger = {
+        "type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"},
+        "actions": [begin, down, *ways, up],
+    }  # fmt: skip
+    driver.execute(Command.W3C_ACTIONS, {"actions": [finger]})
 
 
 def asked(driver: Any) -> list[str]:

@@ -257,7 +257,7 @@ def message(seq: int, visitors: Visitors, *, genders: bool = True) -> Message:
     stay = dict(
         zip(DWELL_BINS, (total, 0, 0, 0, 0) if genders else (0, total, 0, 0, 0), strict=True)
     )
-    stays = {
+    stays: dict[str, Any] = {
         "dwell_s": stay | {"mean": float(people[0] + 2 if genders else 9) if total else None},
         "attention_s": stay | {"mean": float(people[0] + 1 if genders else 8) if total else None},
     }
