@@ -169,7 +169,9 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
         config, models, legacy_ids=not to_stdout and wiring.has_legacy_ids(config)
     )
     pause = None if to_stdout else wiring.pause_switch(config)
-    frames = wiring.frames(config, stopped, pause=pause)
+    # after `edge aim` zones may be others, after `edge audit` the result for `info`
+    lender = wiring.lender(config, signals.request_reload)
+    frames = wiring.frames(config, stopped, pause=pause, lender=lender)
     wake = threading.Event()
     health = Health()
     summary = Summary(

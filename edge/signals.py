@@ -27,12 +27,13 @@ class SignalHandler:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request_end)
         if not _has_terminal():
-            signal.signal(signal.SIGHUP, self._request_reload)
+            signal.signal(signal.SIGHUP, self.request_reload)
 
     def _request_end(self, *_: object) -> None:
         self.is_ending = True
 
-    def _request_reload(self, *_: object) -> None:
+    def request_reload(self, *_: object) -> None:
+        """Have the configuration read again."""
         self._reload_requested = True
 
     def should_stop(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 import edge
 from edge.audit_result import load_audit
+from edge.camera_loan import Lender, borrowed
 from edge.config import Config, OutboxLimits
 from edge.config_values import board_defaults
 from edge.counting import Counter
@@ -44,6 +45,8 @@ OUTBOX = "outbox.db"
 """Name of the outbox's file in the state folder."""
 PAUSED = "paused"
 """Name of the file in the state folder that is there while a command pauses the daemon."""
+RETURN_S = 10.0
+"""How long a daemon may take to close its camera for a page, seconds."""
 HOME_ASSISTANT_BIRTH = "status"
 """Topic below the discovery prefix on which Home Assistant announces that it is up."""
 
@@ -53,16 +56,19 @@ def frames(
     stopped: Callable[[], bool] = lambda: False,
     *,
     recover: bool = True,
+    wait_s: float = 0.0,
     pause: PauseSwitch | None = None,
+    lender: Lender | None = None,
 ) -> Frames:
-    """The frames of the configured source; without `recover`, its first failure is raised.
+    """The frames of the configured source.
 
-    While `pause` is on it is closed.
+    Without `recover` its first failure is raised, unless it works again within `wait_s`, seconds.
+    It is closed while `pause` is on, and while `lender` has lent the camera.
     """
     settings = config.camera.model_dump(exclude={"allow_reboot", "max_temperature"})
     capture = CaptureSettings(**settings | {"gray_width": config.detector.width})
     if not recover:
-        capture = dataclasses.replace(capture, give_up=0)
+        capture = dataclasses.replace(capture, give_up=wait_s)
     throttle = ThermalThrottle(capture.fps, config.camera.max_temperature)
 
     def open_source() -> Frames:
@@ -71,9 +77,43 @@ def frames(
             return RebootGuard(config.state_dir).guard(frames)
         return frames
 
-    if config.paused or pause or (config.quiet_hours and not is_recorded(config.source)):
-        return scheduled(open_source, lambda: is_paused(config, pause), stopped)
+    def is_closed() -> bool:
+        return is_paused(config, pause) or (lender is not None and lender.is_lent())
+
+    has_hours = config.quiet_hours and not is_recorded(config.source)
+    if config.paused or pause or lender or has_hours:
+        return scheduled(open_source, is_closed, stopped)
     return open_source()
+
+
+def is_lendable(source: str) -> bool:
+    """Whether a source serves one program at a time, unlike a recording or a network stream."""
+    return not is_recorded(source) and "://" not in source
+
+
+def lender(config: Config, on_return: Callable[[], None]) -> Lender | None:
+    """Who lends the camera to pages; None if the source need not be lent."""
+    return Lender(config.state_dir, on_return) if is_lendable(config.source) else None
+
+
+def borrowed_frames(config: Config, stopped: Callable[[], bool]) -> Frames:
+    """The frames of the configured source for a page, its first failure raised.
+
+    A daemon with this `state_dir` closes its camera meanwhile. Raises ConfigError if another page
+    has the camera.
+    """
+    loan = borrowed(config.state_dir) if is_lendable(config.source) else contextlib.nullcontext()
+    wait_s = RETURN_S if has_lender(config) else 0.0
+    with (
+        loan,
+        contextlib.closing(frames(config, stopped, recover=False, wait_s=wait_s)) as opened,
+    ):
+        yield from opened
+
+
+def has_lender(config: Config) -> bool:
+    """Whether a daemon with this `state_dir` runs, which lends its camera."""
+    return is_lendable(config.source) and outbox_db.is_claimed(config.state_dir / OUTBOX)
 
 
 def pause_switch(config: Config) -> PauseSwitch | None:

@@ -167,9 +167,7 @@ def run_demo(source: str, windows: int | None, *, page: bool) -> None:
         topic = f"tally/v1/{SITE}/{DEVICE}/#"
         print(f"broker    127.0.0.1:{port}, topics {topic}")
         print(f"windows   {CYCLE_S:.0f} s each; a person counts in the one in which they leave")
-        print(
-            "privacy   min_people is 1 here, so that each person shows; the daemon's default is 3"
-        )
+        print("privacy   few people are not withheld here: min_people and min_present are 1, not 3")
         if page:
             address = stack.enter_context(dashboard(folder, port))
             print(f"page      {address}; its past is made up, and says so", flush=True)
@@ -189,9 +187,15 @@ def run_demo(source: str, windows: int | None, *, page: bool) -> None:
             # the user learns at once that a camera is lost
             "camera": {"give_up": 0},
             "window": {"seconds": CYCLE_S},
-            "privacy": {"min_people": 1},
+            "privacy": {"min_people": 1, "min_present": 1},
             # NATS speaks no other version
-            "mqtt": {"host": "127.0.0.1", "port": port, "version": "3.1.1"},
+            "mqtt": {
+                "host": "127.0.0.1",
+                "port": port,
+                "version": "3.1.1",
+                # the page shows people as they come
+                "presence": True,
+            },
             "state_dir": str(folder / "state"),
         }
         config.write_text(yaml.safe_dump(settings))

@@ -65,6 +65,8 @@ def print_report(clip: str, run: Replay, figures: Figures | None) -> None:
         )
     if figures.dwell_error_s is not None:
         print(f"  dwell     {figures.dwell_error_s:.1f} s mean error")
+    if figures.attention_error_s is not None:
+        print(f"  attention {figures.attention_error_s:.1f} s mean error")
     print(f"  accuracy  {figures.accuracy:.3f} as MOTA, {figures.f1:.3f} as IDF1, over visits")
 
 

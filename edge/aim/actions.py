@@ -15,8 +15,9 @@ from edge.errors import ConfigError
 from edge.web.deadline import Deadline
 from edge.web.server import Action
 
-RELOAD = "sudo systemctl reload-or-restart edge-tally"
-"""Has the daemon read its configuration again, whether it runs or not."""
+RELOAD = "The daemon reads it with: sudo systemctl reload-or-restart edge-tally"
+RETURN = "The daemon reads it as soon as this page has ended."
+"""If the daemon has lent the camera."""
 
 
 class Actions:
@@ -41,7 +42,7 @@ class Actions:
             "limits": gauges.LIMITS,
             "full_picture": self._session.full_picture,
             "writes": str(self._config) if self._write else None,
-            "reload": RELOAD,
+            "reload": RETURN if self._session.has_lender else RELOAD,
             "seconds": self._deadline.seconds_left,
         }
 

@@ -29,6 +29,8 @@ class Session:
         """Nobody's gender or age is estimated. With `full_picture` views show people."""
         self._config, self._views = config, views
         self.full_picture = full_picture
+        self.has_lender = wiring.has_lender(config)
+        """Whether a daemon lends the camera, and reads its configuration when that is over."""
         self.zones = config.zones
         """May be set by another thread; the pipeline then starts again, with nobody counted."""
         self._lines = RoomLines()
@@ -41,7 +43,7 @@ class Session:
         while again and not stopped():
             again = not Path(self._config.source).is_fifo()  # a pipe can be read only once
             # without `recover` a camera's first failure is reported, and never restarts the machine
-            with closing(wiring.frames(self._config, stopped, recover=False)) as frames:
+            with closing(wiring.borrowed_frames(self._config, stopped)) as frames:
                 self._watch(paced(frames, stopped) if recorded else frames, stopped)
 
     def _watch(self, frames: Frames, stopped: Callable[[], bool]) -> None:

@@ -69,7 +69,7 @@ def _keep(config: Config, report: Report) -> str:
         result.keep(config.state_dir)
     except OSError as error:
         return f"kept      nothing: {config.state_dir}: {error.strerror or error}"
-    return f"kept      in {config.state_dir}, for the topic info from the daemon's next start on"
+    return f"kept      in {config.state_dir}, for the topic info"
 
 
 def _actions(

@@ -46,7 +46,7 @@ class Session:
             on_frame=self._on_frame,
         )
         # without `recover` a camera's first failure is reported, and never restarts the machine
-        with closing(wiring.frames(self._config, stopped, recover=False)) as frames:
+        with closing(wiring.borrowed_frames(self._config, stopped)) as frames:
             watched = paced(frames, stopped) if is_recorded(self._config.source) else frames
             pipeline.run(takewhile(lambda _: not stopped(), watched))
 

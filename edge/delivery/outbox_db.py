@@ -180,7 +180,7 @@ def claim(path: Path) -> IO[bytes]:
     Raises OutboxError if another process has it locked.
     """
     try:
-        lock = path.with_name(f"{path.name}.lock").open("ab")
+        lock = _lock_file(path).open("ab")
     except OSError as error:
         raise OutboxError(f"outbox {path}: cannot be opened ({error.strerror})") from error
     try:
@@ -194,3 +194,17 @@ def claim(path: Path) -> IO[bytes]:
         lock.close()
         raise OutboxError(f"outbox {path}: cannot be locked ({error.strerror})") from error
     return lock
+
+
+def is_claimed(path: Path) -> bool:
+    """Whether another process has the database at `path`."""
+    try:
+        with _lock_file(path).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")

@@ -1,4 +1,4 @@
-"""Keeps a source closed while the daemon is paused and in quiet hours."""
+"""Keeps a source closed while the daemon is paused, in quiet hours, and while it is lent."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ def scheduled(
     """
     while not stopped():
         if is_paused():
-            log.info("camera closed: paused or quiet hours")
+            log.info("camera closed: paused, in quiet hours, or lent to a page")
             yield from _pause(is_paused, stopped)
         else:
             with contextlib.closing(open_source()) as frames:

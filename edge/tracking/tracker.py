@@ -283,8 +283,9 @@ class Tracker:
     def _attend(self, track: Track, mono: float) -> None:
         """The face is towards the camera now."""
         gap_s = mono - track.facing
-        if gap_s <= max(ATTENTION_GAP_S, ATTENTION_GAP_FRAMES * self._spacing):
-            track.attention_s += gap_s
+        is_short = gap_s <= max(ATTENTION_GAP_S, ATTENTION_GAP_FRAMES * self._spacing)
+        # else it turned away, and back, somewhere between two frames: in the middle on average
+        track.attention_s += gap_s if is_short else self._spacing
         track.facing = mono
 
     def _move(self, track: Track, face: Face, mono: float, hidden: bool) -> None:

@@ -23,7 +23,8 @@ PORT = 8765
 MAX_PORT = 65535
 MAX_MINUTES = 60.0
 FREE_THE_CAMERA = (
-    "if the daemon has the camera, stop it first: sudo systemctl stop edge-tally\n"
+    "a daemon with the same state_dir lends its camera; stop any other one first:\n"
+    "  sudo systemctl stop edge-tally\n"
     "  and start it again afterwards: sudo systemctl start edge-tally"
 )
 

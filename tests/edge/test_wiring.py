@@ -11,10 +11,11 @@ import pytest
 
 from edge import wiring
 from edge.config import Config, load_config
+from edge.delivery import outbox_db
 from edge.delivery.mqtt_broker import Broker
 from edge.sources.demo import Scene
 from edge.sources.frame import frame_of
-from edge.types import Box, CaptureSettings, Face, Message, People, Visit
+from edge.types import Box, CaptureSettings, Face, Frames, Message, People, Visit
 from edge.vision.model_card import read_card
 from edge.vision.tflite import RUNTIMES
 from tests.support import contract
@@ -264,3 +265,32 @@ def test_a_resume_does_not_open_what_the_configuration_closes(load: Load, tmp_pa
     assert switch is not None
     switch.command(b"resume")
     assert wiring.is_paused(config, switch)
+
+
+def test_a_page_waits_until_a_daemon_has_closed_its_camera(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def opened(_: str, capture: CaptureSettings, **__: object) -> Frames:
+        waits.append(capture.give_up)
+        yield from ()
+
+    monkeypatch.setattr(wiring, "open_frames", opened)
+    config = load(f"state_dir: {tmp_path}")
+    assert list(wiring.borrowed_frames(config, lambda: False)) == []
+    with outbox_db.claim(tmp_path / wiring.OUTBOX):  # as a daemon does
+        assert list(wiring.borrowed_frames(config, lambda: False)) == []
+        assert list(wiring.frames(config, recover=False)) == []
+    assert waits == [0, wiring.RETURN_S, 0]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_lent"),
+    [("auto", True), ("demo", True), ("rtsp://camera/1", False), (str(PICTURE), False)],
+)
+def test_only_what_serves_one_program_at_a_time_is_lent(
+    load: Load, source: str, is_lent: bool
+) -> None:
+    config = load("").model_copy(update={"source": source})
+    assert (wiring.lender(config, lambda: None) is not None) == is_lent

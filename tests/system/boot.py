@@ -230,7 +230,7 @@ def mistreat(machine: Machine) -> None:
     refused(machine)
     first_installation(machine, dashboard)
     rights(machine)
-    aim(machine)
+    aim(machine, dashboard)
     kill(machine, dashboard)
     freeze(machine, dashboard)
     reload(machine, dashboard)
@@ -284,8 +284,11 @@ def rights(machine: Machine) -> None:
     tell("rights", f"user {held['Uid'].split()[0]}, no capability, system calls filtered")
 
 
-def aim(machine: Machine) -> None:
-    """The page to aim the camera, with the rights of the service and, to write, without them."""
+def aim(machine: Machine, dashboard: Dashboard) -> None:
+    """The page to aim the camera, with the rights of the service and, to write, without them.
+
+    The daemon lends its camera for both.
+    """
     config = machine.config.read_text()
     options = ("aim", "--source", "demo", "--minutes", "0.05")
     shown = machine.run("/opt/edge-tally/current/cage", *options).stdout
@@ -295,6 +298,11 @@ def aim(machine: Machine) -> None:
     python = "cd /opt/edge-tally/current && venv/bin/python -m edge"
     machine.run("sh", "-c", f"{python} {' '.join(options)} --write --config {CONFIG}")
     expect(machine.config.read_text() == config, "the configuration was changed")
+    reloads = "configuration reloaded"
+    until(lambda: machine.journal().count(reloads) == 2, "the camera does not come back")
+    until(lambda: dashboard.came(0)[-1:] == ["online"], "it does not go on")
+    low = [window for window in dashboard.windows() if window["coverage"] < 0.5]
+    expect(low != [], "no window has a lower coverage")
     tell("aimed", "with the service's rights, which do not reach to its configuration")
 
 

@@ -5,7 +5,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,19 @@ import pytest
 import yaml
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.command import Command
 from selenium.webdriver.remote.webelement import WebElement
 
 from edge.__main__ import main
 from edge.aim.command import aim
 from edge.config import load_config
 from edge.errors import ConfigError, SourceError
+from tests.support.broker import Mosquitto, Subscriber
 from tests.support.chromium import open_chromium
 from tests.support.commands import NO_ESTIMATES, wait_for
 from tests.support.pages import Viewer, serving
 from tests.support.paths import CLIP
+from tests.system.test_reload import Daemon
 
 Configure = Callable[..., Path]
 LEFT_HALF = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
@@ -204,15 +207,28 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
             wait_for(lambda: zones()["region"][2][0] < 0.75, "the corner does not follow")
             assert zones()["region"][2] == pytest.approx([0.7, 0.8], abs=0.01)
 
+            def swipe(from_x: float, from_y: float, to_x: float, to_y: float) -> None:
+                ways = ((from_x, from_y), ((from_x + to_x) / 2, (from_y + to_y) / 2), (to_x, to_y))
+                touch(driver, overlay, [((x - 0.5) * width, (y - 0.5) * height) for x, y in ways])
+
+            # a finger
+            part("add-excluded").click()
+            swipe(0.2, 0.3, 0.4, 0.5)
+            wait_for(lambda: zones()["excluded"], "no zone by a finger")
+            assert zones()["excluded"][0][0] == pytest.approx([0.2, 0.3], abs=0.01)
+            swipe(0.4, 0.5, 0.45, 0.6)
+            wait_for(lambda: zones()["excluded"][0][2][0] > 0.42, "the corner does not follow")
+            assert zones()["excluded"][0][2] == pytest.approx([0.45, 0.6], abs=0.01)
+
             # the keyboard alone
             part("add-excluded").send_keys(Keys.ENTER)
-            wait_for(lambda: zones()["excluded"], "no zone without a mouse")
-            before = zones()["excluded"][0][0]
+            wait_for(lambda: len(zones()["excluded"]) == 2, "no zone without a mouse")
+            before = zones()["excluded"][1][0]
             # the zone has the focus, its first corner comes next
             ActionChains(driver).send_keys(Keys.TAB, Keys.ARROW_LEFT, Keys.ARROW_LEFT).perform()
-            wait_for(lambda: zones()["excluded"][0][0] != before, "the corner does not move")
+            wait_for(lambda: zones()["excluded"][1][0] != before, "the corner does not move")
             time.sleep(0.3)  # zones are tried a moment after the last key
-            assert zones()["excluded"][0][0] == pytest.approx([before[0] - 0.02, before[1]])
+            assert zones()["excluded"][1][0] == pytest.approx([before[0] - 0.02, before[1]])
 
             drawn = zones()
             part("save").click()
@@ -237,6 +253,20 @@ def test_zones_are_drawn_saved_and_the_page_ended_in_a_browser(
         driver.quit()
 
 
+def touch(driver: Any, element: WebElement, places: Sequence[tuple[float, float]]) -> None:
+    """Let a finger down at the first of the places, pixels from the element's middle, and drag."""
+    begin, *ways = [
+        {"type": "pointerMove", "origin": element, "x": round(x), "y": round(y), "duration": 20}
+        for x, y in places
+    ]
+    down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
+    finger = {
+        "type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"},
+        "actions": [begin, down, *ways, up],
+    }  # fmt: skip
+    driver.execute(Command.W3C_ACTIONS, {"actions": [finger]})
+
+
 def asked(driver: Any) -> list[str]:
     """Every address that the browser asked for."""
     sent = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
@@ -249,6 +279,46 @@ def asked(driver: Any) -> list[str]:
 
 def zones_printed(log: str) -> Any:
     return yaml.safe_load(log.split("ended\n")[1])["zones"]
+
+
+def test_a_daemon_lends_its_camera_and_takes_up_the_zones(
+    configure: Configure,
+    mosquitto: Mosquitto,
+    subscribe: Callable[..., Subscriber],
+    tmp_path: Path,
+) -> None:
+    mosquitto.start()
+    dashboard = subscribe(mosquitto.port, "tally/#")
+    config = configure(
+        source="demo", classifier=NO_ESTIMATES, window={"seconds": 1}, health={"seconds": 1},
+        mqtt={"host": "127.0.0.1", "port": mosquitto.port},
+    )  # fmt: skip
+
+    def newest(kind: str) -> Any:
+        return json.loads((dashboard.payloads(kind) or ["{}"])[-1])
+
+    daemon = Daemon(config, tmp_path / "daemon.log")
+    try:
+        wait_for(lambda: newest("state").get("coverage", 0) > 0.5, "it does not count")
+        with serving("aim", tmp_path, "--config", config, "--write") as viewer:
+            assert "as soon as this page has ended" in viewer.enter()["reload"]
+            viewer.views(2)
+            wait_for(lambda: newest("state")["coverage"] == 0, "the coverage is no lower")
+            wait_for(lambda: newest("health")["camera"] == "resting", "the camera stays open")
+            viewer.ask("/zones", {"region": LEFT_HALF, "excluded": []})
+            viewer.ask("/save", {})
+            viewer.ask("/end", {})
+            assert viewer.process.wait(20) == 0
+        wait_for(daemon.said("configuration reloaded"), "the zones are not read")
+        wait_for(lambda: newest("state")["coverage"] > 0.5, "it does not go on")
+        assert newest("info")["config"]["zones"]["region"] == LEFT_HALF
+        daemon.process.terminate()
+        assert daemon.process.wait(20) == 0
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
+    windows = [json.loads(payload) for payload in dashboard.payloads("window")]
+    assert [window["seq"] for window in windows] == [*range(1, len(windows) + 1)]
 
 
 def arguments(

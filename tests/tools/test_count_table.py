@@ -26,6 +26,7 @@ def figures(people: int, counted: int, right: int | None = None, **values: Any) 
         gender_right=matched if right is None else right,
         unknown=values.get("unknown", 0),
         dwell_error_s=values.get("dwell"),
+        attention_error_s=values.get("attention"),
     )
 
 
@@ -59,11 +60,15 @@ def test_unknown_visits_are_not_wrong() -> None:
 
 
 def test_rows() -> None:
-    rows = lines([("a.mp4", figures(10, 12, dwell=1.0)), ("long-name.mp4", figures(0, 0))])
-    assert rows[1].split() == ["a.mp4", "10", "12", "0", "2", "0", "10/10", "1.00", "s"]
-    assert rows[2].split() == ["long-name.mp4", "0", "0", "0", "0", "0", "-", "-"]
+    first = figures(10, 12, dwell=1.0, attention=0.5)
+    rows = lines([("a.mp4", first), ("long-name.mp4", figures(0, 0))])
+    assert rows[1].split() == [
+        "a.mp4", "10", "12", "0", "2", "0", "10/10", "1.00", "s", "0.50", "s",
+    ]  # fmt: skip
+    assert rows[2].split() == ["long-name.mp4", "0", "0", "0", "0", "0", "-", "-", "-"]
     assert rows[5].split()[:2] == ["error", "+20.0%"]
-    assert rows[-1].split()[:2] == ["dwell", "1.00"]
+    assert rows[-2].split()[:2] == ["dwell", "1.00"]
+    assert rows[-1].split()[:2] == ["attention", "0.50"]
 
 
 @pytest.mark.parametrize(

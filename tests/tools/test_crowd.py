@@ -58,6 +58,7 @@ def test_the_truth_fits_the_film(films: Path) -> None:
         times = [place[0] for place in visit["path"]]
         assert times[0] <= visit["first_s"] <= visit["last_s"] - 0.9
         assert visit["last_s"] <= times[-1] + 0.2
+        assert 0.9 <= visit["attention_s"] <= visit["last_s"] - visit["first_s"] + 0.01
     assert read_truth(films, "crowd-4.mp4").has_paths
 
 
@@ -140,7 +141,7 @@ def test_limits_decide_the_exit_code(tmp_path: Path) -> None:
         "--- one frame in 4, light 0.9",
     ]
     rows = [line.split() for line in run.stdout.splitlines() if line.startswith("b.mp4 ")]
-    assert rows == [["b.mp4", "4", "2", "2", "0", "0", "2/2", "-"]] * 2
+    assert rows == [["b.mp4", "4", "2", "2", "0", "0", "2/2", "-", "-"]] * 2
     run = tool("replay", *manners, "--max-missed", "0.3", "--min-gender", "1")
     assert run.returncode == 1
     assert run.stderr.splitlines() == [

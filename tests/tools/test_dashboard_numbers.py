@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.delivery.messages import DWELL_BINS
 from edge.types import Message
 from tests.support.published import MODEL, window
 from tools.collection.correction import Matrix, Row, correct
@@ -248,12 +249,19 @@ VISITORS = st.builds(
 
 
 def message(seq: int, visitors: Visitors, *, genders: bool = True) -> Message:
-    """Its window; without `genders` the same people, all of them men of one age."""
+    """Its window; without `genders` the same people, all of them men of one age who stay longer."""
     total = visitors.total
     people = visitors.people if genders else (0, total, 0)
     ages = [*people, *[0] * 6] if genders else [*[0] * 8, total]
     end = MIDNIGHT + 3600 * visitors.hour + 60 * (1 + seq)
-    return window(seq, end, people, device=visitors.device, ages=ages)
+    stay = dict(
+        zip(DWELL_BINS, (total, 0, 0, 0, 0) if genders else (0, total, 0, 0, 0), strict=True)
+    )
+    stays: dict[str, Any] = {
+        "dwell_s": stay | {"mean": float(people[0] + 2 if genders else 9) if total else None},
+        "attention_s": stay | {"mean": float(people[0] + 1 if genders else 8) if total else None},
+    }
+    return window(seq, end, people, device=visitors.device, ages=ages, **stays)
 
 
 class View(NamedTuple):
@@ -261,7 +269,7 @@ class View(NamedTuple):
 
     windows: frozenset[int]
     told: tuple[int, ...]
-    """Women, men, unknown; ages; dwell: everything but the number of people."""
+    """Women, men, unknown; ages; dwell and attention: everything but the number of people."""
 
 
 def views(kept: Store, past: Sequence[Visitors]) -> Iterator[View]:
@@ -277,6 +285,7 @@ def views(kept: Store, past: Sequence[Visitors]) -> Iterator[View]:
                 total["female"], total["male"], total["unknown"],
                 *(group["people"] for group in total["ages"]["groups"]),
                 *(each["people"] for each in total["stay"]["bins"]),
+                round((total["stay"]["mean"] or 0) * total["stay"]["people"]),
             )  # fmt: skip
             first = 24 * (days.first - DAY).days
             hours = range(first, first + 24 * days.number)
@@ -294,8 +303,11 @@ def views(kept: Store, past: Sequence[Visitors]) -> Iterator[View]:
             told = (sums.female, sums.male, sums.told - sums.female - sums.male)
             yield View(
                 _seen(past, {device}, range(number, number + 1)),
-                (*told, *sums.ages, *sums.dwell_bins),
-            )
+                (
+                    *told, *sums.ages, *sums.dwell_bins, *sums.attention_bins,
+                    round(sums.dwell_total), round(sums.attention_total),
+                ),
+            )  # fmt: skip
 
 
 def _seen(past: Sequence[Visitors], names: set[str], hours: range) -> frozenset[int]:

@@ -1,6 +1,9 @@
 """The dashboard in a real browser, fed by a real broker."""
 
+import base64
 import contextlib
+import csv
+import io
 import json
 import shutil
 import sqlite3
@@ -9,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -74,6 +77,13 @@ class Page:
 
     def wait_for(self, id_: str, text: str, timeout_s: float = 30) -> None:
         wait_for(lambda: text in self.text(id_), f"{text!r} is not in #{id_}", timeout_s)
+
+    def pick(self, id_: str, day: date) -> None:
+        """As a date picker does, which looks different in each language."""
+        self.run(
+            "const input = document.getElementById(arguments[0]); input.value = arguments[1];"
+            "input.dispatchEvent(new Event('change', {bubbles: true}))", id_, day.isoformat(),
+        )  # fmt: skip
 
     def shows(self, selector: str) -> bool:
         return self.driver.find_element(By.CSS_SELECTOR, selector).is_displayed()
@@ -266,6 +276,10 @@ def test_it_fits_a_phone_and_a_wall(page: Page) -> None:
     assert page.shows("#time")
     page.driver.find_element(By.CSS_SELECTOR, "body").send_keys(Keys.ESCAPE)
     wait_for(lambda: page.shows("#controls"), "Escape does not leave the wall's view")
+    for theme, ground in (("dark", "rgb(12, 15, 21)"), ("light", "rgb(244, 245, 248)")):
+        page.open(f"#wall&{theme}")
+        assert page.run("return getComputedStyle(document.body).backgroundColor") == ground
+        assert page.run("return document.body.clientWidth") == 1920
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
@@ -319,6 +333,66 @@ def test_windows_that_never_cease_appear_too(page: Page, broker: Mosquitto) -> N
         if len(numbers) > 2:
             break
     assert len(numbers) > 2, "it waits for a pause"
+
+
+def test_dates_are_picked_and_compared(page: Page) -> None:
+    page.open()
+    today = date.fromisoformat(page.run("return overview.today"))
+    yesterday, before = (today - timedelta(days=days) for days in (1, 8))
+    page.driver.find_element(By.CSS_SELECTOR, "#preset option[value=dates]").click()
+    page.pick("from", yesterday)
+    wait_for(lambda: page.run("return overview.slots.length") == 48, "not two days")
+    page.driver.find_element(By.CSS_SELECTOR, "#compare option[value=dates]").click()
+    page.pick("other-from", before)
+    page.pick("other-to", before)
+    page.wait_for("comparison-table", "People a day")
+    for words in (f"from={yesterday}", f"to={today}", f"other-to={before}"):
+        assert words in page.driver.current_url
+    page.driver.refresh()
+    page.wait_for("comparison-table", "People a day")
+
+
+def test_the_hours_are_downloaded_as_they_are_shown(page: Page) -> None:
+    page.open("#period=7")
+    link = page.driver.find_element(By.ID, "csv").get_attribute("href")
+    assert link is not None
+    with urllib.request.urlopen(link) as answer:
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+        rows = [*csv.DictReader(io.TextIOWrapper(answer))]
+    shown = page.run("return overview.total")
+    for column, name in (("people", "people"), ("women", "female"), ("withheld", "withheld")):
+        assert sum(int(row[column] or 0) for row in rows) == shown[name]
+
+
+def test_paper_and_darkness(page: Page) -> None:
+    page.open()
+    emulate = "Emulation.setEmulatedMedia"
+    page.driver.execute_cdp_cmd(emulate, {"media": "print"})
+    assert not page.shows("#controls")
+    assert page.shows("#time svg")
+    pdf = page.driver.execute_cdp_cmd("Page.printToPDF", {})["data"]
+    assert base64.b64decode(pdf).startswith(b"%PDF")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.driver.execute_cdp_cmd(emulate, {"media": "", "features": dark})
+    background = page.run("return getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(12, 15, 21)"
+    page.driver.execute_cdp_cmd(emulate, {"media": "", "features": []})
+
+
+def test_blind_time_is_hatched_and_last_week_an_outline(page: Page, broker: Mosquitto) -> None:
+    week = minute() - 7 * 86400
+    publish(
+        broker,
+        window(1, week - 3600, (5, 5, 0), device="cellar"),
+        window(2, week, (1, 2, 0), device="cellar"),
+        window(3, minute(90), (4, 4, 0), device="cellar", seconds=3600, coverage=0.1),
+        window(4, minute(5), (3, 3, 0), device="cellar"),
+    )
+    page.open("#device=store-7/cellar")
+    page.wait_for("people", "14")
+    drawn = "return document.querySelectorAll(arguments[0]).length"
+    assert page.run(drawn, "#time rect[fill='url(#hatch)']") > 0
+    assert page.run(drawn, "#time path.before") > 0
 
 
 def test_nobody_else_is_asked_and_nothing_is_refused(page: Page) -> None:

@@ -1,6 +1,7 @@
 """Counts of the shipped configuration on real and synthetic clips, against the truth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,11 @@ def test_figures_of_a_clip_with_visits() -> None:
     assert figures.accuracy == 0
     assert figures.f1 == pytest.approx(4 / 7)
 
+    # nobody is known to have faced the camera meanwhile; now everybody is
+    attentive = tuple({**one, "attention_s": 4} for one in truth.visits)
+    assert compare(counted, replace(truth, visits=attentive)).attention_error_s == 4
+    assert compare(counted, replace(truth, visits=(*attentive[:2], true(40, 50)))) == figures
+
 
 def test_figures_of_a_clip_with_numbers_alone() -> None:
     truth = Truth(People(1, 1, 1))
@@ -162,6 +168,8 @@ def test_truth_of_real_clips(clips: Path) -> None:
         "female: 1\nvisits: [{gender: woman, first_s: 1, last_s: 2}]",
         "female: 1\nvisits: [{gender: female, first_s: 2, last_s: 2}]",
         "female: 1\nvisits: [{gender: female, first_s: 1, last_s: 2, face_px: big}]",
+        "female: 1\nvisits: [{gender: female, first_s: 1, last_s: 2, attention_s: -1}]",
+        "female: 1\nvisits: [{gender: female, first_s: 1, last_s: 2, attention_s: long}]",
     ],
 )
 def test_a_truth_that_is_not_one(tmp_path: Path, text: str) -> None:

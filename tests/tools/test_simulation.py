@@ -96,6 +96,7 @@ def test_a_break_in_view_is_measured() -> None:
     assert stay is not None
     assert (stay.first_s, stay.last_s) == (0, 9.9)
     assert stay.away_s == pytest.approx(3 - 0.2, abs=0.15)  # turned by 40 degrees within 0.1 s
+    assert stay.attention_s == pytest.approx(9.9 - 2.8, abs=0.15)
     assert len(stay.path) == 50
     assert stay.path[0][3] == stay.face_px == round(0.9 * 320 * 0.17 / 2)
 

@@ -27,6 +27,8 @@ class Figures:
     unknown: int
     dwell_error_s: float | None
     """Mean difference of the matched visits' durations; None if the truth has no visits."""
+    attention_error_s: float | None = None
+    """Of the times that their faces were towards the camera; None if the truth lacks them."""
 
     @property
     def with_gender(self) -> int:
@@ -94,6 +96,11 @@ def _by_visit(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
         abs(counted[i].visit.end - counted[i].visit.start - duration_s(truth.visits[j]))
         for i, j in pairs
     ]
+    attention_errors_s = [
+        abs(counted[i].visit.attention_s - truth.visits[j]["attention_s"])
+        for i, j in pairs
+        if truth.has_attention
+    ]
     return Figures(
         people=len(truth.visits),
         counted=len(counted),
@@ -103,5 +110,10 @@ def _by_visit(counted: Sequence[CountedVisit], truth: Truth) -> Figures:
         matched=len(pairs),
         gender_right=sum(label == true for label, true in labels),
         unknown=sum(label == UNKNOWN for label, _ in labels),
-        dwell_error_s=float(np.mean(dwell_errors_s)) if dwell_errors_s else None,
+        dwell_error_s=_mean(dwell_errors_s),
+        attention_error_s=_mean(attention_errors_s),
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

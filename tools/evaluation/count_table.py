@@ -43,10 +43,11 @@ RATES = (
     Rate("doubled", lambda f: (f.doubled, f.people), ".1%"),
     Rate("invented", lambda f: (f.invented, f.people), ".1%"),
     Rate("gender", lambda f: (f.gender_right, f.with_gender), ".1%", of_people=False),
-    Rate("dwell", lambda f: _dwell(f), ".2f", of_people=False),
+    Rate("dwell", lambda f: _weighted(f.dwell_error_s, f), ".2f", of_people=False),
+    Rate("attention", lambda f: _weighted(f.attention_error_s, f), ".2f", of_people=False),
 )
-"""`error` is of the number of people, `gender` is right among visits with one, `dwell` is the mean
-error in seconds."""
+"""`error` is of the number of people, `gender` is right among visits with one, `dwell` and
+`attention` are mean errors in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def _spread(rate: Rate, figures: list[Figures], draws: np.ndarray[Any, Any]) -> 
 
 def lines(clips: Sequence[tuple[str, Figures]]) -> list[str]:
     """A row for each clip, and the distribution of each rate over all of them."""
-    width = max(len(name) for name, _ in (*clips, ("invented", None)))
-    head = f"{'clip':<{width}} people counted  missed doubled invented  gender   dwell"
+    width = max(len(name) for name, _ in (*clips, ("attention", None)))
+    head = f"{'clip':<{width}} people counted  missed doubled invented  gender   dwell attention"
     rows = [head, *(_row(name.ljust(width), figures) for name, figures in clips)]
     rows += ["", f"{f'{len(clips)} clips':<{width}}     all  95 %                median  range"]
     for name, spread in spreads([figures for _, figures in clips]).items():
@@ -104,10 +105,13 @@ def lines(clips: Sequence[tuple[str, Figures]]) -> list[str]:
 
 def _row(name: str, figures: Figures) -> str:
     gender = f"{figures.gender_right}/{figures.with_gender}" if figures.with_gender else "-"
-    dwell = "-" if figures.dwell_error_s is None else f"{figures.dwell_error_s:.2f} s"
+    dwell, attention = (
+        "-" if error is None else f"{error:.2f} s"
+        for error in (figures.dwell_error_s, figures.attention_error_s)
+    )
     return (
         f"{name} {figures.people:6} {figures.counted:7} {figures.missed:7} {figures.doubled:7} "
-        f"{figures.invented:8} {gender:>7} {dwell:>7}"
+        f"{figures.invented:8} {gender:>7} {dwell:>7} {attention:>9}"
     )
 
 
@@ -115,10 +119,9 @@ def _pair(rate: Rate, pair: tuple[float, float] | None) -> str:
     return "-" if pair is None else " to ".join(map(rate.show, pair))
 
 
-def _dwell(figures: Figures) -> tuple[float, float]:
-    if figures.dwell_error_s is None:
-        return 0.0, 0.0
-    return figures.dwell_error_s * figures.matched, figures.matched
+def _weighted(error_s: float | None, figures: Figures) -> tuple[float, float]:
+    """A mean error by the number of visits that it is of."""
+    return (0.0, 0.0) if error_s is None else (error_s * figures.matched, figures.matched)
 
 
 def as_json(clips: Sequence[tuple[str, Figures]]) -> dict[str, Any]:

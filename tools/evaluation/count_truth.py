@@ -19,7 +19,7 @@ VIDEOS = frozenset(
 """Lower-case suffixes of clips whose truth may lie beside them; any other needs an entry."""
 FORMAT = (
     "must hold numbers of female, male and perhaps unsure people, and perhaps visits: for each its "
-    "gender, first_s, a later last_s, and perhaps face_px and path"
+    "gender, first_s, a later last_s, and perhaps attention_s, face_px and path"
 )
 
 
@@ -29,13 +29,19 @@ class Truth:
 
     people: People
     visits: tuple[dict[str, Any], ...] = ()
-    """`gender`, `first_s`, `last_s` and perhaps `face_px` and `path` of each visit; empty if not
-    known. A path is a list of seconds, x and y of the middle of the face and side of its box."""
+    """`gender`, `first_s`, `last_s` and perhaps `attention_s`, `face_px` and `path` of each visit;
+    empty if not known. A path is a list of seconds, x and y of the middle of the face and side of
+    its box."""
 
     @property
     def has_paths(self) -> bool:
         """Whether it is known at each moment where everybody's face is."""
         return all("path" in visit for visit in self.visits)
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether it is known for how long everybody's face is turned to the camera."""
+        return all("attention_s" in visit for visit in self.visits)
 
 
 def read_truth(path: Path, clip: str) -> Truth:
@@ -105,6 +111,8 @@ def _check(visit: Mapping[str, Any]) -> None:
     """Raises KeyError, TypeError or ValueError for a visit that cannot be compared."""
     known = visit["gender"] in (*LABELS, UNKNOWN)
     if not known or min(visit["last_s"] - visit["first_s"], visit.get("face_px", 1)) <= 0:
+        raise ValueError(visit)
+    if not visit.get("attention_s", 0) >= 0:
         raise ValueError(visit)
     path = visit.get("path", [[0, 0, 0, 1]])
     rising = [moment for moment, _, _, _ in path]

@@ -41,6 +41,8 @@ class Stay:
     first_s: float
     last_s: float
     """When the whole face is in view first and last, seconds."""
+    attention_s: float
+    """How long at least half of it is seen meanwhile, turned to the camera, seconds."""
     face_px: int
     """Median side of its box while it is in view."""
     away_s: float
@@ -114,6 +116,7 @@ def _stay(
         gender=LABELS[person.head.label],
         first_s=round(float(times[frames[0]]), 2),
         last_s=round(float(times[frames[-1]]), 2),
+        attention_s=round(_time_seen(fractions[frames[0] : frames[-1] + 1] >= HIDDEN) / fps, 2),
         face_px=round(float(np.median(sides))),
         away_s=round(_longest(in_view[seen[0] : seen[-1] + 1], value=False) / fps, 2),
         mask=person.masked,
@@ -123,6 +126,11 @@ def _stay(
             if pose is not None
         ),
     )
+
+
+def _time_seen(seen: npt.NDArray[np.bool_]) -> float:
+    """How long something is seen, in frames: half of the time to a frame without it."""
+    return float(np.sum(seen[1:].astype(float) + seen[:-1]) / 2)
 
 
 def _longest(flags: Sequence[bool] | npt.NDArray[np.bool_], *, value: bool) -> int:

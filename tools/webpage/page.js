@@ -174,7 +174,7 @@ function renderLive() {
     const details = [
       device.facing !== null ? `${few(device.facing)} facing` : null,
       device.temperature_c !== null ? `${whole.format(device.temperature_c)} °C` : null,
-      device.outbox ? `${windows(device.outbox)} waiting` : null,
+      device.outbox > 1 ? `${windows(device.outbox)} waiting` : null, // one is often just on its way
       device.light === "late" && device.heard !== null ? `last heard ${agoText(live.now - device.heard)}` : null,
     ].filter(Boolean).join(" · ");
     return h("li", { "data-device": `${device.site}/${device.device}`, "data-light": device.light },
@@ -184,7 +184,7 @@ function renderLive() {
   }), ...(live.devices.length ? [] : [h("li", { class: "none" }, "No device has reported yet.")]));
   const chosen = live.devices.filter((device) => isChosen(device) && device.facing !== null);
   $("facing").textContent = chosen.length ? few(chosen.reduce((sum, device) => sum + device.facing, 0)) : "–";
-  $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; very few show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
+  $("facing-note").textContent = chosen.length ? `${chosen.some((device) => device.is_live) ? "in view; few may show as 0" : "mean of the newest window"}${chosen.length > 1 ? `, ${chosen.length} devices` : ""}` : "no device counts now";
 }
 
 // ---- numbers

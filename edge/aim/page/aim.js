@@ -163,7 +163,7 @@ $("copy").addEventListener("click", async () => {
   getSelection().selectAllChildren($("yaml"));
   try {
     await navigator.clipboard.writeText($("yaml").textContent);
-    note(`Copied. Paste it into config.yaml in place of its zones; then: ${start.reload}`);
+    note(`Copied. Paste it into config.yaml in place of its zones. ${start.reload}`);
   } catch {
     note("Selected: copy it with your browser.");
   }
@@ -171,13 +171,13 @@ $("copy").addEventListener("click", async () => {
 $("save").addEventListener("click", async () => {
   try {
     const {saved} = await ask("/save", {});
-    note(`Saved in ${saved}. The daemon reads it with: ${start.reload}`);
+    note(`Saved in ${saved}. ${start.reload}`);
   } catch (error) {
     note(error.message, true);
   }
 });
 $("end").addEventListener("click", async () => {
-  end("Ended. The camera is free again; start the daemon if you stopped it.");
+  end("Ended. The camera is free again.");
   await ask("/end", {}).catch(() => {});
 });
 addEventListener("resize", () => editor.draw());

@@ -229,6 +229,7 @@ export class ZoneEditor {
     const focused = document.activeElement?.dataset?.place;
     const {polygons, handles, outside} = this.parts;
     const points = (corners) => corners.map(([x, y]) => `${x * width},${y * height}`).join(" ");
+    this.overlay.classList.toggle("chosen", this.zone !== null);
     polygons.replaceChildren();
     handles.replaceChildren();
     this.zones.forEach(({kind, corners}, number) => {

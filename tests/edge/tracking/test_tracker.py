@@ -453,6 +453,15 @@ def test_a_face_turned_away_has_no_attention(fps: float) -> None:
     assert attention(fps, lambda mono: not 4.1 < mono < 8.9) == pytest.approx(7.2, abs=0.6)
 
 
+@pytest.mark.parametrize("fps", [3, 10])
+def test_attention_is_right_on_average_whenever_a_face_turns(fps: float) -> None:
+    def error(turns: float) -> float:
+        return attention(fps, lambda mono: not turns < mono < turns + 3.1) - (12 - 3.1)
+
+    errors = [error(4 + (n + 0.5) / (20 * fps)) for n in range(20)]
+    assert sum(errors) / len(errors) == pytest.approx(0, abs=0.1 / fps)
+
+
 @pytest.mark.parametrize("fps", [3, 10, 30])
 def test_a_frame_in_which_haar_misses_a_face_takes_no_attention(fps: float) -> None:
     missed = {round(step / fps, 6) for step in range(4, round(11 * fps), 3)}
