@@ -290,7 +290,9 @@ def test_a_daemon_lends_its_camera_and_takes_up_the_zones(
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "tally/#")
     config = configure(
-        source="demo", classifier=NO_ESTIMATES, window={"seconds": 1}, health={"seconds": 1},
+        source="demo", classifier=NO_ESTIMATES, health={"seconds": 1},
+            # a window that is withheld for too few people would go on while the camera is lent
+            privacy={"min_people": 1}, window={"seconds": 1},
         mqtt={"host": "127.0.0.1", "port": mosquitto.port},
     )  # fmt: skip
 

@@ -184,12 +184,12 @@ def test_ages_of_a_model_of_their_own(
         check = edge("check", "--config", config, "--source", CLIP)
         assert check.returncode == 0, check.stdout
         shown = check.stdout.splitlines()
-        assert shown[1].startswith(on)
+        assert shown[2].startswith(on)
         ages_line = f"ok    ages    {age_models}/age.tflite: {window['age_model']} on "
-        assert shown[2].startswith(ages_line)
+        assert shown[3].startswith(ages_line)
     both = {"model": str(age_models / "both.tflite"), "age": True}
     check = edge("check", "--config", configure(classifier=both, mqtt=mqtt), "--source", CLIP)
-    assert check.stdout.splitlines()[1].endswith(", for gender and age")
+    assert check.stdout.splitlines()[2].endswith(", for gender and age")
 
 
 @pytest.mark.parametrize(
@@ -562,9 +562,10 @@ def test_check_proves_each_part(configure: Configure, mosquitto: Mosquitto) -> N
     assert run.returncode == 2
     lines = run.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["ok", "config"], ["ok", "model"], ["ok", "faces"], ["ok", "camera"], ["FAIL", "broker"],
+        ["ok", "config"], ["ok", "board"], ["ok", "model"], ["ok", "faces"], ["ok", "camera"],
+        ["FAIL", "broker"],
     ]  # fmt: skip
-    assert "Connection refused" in lines[4]
+    assert "Connection refused" in lines[5]
     mosquitto.start()
     run = edge("check", "--config", config)
     assert run.returncode == 0
