@@ -169,7 +169,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
     pause = None if to_stdout else wiring.pause_switch(config)
     frames = wiring.frames(config, stopped, pause=pause)
     wake = threading.Event()
-    health = Health()
+    health = Health(config.privacy.min_people)
     summary = Summary(
         window_seconds=config.window.seconds,
         min_people=config.privacy.min_people,

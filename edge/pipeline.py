@@ -97,6 +97,7 @@ class Pipeline:
         for window in self._counter.tick(frame.mono, frame.utc, present, visits):
             self._on_window(window)
         self._health.record_frame()
+        self._health.conditions.update(frame, tracks, present)
         self._on_frame(frame, tracks)
         self._on_present(frame.mono, present)
 
@@ -134,6 +135,7 @@ class Pipeline:
 
     def _report(self, visits: Sequence[Visit]) -> None:
         for visit in visits:
+            self._health.conditions.add(visit)
             age = "" if visit.age is None else f", age {visit.age}"
             seconds = visit.end - visit.start
             log.debug("visit: %s %.2f%s, %.1f s", visit.label, visit.confidence, age, seconds)

@@ -8,9 +8,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from edge.config import Config
 from edge.errors import EdgeError
@@ -106,6 +108,18 @@ def manner(every: int, light: float) -> str:
     return frames if light == 1 else f"{frames}, light {light:g}"
 
 
+def _keep(runs: list[Replay], _clip: str, run: Replay, _figures: Figures | None) -> None:
+    runs.append(run)
+
+
+def as_json(compared: Sequence[Compared], runs: Sequence[Replay]) -> dict[str, Any]:
+    """The figures of clips that all have a truth, each with the conditions in it."""
+    table = count_table.as_json(compared)
+    for clip, run in zip(table["clips"], runs, strict=True):
+        clip["conditions"] = None if run.conditions is None else asdict(run.conditions)
+    return table
+
+
 def limits_of(args: argparse.Namespace) -> dict[str, float]:
     """The limits on the command line, by the name of their rate."""
     named = {
@@ -177,16 +191,17 @@ def replay_all(
     on_frame: OnFrame | None,
 ) -> int:
     """Replay the clips in each manner and print what they gave; returns the exit code."""
-    on_clip = (lambda *_: None) if args.json else print_report
     results: list[dict[str, object]] = []
     code = 0
     for every, light in args.manners:
         words = manner(every, light)
         if len(args.manners) > 1 and not args.json:
             print(f"--- {words}")
+        runs: list[Replay] = []
+        on_clip = partial(_keep, runs) if args.json else print_report
         compared = replay_each(clips, every, light, on_frame, on_clip)
         if args.json:
-            results.append({"every": every, "light": light, **count_table.as_json(compared)})
+            results.append({"every": every, "light": light, **as_json(compared, runs)})
         elif len(compared) > 1:
             print("", *count_table.lines(compared), sep="\n")
         for excess in count_table.excesses([figures for _, figures in compared], limits_of(args)):

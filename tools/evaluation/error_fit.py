@@ -1,0 +1,210 @@
+"""Fits the error of counts to the conditions that they were made in, and checks such a fit."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.conditions import Conditions
+from edge.errors import ConfigError
+from edge.expected_error import ErrorModel
+
+Vector = npt.NDArray[np.float64]
+FEATURES = ("fps", "light", "face_px", "crowding")
+"""Conditions that the error depends on."""
+SLOPE_SD = 1.0
+"""Standard deviation of the slopes expected beforehand, per standard deviation of the logarithm of
+a condition: keeps slopes that few films determine near 0."""
+MIN_SPREAD, MAX_SPREAD = 0.002, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How a film was counted in one manner."""
+
+    film: str
+    conditions: Conditions
+    people: int
+    counted: int
+    missed: int
+    surplus: int
+    """Visits of nobody, or of somebody who was counted already."""
+
+    @property
+    def errors(self) -> dict[str, tuple[int, int]]:
+        """By kind of error: how many, of how many."""
+        return {"missed": (self.missed, self.people), "surplus": (self.surplus, self.counted)}
+
+
+def read_counts(files: Sequence[Path]) -> list[Count]:
+    """What `tools/replay.py --json` printed; films in which nobody was counted are left out.
+
+    Raises ConfigError.
+    """
+    return [count for file in files for count in _read(file)]
+
+
+def _read(file: Path) -> list[Count]:
+    try:
+        replays = json.loads(file.read_text(encoding="utf-8"))["replays"]
+        return [
+            Count(
+                clip["clip"],
+                Conditions(**clip["conditions"]),
+                clip["people"],
+                clip["counted"],
+                clip["missed"],
+                clip["doubled"] + clip["invented"],
+            )
+            for replay in replays
+            for clip in replay["clips"]
+            if clip["conditions"] is not None
+        ]
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{file}: is not what tools/replay.py --clips DIR --json prints") from error
+
+
+def typical(counts: Sequence[Count]) -> dict[str, float]:
+    """The geometric mean of each condition."""
+    means = np.exp(_logarithms(counts).mean(axis=0))
+    return dict(zip(FEATURES, map(float, means), strict=True))
+
+
+def ranges(counts: Sequence[Count]) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest value of each condition."""
+    values = np.exp(_logarithms(counts))
+    bounds = zip(values.min(axis=0), values.max(axis=0), strict=True)
+    return {name: (float(a), float(b)) for name, (a, b) in zip(FEATURES, bounds, strict=True)}
+
+
+def fit(counts: Sequence[Count], kind: str, center: dict[str, float]) -> ErrorModel:
+    """The likeliest model of one kind of error; its spread is what films show that it has not seen.
+
+    Slopes come from all films; the spread from how far each film is from what the others make
+    expect, so that it has the uncertainty of the slopes in it.
+    """
+    films = [count.film for count in counts]
+    x, (errors, numbers) = _design(counts, center), _errors(counts, kind)
+    weights, _ = _estimate(x, errors, numbers)
+    left_out = np.empty(len(counts))
+    for film in set(films):
+        others = np.array([name != film for name in films])
+        left_out[~others] = _share(x[~others], _estimate(x[others], errors[others], numbers[others])[0])
+    spread = _likeliest_spread(left_out, errors, numbers)
+    slopes = dict(zip(FEATURES, map(float, weights[1:]), strict=True))
+    return ErrorModel(slopes, float(weights[0]), spread)
+
+
+def _logarithms(counts: Sequence[Count]) -> Vector:
+    return np.log([[getattr(count.conditions, name) for name in FEATURES] for count in counts])
+
+
+def _design(counts: Sequence[Count], center: dict[str, float]) -> Vector:
+    x = _logarithms(counts) - np.log([center[name] for name in FEATURES])
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def _errors(counts: Sequence[Count], kind: str) -> tuple[Vector, Vector]:
+    pairs = np.array([count.errors[kind] for count in counts], float)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _share(x: Vector, weights: Vector) -> Vector:
+    return np.asarray(1 / (1 + np.exp(-x @ weights)))
+
+
+def _estimate(x: Vector, errors: Vector, numbers: Vector) -> tuple[Vector, float]:
+    """Weights, one per column of `x`, and spread."""
+    from scipy.optimize import minimize  # slow to import
+
+    scale = x[:, 1:].std(axis=0)
+
+    def loss(parameters: Vector) -> float:
+        weights, spread = parameters[:-1], _spread(parameters[-1])
+        prior = 0.5 * np.sum((weights[1:] * scale / SLOPE_SD) ** 2)
+        return prior - _log_likelihood(_share(x, weights), spread, errors, numbers)
+
+    rate = (errors.sum() + 0.5) / (numbers.sum() + 1)
+    start = np.array([math.log(rate / (1 - rate)), *[0.0] * len(scale), -3.0])
+    best = minimize(loss, start, method="L-BFGS-B").x
+    return best[:-1], _spread(best[-1])
+
+
+def _likeliest_spread(shares: Vector, errors: Vector, numbers: Vector) -> float:
+    from scipy.optimize import minimize_scalar
+
+    best = minimize_scalar(
+        lambda value: -_log_likelihood(shares, _spread(value), errors, numbers),
+        bounds=(-10, 10),
+        method="bounded",
+    )
+    return _spread(best.x)
+
+
+def _spread(value: float) -> float:
+    """Any number as a spread between the bounds."""
+    return MIN_SPREAD + (MAX_SPREAD - MIN_SPREAD) / (1 + math.exp(-value))
+
+
+def _log_likelihood(shares: Vector, spread: float, errors: Vector, numbers: Vector) -> float:
+    """Of a beta-binomial distribution, without what does not depend on the parameters."""
+    from scipy.special import betaln
+
+    a, b = (np.maximum(part, 1e-6) * (1 / spread - 1) for part in (shares, 1 - shares))
+    return float(np.sum(betaln(errors + a, numbers - errors + b) - betaln(a, b)))
+
+
+MODULE = '''\
+"""Coefficients behind the expected error; tools/expected_error.py writes this file."""
+
+VERSION = "{version}"
+"""Whose counts were compared with the truth."""
+FILMS, REPLAYS, PEOPLE = {films}, {replays}, {people}
+"""Films of made crowds, how often they were counted, and the people in all replays together."""
+RANGES = {{
+{ranges}
+}}
+"""Lowest and highest value of each of `conditions.Conditions`."""
+TYPICAL = {typical}
+"""Their geometric means."""
+MISSED = {missed}
+"""Change of the log odds that a person is missed, per unit of ln(condition / typical)."""
+MISSED_TYPICAL, MISSED_SPREAD = {missed_typical}
+"""Log odds in typical conditions, and correlation of the people of one film."""
+SURPLUS = {surplus}
+"""As `MISSED`, that a visit is of nobody or of somebody who was counted already."""
+SURPLUS_TYPICAL, SURPLUS_SPREAD = {surplus_typical}
+'''
+
+
+def as_module(
+    counts: Sequence[Count],
+    center: dict[str, float],
+    missed: ErrorModel,
+    surplus: ErrorModel,
+    version: str,
+) -> str:
+    """The text of `edge/expected_error_fit.py`."""
+    bounds = ranges(counts).items()
+    return MODULE.format(
+        version=version,
+        films=len({count.film for count in counts}),
+        replays=len(counts),
+        people=sum(count.people for count in counts),
+        ranges="\n".join(f'    "{name}": ({low:.4g}, {high:.4g}),' for name, (low, high) in bounds),
+        typical=_as_dict(center),
+        missed=_as_dict(missed.slopes),
+        missed_typical=f"{missed.intercept:.4g}, {missed.spread:.4g}",
+        surplus=_as_dict(surplus.slopes),
+        surplus_typical=f"{surplus.intercept:.4g}, {surplus.spread:.4g}",
+    )
+
+
+def _as_dict(values: Mapping[str, float]) -> str:
+    return "{" + ", ".join(f'"{name}": {value:.4g}' for name, value in values.items()) + "}"

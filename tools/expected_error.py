@@ -1,0 +1,78 @@
+"""Fit the error that the daemon expects of its counts to films, or check it on others.
+
+python tools/expected_error.py --fit build/fit-*.json --out edge/expected_error_fit.py
+python tools/expected_error.py --check build/check-*.json
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import edge
+from edge.errors import ConfigError, EdgeError
+from edge.expected_error import LEVEL, MISSED, SURPLUS
+from tools.cli import outputs
+from tools.cli.exit import run_command
+from tools.cli.options import output_file
+from tools.evaluation import error_check, error_fit
+from tools.evaluation.error_fit import Count
+
+MIN_FILMS = 6
+"""Fewest films to fit to: there are four slopes."""
+
+
+def fitted(counts: Sequence[Count]) -> str:
+    """The text of edge/expected_error_fit.py. Raises ConfigError for too few films."""
+    films = {count.film for count in counts}
+    if len(films) < MIN_FILMS:
+        raise ConfigError(f"--fit: {len(films)} films are too few, {MIN_FILMS} are the least")
+    center = error_fit.typical(counts)
+    missed, surplus = (error_fit.fit(counts, kind, center) for kind in ("missed", "surplus"))
+    return error_fit.as_module(counts, center, missed, surplus, edge.__version__)
+
+
+def print_check(counts: Sequence[Count]) -> None:
+    """Print how well the expected error describes counts."""
+    inside = error_check.inside(counts)
+    print(f"{len(counts)} replays, {len(counts) - len(inside)} of them in conditions never measured")
+    if not inside:
+        return
+    for kind, model in (("missed", MISSED), ("surplus", SURPLUS)):
+        print(f"\n{kind:8} replays  expected  observed  within {LEVEL:.0%}  promised")
+        *groups, total = error_check.by_expectation(model, inside, kind)
+        for name, group in [*((f"group {n}", g) for n, g in enumerate(groups, 1)), ("all", total)]:
+            covered, promised = group.covered / group.replays, group.promised / group.replays
+            print(
+                f"{name:8} {group.replays:7} {group.expected:9.1%} {group.observed:9.1%} "
+                f"{covered:11.0%} {promised:9.0%}"
+            )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    what = parser.add_mutually_exclusive_group(required=True)
+    files = {"nargs": "+", "type": Path, "metavar": "JSON"}
+    what.add_argument("--fit", **files, help="what tools/replay.py --json printed, to fit to")
+    what.add_argument("--check", **files, help="the same, to compare with what is expected now")
+    parser.add_argument("--out", type=output_file(".py"), help="where to write the coefficients")
+    outputs.add_arguments(parser)
+    args = parser.parse_args()
+    if (args.fit is None) != (args.out is None):
+        parser.error("--fit and --out go together")
+    try:
+        if args.check:
+            print_check(error_fit.read_counts(args.check))
+            return 0
+        outputs.need_free("--out", args.out, force=args.force)
+        counts = error_fit.read_counts(args.fit)
+        args.out.write_text(fitted(counts), encoding="utf-8")
+        print(f"{args.out}: fitted to {len(counts)} replays")
+    except EdgeError as error:
+        print(f"expected_error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
