@@ -14,8 +14,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from edge import expected_error
+from edge.conditions import Conditions
 from edge.config import Config
 from edge.errors import EdgeError
+from edge.expected_error import MISSED, SURPLUS
 from edge.types import LABELS, UNKNOWN, Frame, People, Track
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, run_command
@@ -68,6 +71,22 @@ def print_report(clip: str, run: Replay, figures: Figures | None) -> None:
     if figures.dwell_error_s is not None:
         print(f"  dwell     {figures.dwell_error_s:.1f} s mean error")
     print(f"  accuracy  {figures.accuracy:.3f} as MOTA, {figures.f1:.3f} as IDF1, over visits")
+    if run.conditions is not None:
+        print(f"  expected  {expectation(run.conditions)}")
+
+
+def expectation(conditions: Conditions) -> str:
+    """What the daemon would expect of its count, in words."""
+    if unknown := expected_error.outside(conditions):
+        return f"unknown: never measured in such {', '.join(unknown)}"
+    shares = {
+        "missed": MISSED.expect(conditions, expected_error.people_of(conditions)),
+        "surplus": SURPLUS.expect(conditions, conditions.people),
+    }
+    return ", ".join(
+        f"{name} {share.share:.1%} ({share.low:.1%} to {share.high:.1%})"
+        for name, share in shares.items()
+    )
 
 
 def by_label(people: People) -> str:
