@@ -35,7 +35,9 @@ def fitted(counts: Sequence[Count]) -> str:
 def print_check(counts: Sequence[Count]) -> None:
     """Print how well the expected error describes counts."""
     inside = error_check.inside(counts)
-    print(f"{len(counts)} replays, {len(counts) - len(inside)} of them in conditions never measured")
+    print(
+        f"{len(counts)} replays, {len(counts) - len(inside)} of them in conditions never measured"
+    )
     if not inside:
         return
     for kind, model in (("missed", MISSED), ("surplus", SURPLUS)):

@@ -16,12 +16,12 @@ def frame(mono: float, tone: int = 80) -> Frame:
     return Frame(0, mono, mono, image, picture(tone))
 
 
-def track(id: int, width: float, *, confirmed: bool = True) -> Track:
-    return Track(id, Box(10, 10, width, width), 0.0, 0.0, confirmed=confirmed)
+def track(number: int, width: float, *, confirmed: bool = True) -> Track:
+    return Track(number, Box(10, 10, width, width), 0.0, 0.0, confirmed=confirmed)
 
 
-def visit(track: int) -> Visit:
-    return Visit(0.0, 1.0, "female", 0.9, track)
+def visit(number: int) -> Visit:
+    return Visit(0.0, 1.0, "female", 0.9, number)
 
 
 def test_conditions_while_somebody_is_in_view() -> None:

@@ -17,9 +17,7 @@ FLAT = dict.fromkeys(expected_error_fit.TYPICAL, 0.0)
 @given(
     st.floats(-6, 3), st.floats(0.002, 0.5), st.integers(1, 200),
 )  # fmt: skip
-def test_the_range_is_that_of_a_beta_binomial(
-    intercept: float, spread: float, number: int
-) -> None:
+def test_the_range_is_that_of_a_beta_binomial(intercept: float, spread: float, number: int) -> None:
     from scipy.stats import betabinom
 
     share = ErrorModel(FLAT, intercept, spread).expect(TYPICAL, number)

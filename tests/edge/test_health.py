@@ -54,14 +54,15 @@ def test_a_lost_camera_is_reported_until_it_is_back() -> None:
     assert (report["camera"], report["blind_s"]) == ("ok", 0)
 
 
-def count_people(health: Health, number: int) -> None:
+def count_people(health: Health, people: int) -> None:
     """Count people, two at once, with faces 50 pixels wide, in a picture of gray level 80."""
     image = np.full((360, 640, 3), 80, np.uint8)
     start = health.frames_total
-    for id in range(start, start + number):
-        track = Track(id, Box(10, 10, 50, 50), 0.0, 0.0, confirmed=True)
-        health.conditions.update(Frame(id, id / 8, 0.0, image, image[:, :, 0]), [track], 2)
-        health.conditions.add(Visit(0.0, 1.0, "female", 0.9, id))
+    for number in range(start, start + people):
+        frame = Frame(number, number / 8, 0.0, image, image[:, :, 0])
+        track = Track(number, Box(10, 10, 50, 50), 0.0, 0.0, confirmed=True)
+        health.conditions.update(frame, [track], 2)
+        health.conditions.add(Visit(0.0, 1.0, "female", 0.9, number))
         health.record_frame()
 
 

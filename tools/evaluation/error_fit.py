@@ -67,7 +67,9 @@ def _read(file: Path) -> list[Count]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{file}: is not what tools/replay.py --clips DIR --json prints") from error
+        raise ConfigError(
+            f"{file}: is not what tools/replay.py --clips DIR --json prints"
+        ) from error
 
 
 def typical(counts: Sequence[Count]) -> dict[str, float]:
@@ -95,7 +97,9 @@ def fit(counts: Sequence[Count], kind: str, center: dict[str, float]) -> ErrorMo
     left_out = np.empty(len(counts))
     for film in set(films):
         others = np.array([name != film for name in films])
-        left_out[~others] = _share(x[~others], _estimate(x[others], errors[others], numbers[others])[0])
+        left_out[~others] = _share(
+            x[~others], _estimate(x[others], errors[others], numbers[others])[0]
+        )
     spread = _likeliest_spread(left_out, errors, numbers)
     slopes = dict(zip(FEATURES, map(float, weights[1:]), strict=True))
     return ErrorModel(slopes, float(weights[0]), spread)
