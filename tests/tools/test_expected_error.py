@@ -30,7 +30,7 @@ def made_films(number: int, seed: int) -> list[dict[str, Any]]:
         conditions = {
             "people": people - missed + doubled, "fps": fps,
             "light": rng.uniform(50, 120), "face_px": rng.uniform(30, 60),
-            "crowding": rng.uniform(1, 4),
+            "crowding": rng.uniform(1, 6),
         }  # fmt: skip
         clips.append({
             "clip": f"{film}.mp4", "people": people, "counted": people - missed + doubled,
@@ -47,14 +47,14 @@ def write(path: Path, clips: list[dict[str, Any]]) -> Path:
 
 def test_the_fit_finds_what_made_the_errors(tmp_path: Path) -> None:
     nobody = {**made_films(1, 3)[0], "conditions": None}
-    file = write(tmp_path / "fit.json", [*made_films(60, 1), nobody])
+    file = write(tmp_path / "fit.json", [*made_films(150, 1), nobody])
     out = tmp_path / "fit.py"
     run = tool("expected_error", "--fit", file, "--out", out)
     assert run.returncode == 0, run.stderr
     written = runpy.run_path(str(out))
     public = {name for name in vars(expected_error_fit) if name.isupper()}
     assert {name for name in written if name.isupper()} == public
-    assert (written["FILMS"], written["REPLAYS"]) == (60, 60)
+    assert (written["FILMS"], written["REPLAYS"]) == (150, 150)
     assert written["MISSED"]["fps"] == pytest.approx(-1.5, abs=0.4)
     assert written["MISSED"]["crowding"] == pytest.approx(0, abs=0.4)
     model = ErrorModel(written["MISSED"], written["MISSED_TYPICAL"], written["MISSED_SPREAD"])

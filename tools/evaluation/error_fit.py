@@ -19,7 +19,10 @@ FEATURES = ("fps", "light", "face_px", "crowding")
 SLOPE_SD = 1.0
 """Standard deviation of the slopes expected beforehand, per standard deviation of the logarithm of
 a condition: keeps slopes that few films determine near 0."""
+MAX_STEPS = 50
+"""Of Newton's method, which takes about six."""
 MIN_SPREAD, MAX_SPREAD = 0.002, 0.5
+"""Bounds of the correlation of the errors in one film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +94,14 @@ def fit(counts: Sequence[Count], kind: str, center: dict[str, float]) -> ErrorMo
     Slopes come from all films; the spread from how far each film is from what the others make
     expect, so that it has the uncertainty of the slopes in it.
     """
-    films = [count.film for count in counts]
+    films = np.array([count.film for count in counts])
     x, (errors, numbers) = _design(counts, center), _errors(counts, kind)
-    weights, _ = _estimate(x, errors, numbers)
+    weights = _estimate(x, errors, numbers)
     left_out = np.empty(len(counts))
     for film in set(films):
-        others = np.array([name != film for name in films])
-        left_out[~others] = _share(
-            x[~others], _estimate(x[others], errors[others], numbers[others])[0]
-        )
+        rest = films != film
+        others = _estimate(x[rest], errors[rest], numbers[rest])
+        left_out[~rest] = _share(x[~rest], others)
     spread = _likeliest_spread(left_out, errors, numbers)
     slopes = dict(zip(FEATURES, map(float, weights[1:]), strict=True))
     return ErrorModel(slopes, float(weights[0]), spread)
@@ -123,25 +125,24 @@ def _share(x: Vector, weights: Vector) -> Vector:
     return np.asarray(1 / (1 + np.exp(-x @ weights)))
 
 
-def _estimate(x: Vector, errors: Vector, numbers: Vector) -> tuple[Vector, float]:
-    """Weights, one per column of `x`, and spread."""
-    from scipy.optimize import minimize  # slow to import
-
-    scale = x[:, 1:].std(axis=0)
-
-    def loss(parameters: Vector) -> float:
-        weights, spread = parameters[:-1], _spread(parameters[-1])
-        prior = 0.5 * np.sum((weights[1:] * scale / SLOPE_SD) ** 2)
-        return prior - _log_likelihood(_share(x, weights), spread, errors, numbers)
-
+def _estimate(x: Vector, errors: Vector, numbers: Vector) -> Vector:
+    """The weights, one per column of `x`, of a logistic regression, by Newton's method."""
+    penalty = np.diag([0.0, *(x[:, 1:].std(axis=0) / SLOPE_SD) ** 2])
     rate = (errors.sum() + 0.5) / (numbers.sum() + 1)
-    start = np.array([math.log(rate / (1 - rate)), *[0.0] * len(scale), -3.0])
-    best = minimize(loss, start, method="L-BFGS-B").x
-    return best[:-1], _spread(best[-1])
+    weights = np.array([math.log(rate / (1 - rate)), *[0.0] * (x.shape[1] - 1)])
+    for _ in range(MAX_STEPS):
+        share = _share(x, weights)
+        gradient = x.T @ (errors - numbers * share) - penalty @ weights
+        curvature = (x.T * (numbers * share * (1 - share))) @ x + penalty
+        step = np.linalg.solve(curvature, gradient)
+        weights += step
+        if np.abs(step).max() < 1e-6:
+            break
+    return weights
 
 
 def _likeliest_spread(shares: Vector, errors: Vector, numbers: Vector) -> float:
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import minimize_scalar  # slow to import
 
     best = minimize_scalar(
         lambda value: -_log_likelihood(shares, _spread(value), errors, numbers),
