@@ -54,9 +54,12 @@ def print_check(counts: Sequence[Count]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
-    files = {"nargs": "+", "type": Path, "metavar": "JSON"}
-    what.add_argument("--fit", **files, help="what tools/replay.py --json printed, to fit to")
-    what.add_argument("--check", **files, help="the same, to compare with what is expected now")
+    what.add_argument(
+        "--fit", nargs="+", type=Path, metavar="JSON", help="what tools/replay.py --json printed"
+    )
+    what.add_argument(
+        "--check", nargs="+", type=Path, metavar="JSON", help="the same, compared with this fit"
+    )
     parser.add_argument("--out", type=output_file(".py"), help="where to write the coefficients")
     outputs.add_arguments(parser)
     args = parser.parse_args()

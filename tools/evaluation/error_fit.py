@@ -16,7 +16,10 @@ from edge.expected_error import ErrorModel
 Vector = npt.NDArray[np.float64]
 FEATURES = ("fps", "light", "face_px", "crowding")
 """Conditions that the error depends on."""
-SLOPE_SD = 1.0
+SIGNS = {"missed": (-1, -1, -1, 1), "surplus": (-1, 0, 0, 1)}
+"""Which sign the slope of each may have; 0 for either. More frames, light and pixels never hide
+anybody, whatever a few films say by chance."""
+SLOPE_SD = 0.5
 """Standard deviation of the slopes expected beforehand, per standard deviation of the logarithm of
 a condition: keeps slopes that few films determine near 0."""
 MAX_STEPS = 50
@@ -96,11 +99,11 @@ def fit(counts: Sequence[Count], kind: str, center: dict[str, float]) -> ErrorMo
     """
     films = np.array([count.film for count in counts])
     x, (errors, numbers) = _design(counts, center), _errors(counts, kind)
-    weights = _estimate(x, errors, numbers)
+    weights = _estimate(x, errors, numbers, SIGNS[kind])
     left_out = np.empty(len(counts))
     for film in set(films):
         rest = films != film
-        others = _estimate(x[rest], errors[rest], numbers[rest])
+        others = _estimate(x[rest], errors[rest], numbers[rest], SIGNS[kind])
         left_out[~rest] = _share(x[~rest], others)
     spread = _likeliest_spread(left_out, errors, numbers)
     slopes = dict(zip(FEATURES, map(float, weights[1:]), strict=True))
@@ -125,8 +128,19 @@ def _share(x: Vector, weights: Vector) -> Vector:
     return np.asarray(1 / (1 + np.exp(-x @ weights)))
 
 
-def _estimate(x: Vector, errors: Vector, numbers: Vector) -> Vector:
-    """The weights, one per column of `x`, of a logistic regression, by Newton's method."""
+def _estimate(x: Vector, errors: Vector, numbers: Vector, signs: Sequence[int]) -> Vector:
+    """The weights of a logistic regression, one per column of `x`, as far as `signs` allow."""
+    free = np.ones(x.shape[1], bool)
+    while True:
+        weights = np.zeros(x.shape[1])
+        weights[free] = _newton(x[:, free], errors, numbers)
+        wrong = weights * (0, *signs) < 0
+        if not wrong.any():
+            return weights
+        free &= ~wrong
+
+
+def _newton(x: Vector, errors: Vector, numbers: Vector) -> Vector:
     penalty = np.diag([0.0, *(x[:, 1:].std(axis=0) / SLOPE_SD) ** 2])
     rate = (errors.sum() + 0.5) / (numbers.sum() + 1)
     weights = np.array([math.log(rate / (1 - rate)), *[0.0] * (x.shape[1] - 1)])
@@ -202,14 +216,16 @@ def as_module(
         films=len({count.film for count in counts}),
         replays=len(counts),
         people=sum(count.people for count in counts),
-        ranges="\n".join(f'    "{name}": ({low:.4g}, {high:.4g}),' for name, (low, high) in bounds),
+        ranges="\n".join(
+            f'    "{name}": ({low:#.4g}, {high:#.4g}),' for name, (low, high) in bounds
+        ),
         typical=_as_dict(center),
         missed=_as_dict(missed.slopes),
-        missed_typical=f"{missed.intercept:.4g}, {missed.spread:.4g}",
+        missed_typical=f"{missed.intercept:#.4g}, {missed.spread:#.4g}",
         surplus=_as_dict(surplus.slopes),
-        surplus_typical=f"{surplus.intercept:.4g}, {surplus.spread:.4g}",
+        surplus_typical=f"{surplus.intercept:#.4g}, {surplus.spread:#.4g}",
     )
 
 
 def _as_dict(values: Mapping[str, float]) -> str:
-    return "{" + ", ".join(f'"{name}": {value:.4g}' for name, value in values.items()) + "}"
+    return "{" + ", ".join(f'"{name}": {value:#.4g}' for name, value in values.items()) + "}"
