@@ -1,6 +1,6 @@
 """The expected error and its range, against an independent computation of the distribution."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,11 @@ from edge.expected_error import MISSED, SURPLUS, ErrorModel, outside, report
 
 TYPICAL = Conditions(30, **expected_error_fit.TYPICAL)
 FLAT = dict.fromkeys(expected_error_fit.TYPICAL, 0.0)
+
+
+def scaled(name: str, factor: float) -> Conditions:
+    """Typical conditions but for one."""
+    return Conditions(**asdict(TYPICAL) | {name: factor * expected_error_fit.TYPICAL[name]})
 
 
 @given(
@@ -37,9 +42,8 @@ def test_fewer_frames_less_light_and_smaller_faces_miss_more() -> None:
     share = MISSED.share(TYPICAL)
     assert 0 < share < 0.3
     for name in ("fps", "light", "face_px"):
-        worse = replace(TYPICAL, **{name: getattr(TYPICAL, name) / 2})
-        assert MISSED.share(worse) >= share
-    assert MISSED.share(replace(TYPICAL, fps=TYPICAL.fps / 2)) > share
+        assert MISSED.share(scaled(name, 0.5)) >= share
+    assert MISSED.share(scaled("fps", 0.5)) > share
     assert 0 < SURPLUS.share(TYPICAL) < 0.15
 
 
@@ -55,12 +59,14 @@ def test_conditions_never_measured_have_no_expected_error(name: str) -> None:
     assert values["outside"] == []
     assert 0 <= values["missed"]["low"] <= values["missed"]["share"] <= values["missed"]["high"]
     assert 0 <= values["surplus"]["low"] <= values["surplus"]["high"] <= 1
-    low, high = expected_error_fit.RANGES[name]
-    for value in (low / 1.2, high * 1.2):
-        values = report(replace(TYPICAL, **{name: value}))
+    low, high = (
+        bound / expected_error_fit.TYPICAL[name] for bound in expected_error_fit.RANGES[name]
+    )
+    for factor in (low / 1.2, high * 1.2):
+        values = report(scaled(name, factor))
         assert (values["missed"], values["surplus"], values["outside"]) == (None, None, [name])
     # a little more than was measured is still known
-    assert outside(replace(TYPICAL, **{name: high * 1.05})) == []
+    assert outside(scaled(name, high * 1.05)) == []
 
 
 def test_as_many_people_as_were_probably_there() -> None:
