@@ -15,7 +15,7 @@ from edge.expected_error import LEVEL, MISSED, SURPLUS
 from tools.cli import outputs
 from tools.cli.exit import run_command
 from tools.cli.options import output_file
-from tools.evaluation import error_check, error_fit
+from tools.evaluation import count_table, error_check, error_fit
 from tools.evaluation.error_fit import Count
 
 MIN_FILMS = 6
@@ -51,6 +51,17 @@ def print_check(counts: Sequence[Count]) -> None:
             )
 
 
+def print_errors(counts: Sequence[Count]) -> None:
+    """Print the true errors by frame rate and by light, each with its 95 % interval."""
+    for name in ("every", "light"):
+        for value in sorted({getattr(count, name) for count in counts}):
+            figures = [count.figures for count in counts if getattr(count, name) == value]
+            people = sum(one.people for one in figures)
+            print(f"\n--{name} {value:g}: {people} people in {len(figures)} replays")
+            for rate, spread in count_table.spreads(figures).items():
+                print(f"  {rate:8} {count_table.shown(rate, spread)}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
@@ -67,7 +78,9 @@ def main() -> int:
         parser.error("--fit and --out go together")
     try:
         if args.check:
-            print_check(error_fit.read_counts(args.check))
+            counts = error_fit.read_counts(args.check)
+            print_check(counts)
+            print_errors(counts)
             return 0
         outputs.need_free("--out", args.out, force=args.force)
         counts = error_fit.read_counts(args.fit)

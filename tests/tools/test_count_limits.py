@@ -32,6 +32,7 @@ def test_small_crowds(crowds: Path) -> None:
     )  # fmt: skip
     run = tool("replay", "--clips", crowds, "--every", "2", *limits)
     assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.count("\n  expected  missed ") == len(SEEDS)
 
 
 def test_too_few_frames_break_the_limits(crowds: Path) -> None:

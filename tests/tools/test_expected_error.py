@@ -1,7 +1,9 @@
 """The fit of the expected error finds what made the errors, and its ranges hold on other films."""
 
 import json
+import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 
 from edge import expected_error_fit
+from edge.conditions import Conditions
 from edge.expected_error import ErrorModel
 from tests.support.commands import tool
 from tools.evaluation import error_check, error_fit
+from tools.replay import expectation
 
 SPREAD = 0.03
 
@@ -34,7 +38,8 @@ def made_films(number: int, seed: int) -> list[dict[str, Any]]:
         }  # fmt: skip
         clips.append({
             "clip": f"{film}.mp4", "people": people, "counted": people - missed + doubled,
-            "missed": int(missed), "doubled": int(doubled), "invented": 0,
+            "missed": int(missed), "doubled": int(doubled), "invented": 0, "matched": 0,
+            "gender_right": 0, "unknown": 0, "dwell_error_s": None,
             "conditions": conditions,
         })  # fmt: skip
     return clips
@@ -77,9 +82,22 @@ def test_the_shipped_fit_is_compared_with_films(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     first, *lines = run.stdout.splitlines()
     assert first == "9 replays, 1 of them in conditions never measured"
-    assert [line.split()[0] for line in lines if line] == [
+    check, errors = (
+        lines[: lines.index("--every 1: 225 people in 9 replays")],
+        lines[len(lines) // 2 :],
+    )
+    assert [line.split()[0] for line in check if line] == [
         "missed", "group", "group", "group", "all", "surplus", "group", "group", "group", "all",
     ]  # fmt: skip
+    assert errors == []
+
+
+def test_the_expected_error_in_words() -> None:
+    typical = Conditions(30, **expected_error_fit.TYPICAL)
+    share = r"\d+\.\d% \(\d+\.\d% to \d+\.\d%\)"
+    assert re.fullmatch(f"missed {share}, surplus {share}", expectation(typical))
+    dark = replace(typical, light=1.0, fps=0.5)
+    assert expectation(dark) == "unknown: never measured in such fps, light"
 
 
 @pytest.mark.parametrize(
@@ -87,9 +105,15 @@ def test_the_shipped_fit_is_compared_with_films(tmp_path: Path) -> None:
     [
         ("{}", "is not what tools/replay.py --clips DIR --json prints"),
         ("no", "is not what tools/replay.py --clips DIR --json prints"),
-        ('{"replays": [{"clips": [{"clip": "a.mp4"}]}]}', "is not what tools/replay.py"),
+        (
+            '{"replays": [{"every": 1, "light": 1, "clips": [{"clip": "a.mp4"}]}]}',
+            "is not what tools/replay.py",
+        ),
         (None, "cannot be read (No such file or directory)"),
-        (json.dumps({"replays": [{"clips": made_films(5, 1)}]}), "5 films are too few, 6 are the"),
+        (
+            json.dumps({"replays": [{"every": 1, "light": 1, "clips": made_films(5, 1)}]}),
+            "5 films are too few, 6 are the",
+        ),
     ],
 )
 def test_what_cannot_be_fitted_to(tmp_path: Path, text: str | None, problem: str) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge.conditions import Conditions
 from edge.errors import ConfigError
 from edge.expected_error import ErrorModel
+from tools.evaluation.count_metrics import Figures
 
 Vector = npt.NDArray[np.float64]
 FEATURES = ("fps", "light", "face_px", "crowding")
@@ -33,17 +34,21 @@ class Count:
     """How a film was counted in one manner."""
 
     film: str
+    every: int
+    """One frame in this many was analyzed."""
+    light: float
+    """Factor by which the pictures were brighter."""
     conditions: Conditions
-    people: int
-    counted: int
-    missed: int
-    surplus: int
-    """Visits of nobody, or of somebody who was counted already."""
+    figures: Figures
 
     @property
     def errors(self) -> dict[str, tuple[int, int]]:
         """By kind of error: how many, of how many."""
-        return {"missed": (self.missed, self.people), "surplus": (self.surplus, self.counted)}
+        figures = self.figures
+        return {
+            "missed": (figures.missed, figures.people),
+            "surplus": (figures.doubled + figures.invented, figures.counted),
+        }
 
 
 def read_counts(files: Sequence[Path]) -> list[Count]:
@@ -59,12 +64,11 @@ def _read(file: Path) -> list[Count]:
         replays = json.loads(file.read_text(encoding="utf-8"))["replays"]
         return [
             Count(
-                clip["clip"],
-                Conditions(**clip["conditions"]),
-                clip["people"],
-                clip["counted"],
-                clip["missed"],
-                clip["doubled"] + clip["invented"],
+                clip.pop("clip"),
+                replay["every"],
+                replay["light"],
+                Conditions(**clip.pop("conditions")),
+                Figures(**clip),
             )
             for replay in replays
             for clip in replay["clips"]
@@ -215,7 +219,7 @@ def as_module(
         version=version,
         films=len({count.film for count in counts}),
         replays=len(counts),
-        people=sum(count.people for count in counts),
+        people=sum(count.figures.people for count in counts),
         ranges="\n".join(
             f'    "{name}": ({low:#.4g}, {high:#.4g}),' for name, (low, high) in bounds
         ),
