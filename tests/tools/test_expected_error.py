@@ -82,14 +82,16 @@ def test_the_shipped_fit_is_compared_with_films(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     first, *lines = run.stdout.splitlines()
     assert first == "9 replays, 1 of them in conditions never measured"
-    check, errors = (
-        lines[: lines.index("--every 1: 225 people in 9 replays")],
-        lines[len(lines) // 2 :],
-    )
-    assert [line.split()[0] for line in check if line] == [
+    words = [line.split() for line in lines if line]
+    assert [first for first, *_ in words[:10]] == [
         "missed", "group", "group", "group", "all", "surplus", "group", "group", "group", "all",
     ]  # fmt: skip
-    assert errors == []
+    assert words[4][1] == words[9][1] == "8"
+    people = str(sum(clip["people"] for clip in clips))
+    for name, start in (("--every", 10), ("--light", 17)):
+        assert words[start] == [name, "1:", people, "people", "in", "9", "replays"]
+        errors = [first for first, *_ in words[start + 1 : start + 7]]
+        assert errors == ["error", "missed", "doubled", "invented", "gender", "dwell"]
 
 
 def test_the_expected_error_in_words() -> None:
