@@ -12,13 +12,13 @@ SEEDS = ("431", "432")
 
 @pytest.fixture(scope="module")
 def crowds(made_once: MadeOnce) -> Path:
-    """Two small films of the demo's faces."""
+    """Two small films with the faces of the demo's people."""
 
     def make(folder: Path) -> None:
         for seed in SEEDS:
             run = tool(
                 "crowd", folder / f"{seed}.mp4", "--seed", seed, "--people", "6", "--backs", "1",
-                "--seconds", "10", "--size", "480x270",
+                "--seconds", "8", "--size", "480x270",
             )  # fmt: skip
             assert run.returncode == 0, run.stderr
 
@@ -26,6 +26,8 @@ def crowds(made_once: MadeOnce) -> Path:
 
 
 def test_small_crowds(crowds: Path) -> None:
+    # measured with these seeds, which nothing was developed with: all 12 people, once each, and
+    # every gender right; one error more is let pass
     limits = (
         "--max-count-error", "0.1", "--max-missed", "0.1", "--max-doubled", "0.1",
         "--max-invented", "0", "--min-gender", "0.9",
@@ -43,10 +45,20 @@ def test_too_few_frames_break_the_limits(crowds: Path) -> None:
     assert line.endswith(", above 10.0%")
 
 
+REAL = (
+    "couple-park.mp4", "man-glasses-still.mp4", "room-two-men.mp4", "room-woman-far.avi",
+    "sign-man-onlooker.mkv", "sign-woman-walk.mkv",
+)  # fmt: skip
+"""Short ones: all of them take a minute."""
+
+
 def test_real_clips(clips: Path) -> None:
+    # measured: 2 of 9 missed, both unsure in the truth, none doubled or invented, every gender
+    # right; one error more of each kind but invented is let pass
     limits = (
-        "--max-count-error", "0.4", "--max-missed", "0.4", "--max-doubled", "0.06",
-        "--max-invented", "0.03", "--min-gender", "0.85",
+        "--max-count-error", "0.34", "--max-missed", "0.34", "--max-doubled", "0.12",
+        "--max-invented", "0", "--min-gender", "0.8",
     )  # fmt: skip
-    run = tool("replay", "--clips", clips / "real", *limits)
+    films = [clips / "real" / name for name in REAL]
+    run = tool("replay", *films, "--truth", clips / "real", "--every", "4", *limits)
     assert (run.returncode, run.stderr) == (0, "")
