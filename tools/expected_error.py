@@ -15,8 +15,8 @@ from edge.expected_error import LEVEL, MISSED, SURPLUS
 from tools.cli import outputs
 from tools.cli.exit import run_command
 from tools.cli.options import output_file
-from tools.evaluation import count_table, error_check, error_fit
-from tools.evaluation.error_fit import Count
+from tools.evaluation import count_table, error_check, error_fit, error_module
+from tools.evaluation.error_counts import Count, read_counts
 
 MIN_FILMS = 6
 """Fewest films to fit to: there are four slopes."""
@@ -29,7 +29,7 @@ def fitted(counts: Sequence[Count]) -> str:
         raise ConfigError(f"--fit: {len(films)} films are too few, {MIN_FILMS} are the least")
     center = error_fit.typical(counts)
     missed, surplus = (error_fit.fit(counts, kind, center) for kind in ("missed", "surplus"))
-    return error_fit.as_module(counts, center, missed, surplus, edge.__version__)
+    return error_module.as_module(counts, center, missed, surplus, edge.__version__)
 
 
 def print_check(counts: Sequence[Count]) -> None:
@@ -78,12 +78,12 @@ def main() -> int:
         parser.error("--fit and --out go together")
     try:
         if args.check:
-            counts = error_fit.read_counts(args.check)
+            counts = read_counts(args.check)
             print_check(counts)
             print_errors(counts)
             return 0
         outputs.need_free("--out", args.out, force=args.force)
-        counts = error_fit.read_counts(args.fit)
+        counts = read_counts(args.fit)
         args.out.write_text(fitted(counts), encoding="utf-8")
         print(f"{args.out}: fitted to {len(counts)} replays")
     except EdgeError as error:

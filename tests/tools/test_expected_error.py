@@ -14,7 +14,8 @@ from edge import expected_error_fit
 from edge.conditions import Conditions
 from edge.expected_error import ErrorModel
 from tests.support.commands import tool
-from tools.evaluation import error_check, error_fit
+from tools.evaluation import error_check
+from tools.evaluation.error_counts import read_counts
 from tools.replay import expectation
 
 SPREAD = 0.03
@@ -63,7 +64,7 @@ def test_the_fit_finds_what_made_the_errors(tmp_path: Path) -> None:
     assert written["MISSED"]["fps"] == pytest.approx(-1.5, abs=0.4)
     assert written["MISSED"]["crowding"] == pytest.approx(0, abs=0.4)
     model = ErrorModel(written["MISSED"], written["MISSED_TYPICAL"], written["MISSED_SPREAD"])
-    counts = error_fit.read_counts([write(tmp_path / "new.json", made_films(300, 2))])
+    counts = read_counts([write(tmp_path / "new.json", made_films(300, 2))])
     *groups, total = error_check.by_expectation(model, counts, "missed")
     assert [group.replays for group in groups] == [100, 100, 100]
     assert groups[0].observed < groups[1].observed < groups[2].observed

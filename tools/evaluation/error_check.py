@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.expected_error import ErrorModel, outside, people_of
-from tools.evaluation.error_fit import Count
+from tools.evaluation.error_counts import Count
 
 GROUPS = 3
 ROUNDING = 0.0005

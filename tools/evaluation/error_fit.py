@@ -1,18 +1,13 @@
 """Fits the error of counts to the conditions that they were made in, and checks such a fit."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.conditions import Conditions
-from edge.errors import ConfigError
 from edge.expected_error import ErrorModel
-from tools.evaluation.count_metrics import Figures
+from tools.evaluation.error_counts import Count
 
 Vector = npt.NDArray[np.float64]
 FEATURES = ("fps", "light", "face_px", "crowding")
@@ -23,63 +18,12 @@ anybody, whatever a few films say by chance."""
 SLOPE_SD = 0.5
 """Standard deviation of the slopes expected beforehand, per standard deviation of the logarithm of
 a condition: keeps slopes that few films determine near 0."""
+MIN_SCALE = 0.05
+"""Least standard deviation of a logarithm to reckon with."""
 MAX_STEPS = 50
 """Of Newton's method, which takes about six."""
 MIN_SPREAD, MAX_SPREAD = 0.002, 0.5
 """Bounds of the correlation of the errors in one film."""
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How a film was counted in one manner."""
-
-    film: str
-    every: int
-    """One frame in this many was analyzed."""
-    light: float
-    """Factor by which the pictures were brighter."""
-    conditions: Conditions
-    figures: Figures
-
-    @property
-    def errors(self) -> dict[str, tuple[int, int]]:
-        """By kind of error: how many, of how many."""
-        figures = self.figures
-        return {
-            "missed": (figures.missed, figures.people),
-            "surplus": (figures.doubled + figures.invented, figures.counted),
-        }
-
-
-def read_counts(files: Sequence[Path]) -> list[Count]:
-    """What `tools/replay.py --json` printed; films in which nobody was counted are left out.
-
-    Raises ConfigError.
-    """
-    return [count for file in files for count in _read(file)]
-
-
-def _read(file: Path) -> list[Count]:
-    try:
-        replays = json.loads(file.read_text(encoding="utf-8"))["replays"]
-        return [
-            Count(
-                clip.pop("clip"),
-                replay["every"],
-                replay["light"],
-                Conditions(**clip.pop("conditions")),
-                Figures(**clip),
-            )
-            for replay in replays
-            for clip in replay["clips"]
-            if clip["conditions"] is not None
-        ]
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{file}: is not what tools/replay.py --clips DIR --json prints"
-        ) from error
 
 
 def typical(counts: Sequence[Count]) -> dict[str, float]:
@@ -145,7 +89,9 @@ def _estimate(x: Vector, errors: Vector, numbers: Vector, signs: Sequence[int]) 
 
 
 def _newton(x: Vector, errors: Vector, numbers: Vector) -> Vector:
-    penalty = np.diag([0.0, *(x[:, 1:].std(axis=0) / SLOPE_SD) ** 2])
+    # a condition that never changes says nothing, and must not make the equations singular
+    scale = np.maximum(x[:, 1:].std(axis=0), MIN_SCALE)
+    penalty = np.diag([0.0, *(scale / SLOPE_SD) ** 2])
     rate = (errors.sum() + 0.5) / (numbers.sum() + 1)
     weights = np.array([math.log(rate / (1 - rate)), *[0.0] * (x.shape[1] - 1)])
     for _ in range(MAX_STEPS):
@@ -181,55 +127,3 @@ def _log_likelihood(shares: Vector, spread: float, errors: Vector, numbers: Vect
 
     a, b = (np.maximum(part, 1e-6) * (1 / spread - 1) for part in (shares, 1 - shares))
     return float(np.sum(betaln(errors + a, numbers - errors + b) - betaln(a, b)))
-
-
-MODULE = '''\
-"""Coefficients behind the expected error; tools/expected_error.py writes this file."""
-
-VERSION = "{version}"
-"""Whose counts were compared with the truth."""
-FILMS, REPLAYS, PEOPLE = {films}, {replays}, {people}
-"""Films of made crowds, how often they were counted, and the people in all replays together."""
-RANGES = {{
-{ranges}
-}}
-"""Lowest and highest value of each of `conditions.Conditions`."""
-TYPICAL = {typical}
-"""Their geometric means."""
-MISSED = {missed}
-"""Change of the log odds that a person is missed, per unit of ln(condition / typical)."""
-MISSED_TYPICAL, MISSED_SPREAD = {missed_typical}
-"""Log odds in typical conditions, and correlation of the people of one film."""
-SURPLUS = {surplus}
-"""As `MISSED`, that a visit is of nobody or of somebody who was counted already."""
-SURPLUS_TYPICAL, SURPLUS_SPREAD = {surplus_typical}
-'''
-
-
-def as_module(
-    counts: Sequence[Count],
-    center: dict[str, float],
-    missed: ErrorModel,
-    surplus: ErrorModel,
-    version: str,
-) -> str:
-    """The text of `edge/expected_error_fit.py`."""
-    bounds = ranges(counts).items()
-    return MODULE.format(
-        version=version,
-        films=len({count.film for count in counts}),
-        replays=len(counts),
-        people=sum(count.figures.people for count in counts),
-        ranges="\n".join(
-            f'    "{name}": ({low:#.4g}, {high:#.4g}),' for name, (low, high) in bounds
-        ),
-        typical=_as_dict(center),
-        missed=_as_dict(missed.slopes),
-        missed_typical=f"{missed.intercept:#.4g}, {missed.spread:#.4g}",
-        surplus=_as_dict(surplus.slopes),
-        surplus_typical=f"{surplus.intercept:#.4g}, {surplus.spread:#.4g}",
-    )
-
-
-def _as_dict(values: Mapping[str, float]) -> str:
-    return "{" + ", ".join(f'"{name}": {value:#.4g}' for name, value in values.items()) + "}"
