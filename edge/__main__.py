@@ -173,7 +173,7 @@ def count(config: Config, signals: SignalHandler, to_stdout: bool, line: Progres
     lender = wiring.lender(config, signals.request_reload)
     frames = wiring.frames(config, stopped, pause=pause, lender=lender)
     wake = threading.Event()
-    health = Health()
+    health = Health(config.privacy.min_people)
     summary = Summary(
         window_seconds=config.window.seconds,
         min_people=config.privacy.min_people,

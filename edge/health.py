@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from edge import host
+from edge import expected_error, host
+from edge.conditions import ConditionMeter
 from edge.types import NoFrame
 
 STAGES = ("detect", "track", "classify")
@@ -14,7 +15,11 @@ STAGES = ("detect", "track", "classify")
 class Health:
     """Sums up what happened since the last report."""
 
-    def __init__(self) -> None:
+    def __init__(self, min_people: int = 0) -> None:
+        """The expected error is of `min_people` or more, who are at least
+        `expected_error.MIN_PEOPLE`: conditions of a few would show when somebody was there."""
+        self._min_people = max(min_people, expected_error.MIN_PEOPLE)
+        self._expected_error: dict[str, Any] | None = None
         self._started = time.monotonic()
         self.frames_total = 0
         self.stationary_faces = 0
@@ -23,6 +28,8 @@ class Health:
         """As in `NoFrame`."""
         self._inner_s = 0.0
         """Seconds spent in stages that the running one called."""
+        self.conditions = ConditionMeter()
+        """In which people were counted since the expected error was last estimated."""
         self._clear()
 
     def _clear(self) -> None:
@@ -62,7 +69,8 @@ class Health:
 
         `fps`: frames analyzed per second; `ms`: mean milliseconds per call of each stage;
         `blind_s`: seconds without frames; `memory_mb`: resident memory, MiB; `temperature_c` and
-        `throttled` are None if the machine does not report them.
+        `throttled` are None if the machine does not report them; `expected_error` is None until
+        enough people were counted, and stays until there are as many again.
         """
         elapsed = time.monotonic() - self._since
         values = {
@@ -79,6 +87,14 @@ class Health:
             "static_faces": self.stationary_faces,
             "temperature_c": host.temperature_c(),
             "throttled": host.throttled(),
+            "expected_error": self._estimate_error(),
         }
         self._clear()
         return values
+
+    def _estimate_error(self) -> dict[str, Any] | None:
+        conditions = self.conditions.read()
+        if conditions is not None and conditions.people >= self._min_people:
+            self.conditions.clear()
+            self._expected_error = expected_error.report(conditions)
+        return self._expected_error

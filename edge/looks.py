@@ -1,9 +1,9 @@
 """What the models say about the faces in one frame; each face is classified once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from edge.health import Health
 from edge.types import LABELS, Box, Frame, Image
 from edge.vision.classifier import Predictions
 
@@ -37,15 +37,20 @@ class Look(NamedTuple):
 class Looks:
     """Looks at the faces of one frame."""
 
-    def __init__(self, models: Sequence[Classify], frame: Frame, health: Health) -> None:
-        """`health` takes the time."""
-        self._models, self._image, self._health = models, frame.image, health
+    def __init__(
+        self,
+        models: Sequence[Classify],
+        frame: Frame,
+        timed: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        """`timed` times a stage, as `Health.timed`."""
+        self._models, self._image, self._timed = models, frame.image, timed
         self._known: dict[tuple[Box, float], Look] = {}
 
     def __call__(self, box: Box, roll: float) -> Look:
         """The look at the face in `box`, pixels, tilted by `roll`, degrees clockwise."""
         if (look := self._known.get((box, roll))) is None:
-            with self._health.timed("classify"):
+            with self._timed("classify"):
                 look = self._known[box, roll] = self._look(box, roll)
         return look
 

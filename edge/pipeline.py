@@ -68,7 +68,7 @@ class Pipeline:
             faces = self._detect(frame, self._tracker.predict(frame.mono))
         height, width = frame.image.shape[:2]
         self._size = (width, height)
-        looks = Looks(self._models, frame, self._health)
+        looks = Looks(self._models, frame, self._health.timed)
         with self._health.timed("track"):
             tracks, visits = self._tracker.update(
                 faces, frame.mono, self._size, lambda face: looks(face.box, face.roll).male
@@ -82,6 +82,7 @@ class Pipeline:
         for window in self._counter.tick(frame.mono, frame.utc, present, visits):
             self._on_window(window)
         self._health.record_frame()
+        self._health.conditions.update(frame, tracks, present)
         self._on_frame(frame, tracks)
         self._on_present(frame.mono, present)
 
@@ -110,6 +111,7 @@ class Pipeline:
 
     def _report(self, visits: Sequence[Visit]) -> None:
         for visit in visits:
+            self._health.conditions.add(visit)
             age = "" if visit.age is None else f", age {visit.age}"
             seconds = visit.end - visit.start
             log.debug("visit: %s %.2f%s, %.1f s", visit.label, visit.confidence, age, seconds)

@@ -8,12 +8,17 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
+from edge import expected_error
+from edge.conditions import Conditions
 from edge.config import Config
 from edge.errors import EdgeError
+from edge.expected_error import MISSED, SURPLUS
 from edge.types import LABELS, UNKNOWN, Frame, People, Track
 from tools.cli import outputs
 from tools.cli.exit import add_verbose, run_command
@@ -68,6 +73,22 @@ def print_report(clip: str, run: Replay, figures: Figures | None) -> None:
     if figures.attention_error_s is not None:
         print(f"  attention {figures.attention_error_s:.1f} s mean error")
     print(f"  accuracy  {figures.accuracy:.3f} as MOTA, {figures.f1:.3f} as IDF1, over visits")
+    if run.conditions is not None:
+        print(f"  expected  {expectation(run.conditions)}")
+
+
+def expectation(conditions: Conditions) -> str:
+    """What the daemon would expect of its count, in words."""
+    if unknown := expected_error.outside(conditions):
+        return f"unknown: never measured in such {', '.join(unknown)}"
+    shares = {
+        "missed": MISSED.expect(conditions, expected_error.people_of(conditions)),
+        "surplus": SURPLUS.expect(conditions, conditions.people),
+    }
+    return ", ".join(
+        f"{name} {share.share:.1%} ({share.low:.1%} to {share.high:.1%})"
+        for name, share in shares.items()
+    )
 
 
 def by_label(people: People) -> str:
@@ -106,6 +127,18 @@ def manner(every: int, light: float) -> str:
     """How clips are replayed, in words."""
     frames = "every frame" if every == 1 else f"one frame in {every}"
     return frames if light == 1 else f"{frames}, light {light:g}"
+
+
+def _keep(runs: list[Replay], _clip: str, run: Replay, _figures: Figures | None) -> None:
+    runs.append(run)
+
+
+def as_json(compared: Sequence[Compared], runs: Sequence[Replay]) -> dict[str, Any]:
+    """The figures of clips that all have a truth, each with the conditions in it."""
+    table = count_table.as_json(compared)
+    for clip, run in zip(table["clips"], runs, strict=True):
+        clip["conditions"] = None if run.conditions is None else asdict(run.conditions)
+    return table
 
 
 def limits_of(args: argparse.Namespace) -> dict[str, float]:
@@ -179,16 +212,17 @@ def replay_all(
     on_frame: OnFrame | None,
 ) -> int:
     """Replay the clips in each manner and print what they gave; returns the exit code."""
-    on_clip = (lambda *_: None) if args.json else print_report
     results: list[dict[str, object]] = []
     code = 0
     for every, light in args.manners:
         words = manner(every, light)
         if len(args.manners) > 1 and not args.json:
             print(f"--- {words}")
+        runs: list[Replay] = []
+        on_clip = partial(_keep, runs) if args.json else print_report
         compared = replay_each(clips, every, light, on_frame, on_clip)
         if args.json:
-            results.append({"every": every, "light": light, **count_table.as_json(compared)})
+            results.append({"every": every, "light": light, **as_json(compared, runs)})
         elif len(compared) > 1:
             print("", *count_table.lines(compared), sep="\n")
         for excess in count_table.excesses([figures for _, figures in compared], limits_of(args)):

@@ -4,12 +4,13 @@ import mmap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge import sd_notify
 from edge.health import Health
 from edge.host import memory_mb, temperature_c, throttled, trim_memory, unload_mapped
-from edge.types import NoFrame
+from edge.types import Box, Frame, NoFrame, Track, Visit
 
 
 def test_report_is_about_the_time_since_the_last_one() -> None:
@@ -51,6 +52,44 @@ def test_a_lost_camera_is_reported_until_it_is_back() -> None:
     health.record_frame()
     report = health.report()
     assert (report["camera"], report["blind_s"]) == ("ok", 0)
+
+
+def count_people(health: Health, people: int) -> None:
+    """Count people, two at once, with faces 50 pixels wide, in a picture of gray level 80."""
+    image = np.full((360, 640, 3), 80, np.uint8)
+    start = health.frames_total
+    for number in range(start, start + people):
+        frame = Frame(number, number / 8, 0.0, image, image[:, :, 0])
+        track = Track(number, Box(10, 10, 50, 50), 0.0, 0.0, confirmed=True)
+        health.conditions.update(frame, [track], 2)
+        health.conditions.add(Visit(0.0, 1.0, "female", 0.9, number))
+        health.record_frame()
+
+
+def test_the_error_is_estimated_for_enough_people() -> None:
+    """Of fewer, it would show when they were there."""
+    health = Health(min_people=40)
+    for _ in range(2):
+        count_people(health, 19)
+        assert health.report()["expected_error"] is None
+    count_people(health, 2)
+    first = health.report()["expected_error"]
+    conditions = {"people": 40, "fps": 8.0, "light": 80, "face_px": 50, "crowding": 2.0}
+    assert conditions.items() <= first.items()
+    assert 0 <= first["missed"]["low"] < first["missed"]["share"] < first["missed"]["high"]
+    count_people(health, 39)
+    assert health.report()["expected_error"] == first
+    count_people(health, 3)
+    assert health.report()["expected_error"]["people"] == 42
+
+
+@pytest.mark.parametrize("min_people", [0, 1, 3])
+def test_the_error_of_a_few_people_is_never_estimated(min_people: int) -> None:
+    health = Health(min_people)
+    count_people(health, 23)
+    assert health.report()["expected_error"] is None
+    count_people(health, 1)
+    assert health.report()["expected_error"]["people"] == 24
 
 
 def test_memory_is_this_process() -> None:

@@ -120,6 +120,10 @@ def test_a_folder_is_compared_in_one_table(films: Path) -> None:
     crowd, nobody = replay["clips"]
     assert (crowd["clip"], nobody["clip"]) == ("crowd-4.mp4", "crowd-10.mp4")  # 4 before 10
     assert (crowd["people"], nobody["people"], nobody["counted"]) == (4, 0, 0)
+    conditions = crowd["conditions"]
+    assert nobody["conditions"] is None
+    assert conditions["people"] == crowd["counted"]
+    assert conditions["fps"] == pytest.approx(5)
     for clip in replay["clips"]:
         right = clip["people"] - clip["missed"]
         assert right + clip["doubled"] + clip["invented"] == clip["counted"]

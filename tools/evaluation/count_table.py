@@ -115,6 +115,12 @@ def _row(name: str, figures: Figures) -> str:
     )
 
 
+def shown(name: str, spread: Spread) -> str:
+    """One rate of all clips together and its interval, in words."""
+    rate = next(rate for rate in RATES if rate.name == name)
+    return f"{rate.show(spread.all)} ({_pair(rate, spread.interval)})"
+
+
 def _pair(rate: Rate, pair: tuple[float, float] | None) -> str:
     return "-" if pair is None else " to ".join(map(rate.show, pair))
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edge import wiring
+from edge.conditions import Conditions
 from edge.config import Config, load_config
 from edge.errors import ConfigError
 from edge.health import STAGES, Health
@@ -46,6 +47,8 @@ class Replay:
     """Wall-clock time of the whole pipeline, reading the clip included."""
     busy_ms: dict[str, float]
     """Milliseconds per frame by stage."""
+    conditions: Conditions | None
+    """In which people were counted, as the daemon sees them; None if nobody was."""
 
     @property
     def people(self) -> People:
@@ -122,7 +125,8 @@ def replay(
     number = max(1, health.frames_total)
     busy_ms = {stage: 1000 * busy[stage] / number for stage in STAGES}
     counted = [_counted(visit, sightings[visit.track]) for visit in visits]
-    return Replay(counted, windows, health.frames_total, elapsed, busy_ms)
+    conditions = health.conditions.read()
+    return Replay(counted, windows, health.frames_total, elapsed, busy_ms, conditions)
 
 
 def _counted(visit: Visit, sightings: Sequence[tuple[float, Box]]) -> CountedVisit:

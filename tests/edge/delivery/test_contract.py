@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge import wiring
+from edge import expected_error, wiring
+from edge.conditions import Conditions
 from edge.config import load_config
+from edge.expected_error_fit import TYPICAL
 from edge.health import Health
 from edge.pause import PAUSE, RESUME
 from edge.types import AGES, Message
@@ -63,6 +65,16 @@ def test_the_device_listens_to_the_topic_of_the_contract() -> None:
         validate(messages().command_topic, command.decode())
     with pytest.raises(AssertionError, match="reboot"):
         validate(messages().command_topic, "reboot")
+
+
+@pytest.mark.parametrize("factor", [1, 0.01])
+def test_the_expected_error_keeps_to_the_contract(factor: float) -> None:
+    """In conditions that it is known in, and in others."""
+    values = {name: factor * value for name, value in TYPICAL.items()}
+    error = expected_error.report(Conditions(30, **values))
+    assert bool(error["outside"]) == (error["missed"] is None) == (factor < 1)
+    health = Health().report() | QUEUE | {"mqtt": LINK, "expected_error": error}
+    validate("tally/v1/store-7/lobby/health", messages().health(health).payload)
 
 
 def test_a_window_from_before_attention_was_measured_keeps_to_the_contract() -> None:
