@@ -8,9 +8,11 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MAX_LOADS = (0.5, 0.8)
-"""Largest expected load, cores: warm weather and other programs need the rest. If no settings keep
-to the first, the second will do; if none keep to that, the last of `CHOICES` will."""
+MAX_LOAD = 0.5
+"""Largest expected load, cores: warm weather and other programs need the rest."""
+SMALL_SAVING = 1.2
+"""Settings that take at most this many times as much as the cheapest are not given up for those:
+that would lose people and keep no board cool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,6 @@ def defaults(model: str | None) -> Defaults:
     """What `auto` means on the machine whose device tree has this `model`; None: it has none."""
     for board in BOARDS:
         if model is not None and board.model.match(model):
-            loads = [(limit, choice) for limit in MAX_LOADS for choice in CHOICES]
-            fitting = (choice for limit, choice in loads if board.load(choice) <= limit)
-            return next(fitting, list(CHOICES)[-1])
+            limit = max(MAX_LOAD, SMALL_SAVING * min(map(board.load, CHOICES)))
+            return next(choice for choice in CHOICES if board.load(choice) <= limit)
     return Defaults()

@@ -56,15 +56,14 @@ def test_any_other_machine_keeps_the_old_defaults(model: str | None) -> None:
 
 @pytest.mark.parametrize("mips", [200, 600, 1000, 2000, 3000, 5000, 10_000])
 def test_of_what_a_board_can_bear_it_gets_what_counts_best(
-    monkeypatch: pytest.MonkeyPatch, mips: float
+    monkeypatch: pytest.MonkeyPatch, mips: int
 ) -> None:
-    """Half a core stays idle if that can be, else a fifth; and nothing better would fit."""
-    family = board.Board("some", BOARDS[0].model, mips)
-    monkeypatch.setattr(board, "BOARDS", [family])
-    comfortable, bearable = (
-        [choice for choice in CHOICES if family.load(choice) <= limit] for limit in (0.5, 0.8)
-    )
-    assert defaults(ZERO) == [*comfortable, *bearable, list(CHOICES)[-1]][0]
+    """Half a core stays idle if that can be; and a small saving is worth nobody."""
+    monkeypatch.setattr(board, "BOARDS", [board.Board("some", BOARDS[0].model, mips)])
+    cost = {10.0: 2000.0, 8.0: 1500.0, 6.0: 1100.0, 5.0: 1000.0}
+    monkeypatch.setattr(board, "CHOICES", {Defaults(fps=fps): cost[fps] for fps in cost})
+    chosen = {200: 6, 600: 6, 1000: 6, 2000: 6, 3000: 8, 5000: 10, 10_000: 10}
+    assert defaults(ZERO).fps == chosen[mips]
 
 
 def test_a_faster_board_never_gets_worse_defaults() -> None:
