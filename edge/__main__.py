@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import cv2
 
@@ -55,13 +55,19 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         if args.command == "enroll":
-            return int(_module("enroll").enroll(args.bundle, args.root, keep=args.keep))
+            from edge.enrollment.command import enroll
+
+            return enroll(args.bundle, args.root, keep=args.keep)
         if args.command == "run":
             return run(load, args.stdout, line)
         if args.command == "aim":
-            return int(_module("aim").aim(load(), args))
+            from edge.aim.command import aim
+
+            return aim(load(), args)
         if args.command == "audit":
-            return int(_module("audit").audit(load(), args))
+            from edge.audit.command import audit
+
+            return audit(load(), args)
         return check(load(), args.config) if args.command == "check" else forget(load())
     except EdgeError as error:
         log.error("%s", error)
@@ -70,19 +76,15 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if args.command in ("run", "aim", "audit") else EdgeError.exit_code
 
 
-def _module(command: str) -> Any:
-    """What only this command needs, loaded only for it: the daemon should be small."""
-    if command == "aim":
-        from edge.aim import command as aiming
-
-        return aiming
-    if command == "audit":
-        from edge.audit import command as auditing
-
-        return auditing
-    from edge.enrollment import command as enrolling
-
-    return enrolling
+def _add_options(name: str, command: argparse.ArgumentParser) -> None:
+    """Only this command's module is loaded: the daemon should be small."""
+    if name == "aim":
+        from edge.aim.command import add_options
+    elif name == "audit":
+        from edge.audit.command import add_options
+    else:
+        from edge.enrollment.command import add_options
+    add_options(command)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -127,7 +129,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parents = [] if name == "enroll" else [common]
         command = commands.add_parser(name, parents=parents, help=what)
         if name in argv:
-            _module(name).add_options(command)
+            _add_options(name, command)
     return parser.parse_args(argv)
 
 

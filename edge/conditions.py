@@ -8,6 +8,8 @@ from edge.types import Frame, Track, Visit
 
 MAX_STEP_S = 5.0
 """Longest time between two frames that still counts as a frame rate, seconds."""
+MAX_FOLLOWED = 1000
+"""Faces whose widths are kept until they are counted: many are never, such as posters."""
 LIGHT_STEP = 8
 """The light is measured at every eighth pixel of every eighth row: more would only cost time."""
 
@@ -55,6 +57,8 @@ class ConditionMeter:
             if track.is_visitor:
                 width, number = self._widths.get(track.id, (0.0, 0))
                 self._widths[track.id] = (width + scale * track.box.w, number + 1)
+        while len(self._widths) > MAX_FOLLOWED:
+            del self._widths[next(iter(self._widths))]
         if present and 0 < elapsed <= MAX_STEP_S:
             self._frames += 1
             self._seconds += elapsed

@@ -1,8 +1,9 @@
 """Measures how the daemon and its machine are doing: rates, latencies, temperature, memory."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 from edge import expected_error, host
@@ -10,6 +11,23 @@ from edge.conditions import ConditionMeter
 from edge.types import NoFrame
 
 STAGES = ("detect", "track", "classify")
+
+
+class Timer:
+    """Times calls that may contain each other, each without those within it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds."""
+        self._clock, self._inner_s = clock, 0.0
+
+    @contextmanager
+    def __call__(self, add: Callable[[float], None]) -> Iterator[None]:
+        """Time one call; `add` gets its seconds."""
+        begin, before_s, self._inner_s = self._clock(), self._inner_s, 0.0
+        yield
+        elapsed_s = self._clock() - begin
+        add(elapsed_s - self._inner_s)
+        self._inner_s = before_s + elapsed_s
 
 
 class Health:
@@ -26,8 +44,7 @@ class Health:
         """Faces that never move, such as those on posters, which are not counted."""
         self.camera: Literal["ok", "lost", "resting"] = "ok"
         """As in `NoFrame`."""
-        self._inner_s = 0.0
-        """Seconds spent in stages that the running one called."""
+        self._timer = Timer(time.perf_counter)
         self.conditions = ConditionMeter()
         """In which people were counted since the expected error was last estimated."""
         self._clear()
@@ -42,12 +59,12 @@ class Health:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Time one call of a stage, without stages that it calls."""
-        begin, before_s, self._inner_s = time.perf_counter(), self._inner_s, 0.0
-        yield
-        elapsed_s = time.perf_counter() - begin
-        self._busy_s[stage] += elapsed_s - self._inner_s
+        with self._timer(partial(self._add, stage)):
+            yield
+
+    def _add(self, stage: str, seconds: float) -> None:
+        self._busy_s[stage] += seconds
         self._calls[stage] += 1
-        self._inner_s = before_s + elapsed_s
 
     def record_frame(self) -> None:
         """One more frame was analyzed."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from edge.geometry import position
+from edge.tracking import votes
 from edge.tracking.kalman import FaceMotion
 from edge.types import Face, Track
 
@@ -67,17 +68,21 @@ def by_gender(
 
     A track is lost if it was last seen before `lost_since`, seconds.
     """
-    compared: list[Match] = []
+    males: dict[int, float] = {}
     for index, face in enumerate(faces):
         of_face = [match for match in candidates if match.face == index]
-        if not _is_telling(of_face, lost_since) or (male := gender(face)) is None:
-            compared += of_face
-            continue
-        for match in of_face:
-            if match.track.last >= lost_since or not contradicts(match.track, male):
-                cost = match.cost + COST_PER_CONTRADICTION * _contradiction(match.track, male)
-                compared.append(match._replace(cost=cost))
-    return _sorted(compared, faces)
+        if _is_telling(of_face, lost_since) and (male := gender(face)) is not None:
+            males[index] = male
+    if not males:
+        return list(candidates)
+    return _sorted(
+        (
+            _compared(match, males[match.face]) if match.face in males else match
+            for match in candidates
+            if match.track.last >= lost_since or not contradicts(match.track, males.get(match.face))
+        ),
+        faces,
+    )
 
 
 def contradicts(track: Track, male: float | None) -> bool:
@@ -105,6 +110,11 @@ def _is_telling(of_face: Sequence[Match], lost_since: float) -> bool:
     return len(genders) > 1 or any(track.last < lost_since for track in close)
 
 
+def _compared(match: Match, male: float) -> Match:
+    cost = match.cost + COST_PER_CONTRADICTION * _contradiction(match.track, male)
+    return match._replace(cost=cost)
+
+
 def _contradiction(track: Track, male: float) -> float:
     """How much less likely this look is of the person of the track than of anybody.
 
@@ -118,9 +128,10 @@ def _contradiction(track: Track, male: float) -> float:
 
 
 def _male(track: Track) -> float | None:
-    if track.votes < MIN_VOTES or not track.weight:
+    """The probability that a track is of a man, by all votes; None if they are too few."""
+    if track.votes < MIN_VOTES:
         return None
-    male = 1 / (1 + math.exp(-track.log_odds / track.weight))
+    male = votes.male_probability(votes.mean_log_odds(track))
     return min(max(male, MIN_VOTES_ERROR), 1 - MIN_VOTES_ERROR)
 
 

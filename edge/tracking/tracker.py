@@ -24,17 +24,15 @@ Anyone who comes in there soon after is somebody else.
 """
 EDGE_MARGIN = 0.75
 """A face is at the edge of the view if its margin is less than this, face widths."""
-NEWCOMER_AFTER_S = 0.2
-"""A face at the edge that matches one lost for longer than this may be a newcomer's, seconds."""
+LOST_AFTER_S = 0.2
+"""Of a face not seen for longer than this, seconds, another person may have taken the place..."""
+LOST_AFTER_FRAMES = 1.5
+"""...in the middle of the view only if it is also longer than this many frames."""
 NEWCOMER_COST = -3.0
 """Cost of a match above which the face is a newcomer's.
 
 In ten made crowds half of the matches above it joined two people, at 3 frames a second and at 12.
 """
-LOST_AFTER_S = 0.2
-"""A face not seen for longer than this is lost, seconds..."""
-LOST_AFTER_FRAMES = 1.5
-"""...if that is also longer than this many frames."""
 TOUCH_DISTANCE = 1.3
 """Faces touch if their middles are closer than this along each axis, in mean widths of the two."""
 VOTE_EVERY_S = 0.15
@@ -124,7 +122,7 @@ class Tracker:
         for cost, track, index in matching.by_gender(possible, faces, lost_since, gender):
             is_newcomer = (
                 cost > NEWCOMER_COST
-                and mono - track.last > NEWCOMER_AFTER_S
+                and mono - track.last > LOST_AFTER_S
                 and (track.confirmed or track.last < before)  # else its speed is not yet known
                 and _is_at_edge(boxes[index], size)
                 and not is_same_place(boxes[index], track.box)
@@ -270,8 +268,7 @@ class Tracker:
         return track.is_visitor
 
     def _visit(self, track: Track) -> Visit:
-        mean = track.log_odds / track.weight if track.weight else 0.0
-        label, confidence = votes.gender(mean, self._min_confidence)
+        label, confidence = votes.gender(votes.mean_log_odds(track), self._min_confidence)
         age = track.age if self._ages else None
         return Visit(track.first, track.last, label, confidence, track.id, age, track.attention_s)
 

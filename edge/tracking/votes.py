@@ -33,15 +33,26 @@ def log_odds(male: float) -> float:
     return math.log(male / (1 - male))
 
 
-def gender(mean_log_odds: float, min_confidence: float) -> tuple[str, float]:
-    """The label of a visit, from the mean of its votes, and the probability of the likelier class.
+def mean_log_odds(track: Track) -> float:
+    """Of all votes of a track, by their weights; 0 without any."""
+    return track.log_odds / track.weight if track.weight else 0.0
 
-    The label is `unknown` if that is below `min_confidence`.
+
+def male_probability(mean: float) -> float:
+    """The probability of a man, 0 to 1, from the mean log odds of the votes."""
+    return 1 / (1 + math.exp(-mean))
+
+
+def gender(mean: float, min_confidence: float) -> tuple[str, float]:
+    """The label of a visit, and the probability of the likelier class.
+
+    `mean` is the mean log odds of its votes. The label is `unknown` if the probability is below
+    `min_confidence`.
     """
-    confidence = 1 / (1 + math.exp(-abs(mean_log_odds)))
+    confidence = male_probability(abs(mean))
     # a mean of 0: no vote, none on the gender, or a tie
-    sure = mean_log_odds != 0 and confidence >= min_confidence
-    return LABELS[mean_log_odds > 0] if sure else UNKNOWN, confidence
+    sure = mean != 0 and confidence >= min_confidence
+    return LABELS[mean > 0] if sure else UNKNOWN, confidence
 
 
 def _clip(probability: float) -> float:

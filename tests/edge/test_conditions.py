@@ -5,6 +5,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
+from edge import conditions
 from edge.conditions import ConditionMeter
 from edge.types import Box, Frame, Image, Track, Visit
 
@@ -28,9 +29,9 @@ def visit(number: int) -> Visit:
 
 def values(meter: ConditionMeter) -> tuple[float, ...]:
     """People, frames per second, light, width of faces and crowding."""
-    conditions = meter.read()
-    assert conditions is not None
-    return astuple(conditions)
+    measured = meter.read()
+    assert measured is not None
+    return astuple(measured)
 
 
 def test_conditions_while_somebody_is_in_view() -> None:
@@ -54,6 +55,18 @@ def test_nobody_has_no_conditions() -> None:
     assert meter.read() is None  # a single frame has no rate
     meter.update(frame(0.1), [], 1)
     assert meter.read() is not None
+
+
+def test_faces_that_are_never_counted_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posters, for months: the newest face is still known."""
+    monkeypatch.setattr(conditions, "MAX_FOLLOWED", 20)
+    meter = ConditionMeter()
+    for number in range(500):
+        meter.update(frame(number / 10), [track(number, 100 + number)], 1)
+    meter.add(visit(0))
+    meter.add(visit(499))
+    assert values(meter)[3] == pytest.approx((100 + 499) / 2)
+    assert len(meter._widths) < 20
 
 
 def test_conditions_begin_again() -> None:

@@ -3,6 +3,7 @@
 import functools
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,7 @@ from tools.evaluation import baselines, bench_report, machine
 from tools.evaluation.daemon import measure_daemon
 from tools.evaluation.instruction_marks import FRAME_BEGIN, FRAME_END, PLAIN_END
 from tools.evaluation.scene_cost import SceneCost, fitted, frames_of, measure_scene
-from tools.evaluation.stopwatch import KERNELS
+from tools.evaluation.stopwatch import KERNELS, Stopwatch
 from tools.instructions import between
 from tools.plotting.charts import save_costs
 from tools.simulation.flow import MAX_FACES, SIZE, flow
@@ -56,6 +57,20 @@ def test_a_scene_costs_what_its_frames_take(config: Config) -> None:
     assert 1 < measured.followed <= 2
     assert 0 < measured.outside_ms < measured.cpu_ms <= measured.p95_ms
     assert {name: dict(vars(kind)) for name, kind in KERNELS.items()} == methods
+
+
+def test_processor_time_is_of_the_innermost_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(0, 100, 2))
+    monkeypatch.setattr(time, "process_time", lambda: float(next(moments)))
+    stopwatch = Stopwatch()
+    with stopwatch.timed("track"), stopwatch.timed("classify"):
+        pass
+    stopwatch.record_frame()
+    means = {stage: ms["mean"] / 1000 for stage, ms in stopwatch.statistics().items()}
+    (frame_s,) = stopwatch.frames_s
+    assert means["detect"] == 0
+    assert means["classify"] == 2
+    assert means["track"] + means["classify"] < frame_s
 
 
 def test_the_line_through_costs() -> None:

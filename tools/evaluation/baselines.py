@@ -18,11 +18,9 @@ import cv2
 import numpy as np
 
 from edge.types import Frame, Image, NoFrame
-from edge.vision.cascade import Cascade
+from tools.evaluation.plain_search import EVERY, PlainSearch
 from tools.evaluation.speed import rounded
 
-EVERY = 8
-"""A baseline looks at each frame of this many: it takes long, and treats all frames alike."""
 INPUT_PX = 128
 """Side of the Keras network's input, pixels: that of the shipped model."""
 
@@ -48,8 +46,8 @@ class Baseline:
 
 def plain_haar() -> Look:
     """OpenCV's search of the whole frame, factor 1.1, from 24 pixels."""
-    cascade = Cascade()
-    return lambda frame: len(cascade.faces(frame.gray, 24, 0, 1.1, 2))
+    search = PlainSearch()
+    return lambda frame: len(search(frame.gray))
 
 
 def keras_loop() -> Look:
@@ -62,12 +60,12 @@ def keras_loop() -> Look:
 
     body = keras.applications.MobileNetV2((INPUT_PX, INPUT_PX, 3), include_top=False, weights=None)
     layers = [body, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, "sigmoid")]
-    cascade, model = Cascade(), keras.Sequential(layers)
+    search, model = PlainSearch(), keras.Sequential(layers)
 
     def look(frame: Frame) -> int:
-        faces = cascade.faces(frame.gray, 24, 0, 1.1, 2)
+        faces = search(frame.gray)
         ratio = frame.image.shape[1] / frame.gray.shape[1]
-        for box, _ in faces:
+        for box in faces:
             left, top, side = (round(ratio * value) for value in (box.x, box.y, box.w))
             face = cv2.resize(frame.image[top : top + side, left : left + side], (INPUT_PX,) * 2)
             model.predict(np.float32(face[None, :, :, ::-1]) / 127.5 - 1, verbose=0)

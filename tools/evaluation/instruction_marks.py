@@ -19,13 +19,11 @@ from edge.config import load_config
 from edge.health import Health
 from edge.sources.frame import frame_of
 from edge.types import CaptureSettings, Frame
-from edge.vision.cascade import Cascade
+from tools.evaluation.plain_search import EVERY, PlainSearch
 
 FIRST = 900_000
 """Added to a mark: no process has such a number, of which the system is asked the priority."""
 PLAIN_BEGIN, PLAIN_END, FRAME_BEGIN, FRAME_END = range(4)
-PLAIN_EVERY = 8
-"""A plain Haar search is counted on each picture of this many."""
 
 
 def mark(number: int) -> None:
@@ -40,11 +38,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     settings, fps = CaptureSettings(gray_width=config.detector.width), config.camera.fps
     images = np.load(pictures)
-    cascade = Cascade()
-    for image in images[::PLAIN_EVERY]:
+    search = PlainSearch()
+    for image in images[::EVERY]:
         gray = frame_of(0, 0.0, 0.0, image, settings).gray
         mark(PLAIN_BEGIN)
-        cascade.faces(gray, 24, 0, 1.1, 2)
+        search(gray)
         mark(PLAIN_END)
 
     def frames() -> Iterator[Frame]:

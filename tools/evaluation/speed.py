@@ -10,12 +10,9 @@ from typing import Any
 from edge import wiring
 from edge.config import Config
 from edge.types import NoFrame
-from edge.vision.cascade import Cascade
+from tools.evaluation.plain_search import EVERY, PlainSearch
 from tools.evaluation.replay import replay
 from tools.evaluation.stopwatch import Stopwatch, timed_kernels
-
-PLAIN_EVERY = 4
-"""A plain search is measured on each frame of this many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +71,12 @@ def measure(config: Config) -> Speed:
 
 
 def _plain_search_ms(config: Config) -> float:
-    cascade, times = Cascade(), [0.0]
+    search, times = PlainSearch(), [0.0]
     with closing(wiring.frames(config)) as frames:
-        for frame in islice(frames, 0, None, PLAIN_EVERY):
+        for frame in islice(frames, 0, None, EVERY):
             if not isinstance(frame, NoFrame):
                 begin = time.process_time()
-                cascade.faces(frame.gray, 24, 0, 1.1, 2)
+                search(frame.gray)
                 times.append(time.process_time() - begin)
     return 1000 * sum(times) / max(1, len(times) - 1)
 

@@ -1,15 +1,15 @@
 """Processor time of the pipeline: by stage, by frame, and within the libraries that search."""
 
-import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial, wraps
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from edge.health import STAGES, Health
+from edge.health import STAGES, Health, Timer
 from edge.vision.blazeface import BlazeFace
 from edge.vision.cascade import Cascade
 from edge.vision.classifier import Classifier
@@ -32,32 +32,39 @@ class Stopwatch(Health):
         self.frames_s: list[float] = []
         """Seconds of each frame."""
         self._stage_s = dict.fromkeys(STAGES, 0.0)
+        self._cpu_timer = Timer(time.process_time)
         self._excluded_s = 0.0
         self._begin: float | None = None
         """None before the first frame: what loads the models is part of no frame."""
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        begin = time.process_time()
-        if self._begin is None:
-            self._begin, self._excluded_s = begin, 0.0
-        with super().timed(stage):
+        self._begin_frame()
+        with super().timed(stage), self._cpu_timer(partial(self._add_cpu, stage)):
             yield
-        self._stage_s[stage] += time.process_time() - begin
 
     @contextmanager
     def excluded(self) -> Iterator[None]:
         """Time that belongs to no frame."""
-        begin = time.process_time()
-        if self._begin is None:
-            self._begin, self._excluded_s = begin, 0.0
+        begin = self._begin_frame()
         yield
         self._excluded_s += time.process_time() - begin
+
+    def _begin_frame(self) -> float:
+        """Now; the first frame begins where something is first timed."""
+        now = time.process_time()
+        if self._begin is None:
+            self._begin, self._excluded_s = now, 0.0
+        return now
+
+    def _add_cpu(self, stage: str, seconds: float) -> None:
+        self._stage_s[stage] += seconds
 
     def record_frame(self) -> None:
         super().record_frame()
         now = time.process_time()
-        self.frames_s.append(now - (self._begin or now) - self._excluded_s)
+        begin = now if self._begin is None else self._begin
+        self.frames_s.append(now - begin - self._excluded_s)
         self.stages_s.append(self._stage_s)
         self._begin, self._excluded_s = now, 0.0
         self._stage_s = dict.fromkeys(STAGES, 0.0)
@@ -88,7 +95,7 @@ def timed_kernels() -> Iterator[dict[str, float]]:
 def _timed(
     function: Callable[..., Any], name: str, seconds: dict[str, float]
 ) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @wraps(function)
     def timed(*args: Any, **kwargs: Any) -> Any:
         begin = time.process_time()
         try:

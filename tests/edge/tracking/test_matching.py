@@ -50,38 +50,26 @@ class Scene:
         return [(v.label, v.end - v.start) for v in sorted(self.visits, key=lambda v: v.start)]
 
 
-def test_a_man_at_the_place_of_a_woman_who_turned_away_is_somebody_else() -> None:
+@pytest.mark.parametrize(
+    ("person", "x", "away", "expected"),
+    [
+        ("woman", 320, 3, [("female", 4.5)]),
+        # at her place, and farther away, where whoever was lost might reappear
+        ("man", 320, 3, [("female", 1.75), ("male", 1.75)]),
+        ("man", 440, 4, [("female", 1.75), ("male", 1.75)]),
+    ],
+)
+def test_who_appears_where_a_woman_turned_away(
+    person: str, x: float, away: int, expected: list[tuple[str, float]]
+) -> None:
     scene = Scene()
     for _ in range(8):
         scene.show({"woman": (300, 150)})
-    for _ in range(3):
+    for _ in range(away):
         scene.show({})
     for _ in range(8):
-        scene.show({"man": (320, 150)})
-    assert scene.end() == [("female", 1.75), ("male", 1.75)]
-
-
-def test_a_woman_who_turned_away_continues_where_she_was() -> None:
-    scene = Scene()
-    for _ in range(8):
-        scene.show({"woman": (300, 150)})
-    for _ in range(3):
-        scene.show({})
-    for _ in range(8):
-        scene.show({"woman": (320, 150)})
-    assert scene.end() == [("female", 4.5)]
-
-
-def test_a_man_who_appears_farther_away_does_not_continue_a_woman() -> None:
-    """Near enough for a person who was lost to reappear, but for the gender."""
-    scene = Scene()
-    for _ in range(8):
-        scene.show({"woman": (300, 150)})
-    for _ in range(4):
-        scene.show({})
-    for _ in range(8):
-        scene.show({"man": (440, 150)})
-    assert [label for label, _ in scene.end()] == ["female", "male"]
+        scene.show({person: (x, 150)})
+    assert scene.end() == expected
 
 
 def test_a_woman_and_a_man_who_stop_and_turn_back_keep_their_tracks() -> None:
