@@ -67,10 +67,7 @@ def test_processor_time_is_of_the_innermost_stage(monkeypatch: pytest.MonkeyPatc
         pass
     stopwatch.record_frame()
     means = {stage: ms["mean"] / 1000 for stage, ms in stopwatch.statistics().items()}
-    (frame_s,) = stopwatch.frames_s
-    assert means["detect"] == 0
-    assert means["classify"] == 2
-    assert means["track"] + means["classify"] < frame_s
+    assert means == {"detect": 0, "track": 6, "classify": 2}
 
 
 def test_the_line_through_costs() -> None:
