@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.credentials import credential
+from edge.delivery.mqtt_broker import tls_context
 from edge.errors import ConfigError, EdgeError
 from edge.host import is_loopback
 from tools.cli.exit import run_command
 from tools.cli.options import at_least
-from tools.collection.broker import Broker, tls_context
+from tools.collection.broker import Broker
 from tools.collection.collector import Collector
 from tools.collection.database import Database
 from tools.collection.follower import CLIENT_ID, Follower
@@ -178,7 +179,8 @@ def read_broker(args: argparse.Namespace) -> Broker:
 def run(args: argparse.Namespace) -> None:
     """Collect and serve until SIGTERM, SIGINT or SIGHUP. Raises EdgeError."""
     broker = read_broker(args)
-    tls = tls_context(args.broker_ca, args.broker_cert, args.broker_key) if broker.tls else None
+    files = args.broker_ca, args.broker_cert, args.broker_key
+    tls = tls_context(*files, option="--broker-{}") if broker.tls else None
     calendar = Calendar(open_zone(args.timezone))
     page = None if args.no_page else Page(args, calendar)
     with closing(page) if page else nullcontext():

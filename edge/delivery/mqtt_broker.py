@@ -93,26 +93,32 @@ def password(file: Path | None) -> str | None:
 
 
 def tls_context(
-    ca_file: Path | None, cert_file: Path | None, key_file: Path | None
+    ca_file: Path | None,
+    cert_file: Path | None,
+    key_file: Path | None,
+    *,
+    option: str = "mqtt.tls.{}_file:",
 ) -> ssl.SSLContext:
     """Return a context for TLS 1.2 or newer that checks the host name.
 
     With `cert_file` and `key_file` it has a client certificate. Raises ConfigError if a file is
-    unreadable or of the wrong kind.
+    unreadable or of the wrong kind; `option` is how errors name the settings `ca`, `cert` and
+    `key`.
     """
+    ca, cert, key = map(option.format, ("ca", "cert", "key"))
 
     def refuse_passphrase() -> str:  # otherwise OpenSSL asks on the terminal
-        raise ConfigError(f"mqtt.tls.key_file: {key_file}: must not be protected by a passphrase")
+        raise ConfigError(f"{key} {key_file}: must not be protected by a passphrase")
 
-    files = f"ca_file: {ca_file}"
+    files = f"{ca} {ca_file}"
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # Python 3.13 requires an authority to state its key usage; few home-made ones do
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if cert_file is not None:
-            files = f"cert_file: {cert_file} with key_file {key_file}"
+            files = f"{cert} {cert_file} with {key} {key_file}"
             context.load_cert_chain(cert_file, key_file, refuse_passphrase)
     except OSError as error:  # SSLError is one
-        raise ConfigError(f"mqtt.tls.{files}: cannot be used ({error})") from error
+        raise ConfigError(f"{files}: cannot be used ({error})") from error
     return context

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -98,7 +99,7 @@ def test_nothing_but_counts_leaves_the_process(
     for start in (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF"):
         assert start not in sent
         assert start not in stored
-    with sqlite3.connect(state / "outbox.db") as database:
+    with closing(sqlite3.connect(state / "outbox.db")) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema")}
         assert {name for name in tables if not name.startswith("sqlite_")} == {
             "ages", "counters", "days", "windows",

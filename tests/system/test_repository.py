@@ -1,6 +1,7 @@
 """systemd/repository, as apt itself sees what it makes."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -136,8 +137,8 @@ def test_devices_refuse_what_the_key_has_not_signed(
     release = (suite / "InRelease").read_text()
     for number, (text, words) in enumerate(
         {
-            release.replace("Edge Tally", "Edge tally", 1): "BADSIG",
-            signed(suite / "Release", "stranger", keys): "NO_PUBKEY",
+            release.replace("Edge Tally", "Edge tally", 1): r"BADSIG|manipulated",
+            signed(suite / "Release", "stranger", keys): r"NO_PUBKEY|Missing key",
             (suite / "Release").read_text(): "not signed",
         }.items()
     ):
@@ -146,7 +147,7 @@ def test_devices_refuse_what_the_key_has_not_signed(
         new = Device(tmp_path / str(number), public, "canary")
         refused = new.fetch()
         assert refused.returncode == 100, refused.stdout
-        assert words in refused.stderr
+        assert re.search(words, refused.stderr), refused.stderr
         assert not new.files()
 
 

@@ -201,7 +201,7 @@ def test_other_machines_need_a_password_or_a_proxy(refused: Refused, host: str) 
         (["--broker-cert", "crt"], "--broker-cert and --broker-key belong together"),
         (
             ["--broker", "mqtts://localhost", "--broker-cert", "no.crt", "--broker-key", "no.key"],
-            "--broker-cert no.crt, --broker-key no.key: No such file",
+            "--broker-cert no.crt with --broker-key no.key: cannot be used ([Errno 2] No such file",
         ),
         (["--broker-cert", "x", "--broker-key", "x"], "a certificate is for mqtts://"),
         (["--client-id", ""], "must be 1 to 64 letters, digits, - and _"),

@@ -124,8 +124,8 @@ def test_programs_that_throw_each_other_out_do_so_less_and_less(
     second = collectors("second", "--no-page")
     wait_for(lambda: "give each its own --client-id" in first.log.read_text(), "not named")
     wait_for(lambda: "give each its own --client-id" in second.log.read_text(), "not named")
-    # they wait 1, 2 and 4 seconds, each a fifth more or less
-    assert time.monotonic() - begin > 4
+    # they wait 1, 2 and 4 seconds, each a fifth more or less; some brokers name the cause at once
+    time.sleep(max(0.0, begin + 5 - time.monotonic()))
     assert subscribed(mosquitto) < 10
 
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Operator:
 
     def certificates(self) -> list[tuple[str, str]]:
         """Name and certificate of all that were signed."""
-        with sqlite3.connect(self.fleet / "registry.db") as database:
+        with closing(sqlite3.connect(self.fleet / "registry.db")) as database:
             return list(database.execute("SELECT name, pem FROM certificates ORDER BY rowid"))
 
 
@@ -349,7 +350,7 @@ def test_damaged_files_of_the_authority(operator: Operator) -> None:
 def test_the_newest_certificate_is_the_one_signed_last(operator: Operator) -> None:
     """Even if the clock was set back meanwhile."""
     operator.run("bundles", operator.table("lobby"))
-    with sqlite3.connect(operator.fleet / "registry.db") as database:
+    with closing(sqlite3.connect(operator.fleet / "registry.db")) as database, database:
         database.execute("UPDATE certificates SET issued = issued + 3600")
     operator.run("renew", "lobby")
     assert "revoked   1 certificate;" in operator.run("revoke", "lobby", "--older")

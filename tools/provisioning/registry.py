@@ -63,9 +63,7 @@ class Registry:
         try:
             # private from the first moment on: files to be written may hold keys
             os.close(os.open(folder / FILE, os.O_CREAT | os.O_RDWR, PRIVATE))
-            self._db = sqlite3.connect(folder / FILE, isolation_level=None)
-            self._db.execute("PRAGMA secure_delete = ON")
-            self._db.executescript(SCHEMA)
+            self._db = _connected(folder / FILE)
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
         except sqlite3.DatabaseError as error:
@@ -160,3 +158,14 @@ class Registry:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(file, isolation_level=None)
+    try:
+        db.execute("PRAGMA secure_delete = ON")
+        db.executescript(SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db

@@ -171,8 +171,18 @@ def test_a_broker_with_tls_that_is_asked_without(
     ("ca", "cert", "key", "error"),
     [
         ("server.csr", "device.pem", "device.key", r"tls\.ca_file: .*/server\.csr: cannot be used"),
-        ("ca.pem", "device.csr", "device.key", r"tls\.cert_file: .*/device\.csr with key_file"),
-        ("ca.pem", "device.pem", "server.key", r"with key_file .*/server\.key: cannot .*mismatch"),
+        (
+            "ca.pem",
+            "device.csr",
+            "device.key",
+            r"tls\.cert_file: .*/device\.csr with mqtt\.tls\.key_file: ",
+        ),
+        (
+            "ca.pem",
+            "device.pem",
+            "server.key",
+            r"with mqtt\.tls\.key_file: .*/server\.key: cannot .*mismatch",
+        ),
         (
             "ca.pem",
             "device.pem",
