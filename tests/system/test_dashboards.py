@@ -1,5 +1,6 @@
 """The examples of docs/dashboards.md do what it says of them."""
 
+import argparse
 import contextlib
 import dataclasses
 import json
@@ -271,8 +272,11 @@ def test_ages_are_there_once(mosquitto: Mosquitto, known: Path) -> None:
 def test_telegraf_finds_what_it_looks_for() -> None:
     """Telegraf itself does not run here."""
     settings = tomllib.loads((DOCS / "telegraf.conf").read_text())
-    (source,) = settings["inputs"]["mqtt_consumer"]
-    assert (source["qos"], source["persistent_session"]) == (1, True)
+    source, raw = settings["inputs"]["mqtt_consumer"]
+    for consumer in (source, raw):
+        assert (consumer["qos"], consumer["persistent_session"]) == (1, True)
+        assert consumer["topics"] == ["tally/v1/+/+/window"]
+    assert source["client_id"] != raw["client_id"]
     (parser,) = source["json_v2"]
     old = window_message()
     payload = json.loads(old.payload)
@@ -304,6 +308,50 @@ def test_telegraf_finds_what_it_looks_for() -> None:
             assert isinstance(number, int if field["type"] == "int" else float), field["path"]
         assert re.fullmatch(r"\d{4}(-\d\d){2}T(\d\d:){2}\d\dZ", value(parser["timestamp_path"]))
     assert parser["timestamp_format"] == "2006-01-02T15:04:05Z"
+
+
+@dataclasses.dataclass
+class Metric:
+    """A point, as Telegraf gives it to a processor."""
+
+    fields: dict[str, Any]
+    tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    time: int = 0
+
+
+def test_telegraf_gives_a_whole_message_the_tags_and_time_of_its_columns() -> None:
+    """Its processors are written in Starlark, a part of Python but for `load`."""
+    settings = tomllib.loads((DOCS / "telegraf.conf").read_text())
+    columns, raw = settings["inputs"]["mqtt_consumer"]
+    (parser,) = columns["json_v2"]
+    message = window_message()
+    window = json.loads(message.payload)
+
+    def parse_time(text: str, **options: str) -> Any:
+        assert options == {"format": parser["timestamp_format"]}
+        return argparse.Namespace(unix_nano=nanoseconds(text))
+
+    def nanoseconds(text: str) -> int:
+        return int(datetime.fromisoformat(text).timestamp()) * 10**9
+
+    known = {
+        "json": argparse.Namespace(decode=json.loads),
+        "time": argparse.Namespace(parse_time=parse_time),
+    }
+    end = nanoseconds(window["window"]["end"])
+    points = {
+        parser["measurement_name"]: Metric({"seq": window["seq"]}, time=end),
+        raw["name_override"]: Metric({"value": message.payload}),
+    }
+    for processor in settings["processors"]["starlark"]:
+        (name,) = processor["namepass"]
+        source = re.sub(r"^load\(.*\)$", "", processor["source"], flags=re.MULTILINE)
+        functions: dict[str, Any] = dict(known)
+        exec(source, functions)
+        assert functions["apply"](points[name]) is points[name]
+    assert {point.time for point in points.values()} == {end + window["seq"]}
+    tags = {tag["path"]: window[tag["path"]] for tag in parser["tag"]}
+    assert points[raw["name_override"]].tags == tags
 
 
 def test_files_named_exist() -> None:
