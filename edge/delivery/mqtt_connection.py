@@ -1,55 +1,30 @@
-"""One connection to a broker: what was sent on it, and what was acknowledged, proven or refused.
-
-MQTT 5 reports for each message whether it was refused. MQTT 3.1.1 acknowledges even what the
-broker's access rules refuse (section 3.3.5 of its specification leaves the broker no other answer
-but to hang up). There, a topic counts as accepted only once the broker has sent one of its messages
-back: once per connection, and again for a longer message. If a broker acknowledges nothing (QoS 0),
-each window has to come back.
-"""
+"""One connection to a broker: what was sent on it, and what was acknowledged, proven or refused."""
 
 import contextlib
 import queue
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.backoff import Backoff
 from edge.delivery.mqtt_addresses import Address, Addresses
 from edge.delivery.mqtt_broker import Broker, Version
+from edge.delivery.mqtt_echoes import Echoes, Sent, unreadable
 from edge.delivery.mqtt_limits import Limits
+from edge.delivery.mqtt_refusals import Refusals
 from edge.delivery.mqtt_send_queue import SendQueue
 from edge.delivery.mqtt_socket import Link
 from edge.delivery.mqtt_subscriptions import Subscriptions
 from edge.types import AckResult, Message
 
-ECHO_S = 5.0
-"""Seconds after its acknowledgement within which a message must come back on MQTT 3.1.1."""
-REFUSED_RETRY_S = 60.0
-"""Seconds until a refused message is tried again: access rules may change meanwhile."""
-UNPROVEN_RETRY_S = 2.0
-"""Seconds until the same if its proof is missing, doubled each time: a broker that has just come
-back may only be slow."""
-UNPROVEN_JITTER = (0.8, 1.2)
-"""Each such wait is a random fraction between these of the full one."""
 SUBSCRIBE_SUSPECT_S = 5.0
 """If a connection ends within this many seconds of a subscription, that may be the reason."""
-NO_ECHO = "acknowledged, but not sent back: this user may not both write and read it"
-UNREADABLE = "the broker refuses to send it back: this user may not both write and read it"
 BIRTH_REFUSED = "the broker refuses the subscription; Home Assistant's start is not noticed"
 COMMANDS_REFUSED = "the broker refuses the subscription; the device cannot be paused"
 NO_RETAIN, NO_QOS = "Retain not supported", "QoS not supported"
-
-
-@dataclass(slots=True)
-class _Sent:
-    message: Message
-    since: float = field(default_factory=time.monotonic)
-    acknowledged: bool = False
-    echoed: bool = False
 
 
 class Connection:
@@ -88,10 +63,8 @@ class Connection:
         """
         self.version, self.limits = version, limits
         self.births = 0
-        self.refused: dict[str, str] = {}
-        """Topics whose last message was refused, and why."""
-        self.accepted: set[str] = set()
-        """Topics on which a message was accepted."""
+        self.refusals = Refusals()
+        """What the broker refused and accepted, by topic."""
         self.unanswered: list[Message] = []
         """At the end: messages sent but not acknowledged."""
         self._wake = wake
@@ -105,21 +78,12 @@ class Connection:
         self._answered_at = 0.0
         """When a message was last acknowledged, monotonic."""
         self._queue = SendQueue(is_alone)
-        self._sent: dict[int, _Sent] = {}
+        self._sent: dict[int, Sent] = {}
         """Messages in flight, by packet id."""
         self._unsent: list[int] = []
         """Keys of windows that were refused without being sent."""
         self._acknowledged: queue.SimpleQueue[tuple[int, ReasonCode]] = queue.SimpleQueue()
-        self._echoes: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        self._proven: dict[str, int] = {}
-        """By topic, bytes of the longest message that came back: the broker may still refuse a
-        longer one."""
-        self._trusted: set[str] = set()
-        """Topics whose most recently settled window was accepted."""
-        self._unproven: dict[str, Backoff] = {}
-        """By topic, the waits since a message last came back."""
-        self._retry_at: dict[str, float] = {}
-        """By topic, when to try again after a refusal, monotonic."""
+        self._came_back: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self._client = broker.client(version)
         if will is not None:
             will = limits.fit(will)
@@ -134,6 +98,7 @@ class Connection:
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._subscriptions = Subscriptions(self._client)
+        self._echoes = Echoes(version, self._subscriptions)
 
     # on the connection's own thread
 
@@ -163,7 +128,7 @@ class Connection:
             if not message.retain:
                 self._on_command(bytes(message.payload))
         elif not message.retain:  # a retained one was sent before this connection
-            self._echoes.put((message.topic, bytes(message.payload)))
+            self._came_back.put((message.topic, bytes(message.payload)))
         self._wake()
 
     # on any other thread
@@ -228,15 +193,9 @@ class Connection:
         """
         pending = [*self._queue.windows, *(sent.message for sent in self._sent.values())]
         topics = [message.topic for message in pending if message.key is not None]
-        if not self.open or not self._trusted.issuperset(topics):
+        if not self.open or not self.refusals.trusted.issuperset(topics):
             return 0
         return max(0, self.limits.in_flight - len(topics))
-
-    @property
-    def paused_topics(self) -> frozenset[str]:
-        """Topics on which a message was refused and it is too early to try again."""
-        now = time.monotonic()
-        return frozenset(topic for topic, due in self._retry_at.items() if now < due)
 
     @property
     def listens(self) -> dict[str, bool | None]:
@@ -249,18 +208,14 @@ class Connection:
             topic: self._subscriptions.is_granted(topic) for topic in topics if topic is not None
         }
 
-    def is_due(self, topic: str) -> bool:
-        """Whether a message on it was refused and should be tried again now."""
-        return topic in self._retry_at and topic not in self.paused_topics
-
     def send(self, message: Message) -> None:
         """Hand a message over; `settle` reports the result."""
         self._started = True
-        if message.key is not None and message.topic in self.paused_topics:
+        if message.key is not None and message.topic in self.refusals.paused:
             self._unsent.append(message.key)
             return
         if self.version == "5" and (reason := self.limits.excess(self.limits.fit(message))):
-            self._refuse(message, reason, REFUSED_RETRY_S)
+            self.refusals.refuse(message, reason)
             if message.key is not None:
                 self._unsent.append(message.key)
             return
@@ -281,17 +236,15 @@ class Connection:
                     break  # one at a time: if the broker hangs up, it is known at which
 
     def _send(self, message: Message) -> None:
-        self._retry_at.pop(message.topic, None)
+        self.refusals.tried(message.topic)
         if self._lacks_echo(message):
-            # with QoS 1 a NATS cluster would keep a session for each device, at great cost
-            self._subscriptions.subscribe(message.topic, qos=0)
+            self._echoes.expect(message.topic)
         fit = self.limits.fit(message)
         info = self._client.publish(fit.topic, fit.payload, fit.qos, fit.retain)
-        self._sent[info.mid] = _Sent(message)
+        self._sent[info.mid] = Sent(message)
 
-    def _needs_echo(self, message: Message) -> bool:
-        """Whether only an echo from the broker proves that it was accepted."""
-        return self.version == "3.1.1" or (self.limits.qos == 0 and message.key is not None)
+    def _lacks_echo(self, message: Message) -> bool:
+        return self._echoes.lacks(message, self.limits.qos)
 
     def settle(self) -> AckResult:
         """Return what became known since the last call."""
@@ -309,8 +262,8 @@ class Connection:
             else:
                 self._sent[mid].acknowledged = True
                 self._sent[mid].since = time.monotonic()
-        while not self._echoes.empty():
-            self._prove(*self._echoes.get())
+        while not self._came_back.empty():
+            self._echoes.note(*self._came_back.get(), self._sent.values(), self.limits.qos)
         self._settle_subscriptions(settled)
         now = time.monotonic()
         for mid, sent in list(self._sent.items()):
@@ -321,8 +274,8 @@ class Connection:
                 if not sent.acknowledged:
                     self.unanswered.append(sent.message)
                 self._pop(mid, settled.returned)
-            elif sent.acknowledged and waited_s > ECHO_S:
-                self._return_unproven(mid, sent.message.topic, settled)
+            elif sent.acknowledged and self._echoes.are_late(waited_s):
+                self._return(mid, settled, *self._echoes.missing(sent.message.topic))
             elif (
                 waited_s > self._longest_s
                 or now - max(sent.since, self._answered_at) > self._patience_s
@@ -336,34 +289,19 @@ class Connection:
             self._send_queued()
         return settled
 
-    def _lacks_echo(self, message: Message) -> bool:
-        proven = self._proven.get(message.topic, -1)
-        return self._needs_echo(message) and proven < len(message.payload.encode())
-
-    def _return_unproven(self, mid: int, topic: str, settled: AckResult) -> None:
-        """The message was acknowledged, but did not come back."""
-        retry = self._subscriptions.put_off(topic)
-        if retry is None:
-            waits = Backoff(UNPROVEN_RETRY_S, REFUSED_RETRY_S, UNPROVEN_JITTER)
-            wait_s = self._unproven.setdefault(topic, waits).next()
-            self._return(mid, settled, NO_ECHO, wait_s)
-        else:
-            wait_s, failures = retry
-            self._return(mid, settled, UNREADABLE if failures > 1 else None, wait_s)
-
     def _settle_subscriptions(self, settled: AckResult) -> None:
         for topic, wait_s, failures in self._subscriptions.refusals():
             # nothing in flight can come back
-            reason = UNREADABLE if failures > 1 else None
+            reason = unreadable(failures)
             for mid, sent in list(self._sent.items()):
                 if sent.message.topic == topic and self._lacks_echo(sent.message):
                     self._return(mid, settled, reason, wait_s)
         for topic, granted in self.listens.items():
             if granted:
-                self.refused.pop(topic, None)
+                self.refusals.reasons.pop(topic, None)
             elif granted is not None:
                 is_birth = topic == self.birth_topic
-                self.refused[topic] = BIRTH_REFUSED if is_birth else COMMANDS_REFUSED
+                self.refusals.reasons[topic] = BIRTH_REFUSED if is_birth else COMMANDS_REFUSED
 
     def _note_subscription(self) -> None:
         if self.unanswered:
@@ -372,40 +310,13 @@ class Connection:
             if self._subscriptions.is_unanswered(topic, SUBSCRIBE_SUSPECT_S):
                 self.unanswered.append(Message(topic, ""))
 
-    def _prove(self, topic: str, payload: bytes) -> None:
-        on_topic = [sent for sent in self._sent.values() if sent.message.topic == topic]
-        echoed = [sent for sent in on_topic if sent.message.payload.encode() == payload]
-        if not echoed:
-            return
-        if self.limits.qos == 0:  # an echo proves nothing about the topic's other messages
-            echoed[0].echoed = True
-            return
-        if self._lacks_echo(echoed[0].message):
-            self._proven[topic] = len(payload)
-            self._unproven.pop(topic, None)
-        if not any(self._lacks_echo(sent.message) for sent in on_topic):
-            self._subscriptions.unsubscribe(topic)
-
     def _accept(self, mid: int, settled: AckResult) -> None:
-        message = self._pop(mid, settled.delivered)
-        self.refused.pop(message.topic, None)
-        self.accepted.add(message.topic)
-        if message.key is not None:
-            self._trusted.add(message.topic)
+        self.refusals.accept(self._pop(mid, settled.delivered))
 
     def _return(
         self, mid: int, settled: AckResult, reason: str | None, wait_s: float | None = None
     ) -> None:
-        message = self._pop(mid, settled.returned)
-        wait_s = REFUSED_RETRY_S if wait_s is None else min(wait_s, REFUSED_RETRY_S)
-        self._refuse(message, reason, wait_s)
-
-    def _refuse(self, message: Message, reason: str | None, wait_s: float) -> None:
-        if reason is not None:
-            self.refused[message.topic] = reason
-        if message.key is not None:
-            self._trusted.discard(message.topic)
-        self._retry_at[message.topic] = time.monotonic() + wait_s
+        self.refusals.refuse(self._pop(mid, settled.returned), reason, wait_s)
 
     def _pop(self, mid: int, keys: list[int]) -> Message:
         message = self._sent.pop(mid).message

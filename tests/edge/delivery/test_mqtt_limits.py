@@ -135,7 +135,7 @@ def test_a_window_longer_than_those_before_it_is_not_lost_silently(
     mosquitto: Mosquitto, subscribe: Subscribe, deliver: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In MQTT 3.1.1 mosquitto acknowledges messages that it drops."""
-    monkeypatch.setattr("edge.delivery.mqtt_connection.ECHO_S", 0.5)
+    monkeypatch.setattr("edge.delivery.mqtt_echoes.ECHO_S", 0.5)
     mosquitto.rules = "message_size_limit 700\n"
     mosquitto.start()
     dashboard = subscribe(mosquitto.port, "t/window")
@@ -170,7 +170,7 @@ def test_a_broker_that_keeps_or_acknowledges_nothing(
 def test_a_window_is_proven_by_itself_where_nothing_is_acknowledged(
     mosquitto: Mosquitto, deliver: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_connection.ECHO_S", 0.5)
+    monkeypatch.setattr("edge.delivery.mqtt_echoes.ECHO_S", 0.5)
     mosquitto.rules = "max_qos 0\nmessage_size_limit 700\n"
     mosquitto.start()
     outbox, courier, publisher = deliver("5", 5)

@@ -182,7 +182,7 @@ def test_a_subscription_that_is_granted_at_once(serve: Serve, code: int) -> None
 def test_a_subscription_that_is_not_answered(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_connection.ECHO_S", 0.5)
+    monkeypatch.setattr("edge.delivery.mqtt_echoes.ECHO_S", 0.5)
     _, _, outbox = serve(lambda _topic, times: None if times == 1 else 0)
     wait_for(lambda: len(outbox) == 0, "windows stay in the outbox")
     assert "refuses" not in caplog.text
@@ -192,8 +192,8 @@ def test_a_broker_that_is_slow_to_send_messages_back(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when it has just come back, with everybody's windows at once."""
-    monkeypatch.setattr("edge.delivery.mqtt_connection.ECHO_S", 0.2)
-    monkeypatch.setattr("edge.delivery.mqtt_connection.UNPROVEN_RETRY_S", 0.1)
+    monkeypatch.setattr("edge.delivery.mqtt_echoes.ECHO_S", 0.2)
+    monkeypatch.setattr("edge.delivery.mqtt_echoes.RETRY_S", (0.1, 60.0))
     server, publisher, outbox = serve(lambda _topic, _times: 0, unsent=4)
     wait_for(lambda: len(outbox) == 0, "windows wait as if they were refused", 15)
     assert publisher.status()["connects"] == server.connects == 1
