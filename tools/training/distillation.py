@@ -138,22 +138,31 @@ def combined(parts: Sequence[Floats]) -> Floats:
 def cross_fitted_log_odds(features: Floats, labels: Floats, seed: int) -> Floats:
     """ln(p(male) / p(female)) of each face by a fit to the other folds' labels; float64 (n)."""
     fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
+    keras.utils.set_random_seed(seed)
+    classifier = keras.Sequential(
+        [
+            keras.layers.Input(features.shape[1:]),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(256, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(1),
+        ]
+    )
+    classifier.compile(
+        keras.optimizers.AdamW(3e-4, weight_decay=0.05),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+    )
+    classifier.optimizer.build(classifier.trainable_variables)
+    # one network for all folds: making its graph takes longer than fitting it
+    unfitted = [
+        (variable, np.array(variable))
+        for variable in (*classifier.variables, *classifier.optimizer.variables)
+    ]
     result = np.zeros(len(labels))
     for number in range(FOLDS):
         fitted, held_out = fold != number, fold == number
-        keras.utils.set_random_seed(seed + number)
-        classifier = keras.Sequential(
-            [
-                keras.layers.Dropout(0.3),
-                keras.layers.Dense(256, activation="relu"),
-                keras.layers.Dropout(0.5),
-                keras.layers.Dense(1),
-            ]
-        )
-        classifier.compile(
-            keras.optimizers.AdamW(3e-4, weight_decay=0.05),
-            keras.losses.BinaryCrossentropy(from_logits=True),
-        )
+        for variable, value in unfitted:
+            variable.assign(value)
         classifier.fit(
             features[fitted], labels[fitted], batch_size=128, epochs=FIT_EPOCHS, verbose=0
         )
