@@ -19,11 +19,13 @@ from edge.vision.tflite import RUNTIMES, Floats
 from tools.cli.exit import add_verbose, run_command
 
 WARM_UP_CALLS, TIMED_CALLS = 5, 50
+ENOUGH_S = 20.0
+"""After this long a large model on a small board is timed on fewer calls, but on `WARM_UP_CALLS`."""
 THREADS = (1, 2)
 
 
 def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
-    """A line for each runtime: median milliseconds per face on 1 and on 2 threads.
+    """A line for each runtime: median milliseconds per face on 1 and on 2 threads, of 50 calls.
 
     The runtimes take turns on each of `crops` (uint8 n x size x size x channels; noise if None), so
     that the machine's other load affects all alike. tflite-runtime has no XNNPACK for int8.
@@ -47,18 +49,22 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
     if crops is None:
         shape = (TIMED_CALLS, preprocessing.size, preprocessing.size, preprocessing.channels)
         crops = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    seconds = {key: np.zeros((len(THREADS), WARM_UP_CALLS + TIMED_CALLS)) for key in classifiers}
+    seconds: dict[tuple[str, bool], list[list[float]]] = {key: [] for key in classifiers}
     outputs: dict[tuple[str, bool], list[Floats]] = {key: [] for key in classifiers}
+    start = time.perf_counter()
     for call in range(WARM_UP_CALLS + TIMED_CALLS):
+        if call >= 2 * WARM_UP_CALLS and time.perf_counter() - start > ENOUGH_S:
+            break
         for key, by_threads in classifiers.items():
-            for row, classifier in enumerate(by_threads):
+            seconds[key].append([])
+            for classifier in by_threads:
                 begin = time.perf_counter()
                 predictions = classifier([crops[call % len(crops)]])
-                seconds[key][row, call] = time.perf_counter() - begin
+                seconds[key][-1].append(time.perf_counter() - begin)
                 heads = (predictions.gender, predictions.age)
                 outputs[key] += [head for head in heads if head is not None]
     for (runtime, xnnpack), times_s in seconds.items():
-        medians_ms = 1000 * np.median(times_s[:, WARM_UP_CALLS:], axis=1)
+        medians_ms = 1000 * np.median(times_s[WARM_UP_CALLS:], axis=0)
         speed = ", ".join(f"{ms:.2f} ms on {n}" for ms, n in zip(medians_ms, THREADS, strict=True))
         others = [key for key in classifiers if key != (runtime, xnnpack) and not key[1]]
         own = outputs[runtime, xnnpack]
