@@ -20,7 +20,7 @@ from tools.cli.exit import add_verbose, run_command
 
 WARM_UP_CALLS, TIMED_CALLS = 5, 50
 ENOUGH_S = 20.0
-"""After this long a large model on a small board is timed on fewer calls, but on `WARM_UP_CALLS`."""
+"""After this long a model is timed on fewer calls, but on as many as warm it up."""
 THREADS = (1, 2)
 
 
