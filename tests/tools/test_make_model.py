@@ -127,7 +127,8 @@ def test_make_names_several_sets(data: Path, tmp_path: Path) -> None:
         link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         link.chmod(0o755)
     (tmp_path / "venv" / ".tools").touch()
-    other = shutil.make_archive(str(tmp_path / "other"), "zip", data)
+    fairface.write(tmp_path / "second", 60, 20, seed=2)
+    other = shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "second")
     out = tmp_path / "model"
     run = subprocess.run(
         [
