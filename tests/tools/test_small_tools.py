@@ -5,13 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.sources.demo import PEOPLE
+from edge.types import Image
+from edge.vision.classifier import Classifier, Predictions
 from tests.support.commands import tool
 from tests.support.paths import CLIP, MODEL, ROOT
+from tools import latency
 
 
 def test_composites(shared: Path, tmp_path: Path) -> None:
@@ -81,6 +87,21 @@ def test_latency_names_what_is_missing(args: list[str | Path]) -> None:
     assert run.returncode == 2
     assert "No such file" in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
+
+
+def test_a_slow_model_is_timed_on_fewer_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: Counter[Classifier] = Counter()
+
+    class Counted(Classifier):
+        def __call__(self, crops: Iterable[Image]) -> Predictions:
+            called[self] += 1
+            return super().__call__(crops)
+
+    monkeypatch.setattr(latency, "ENOUGH_S", 0.0)
+    monkeypatch.setattr(latency, "Classifier", Counted)
+    crops = np.zeros((3, 128, 128, 3), np.uint8)
+    assert any("ms on 1" in line for line in latency.measure(MODEL, crops))
+    assert set(called.values()) == {2 * latency.WARM_UP_CALLS}
 
 
 @pytest.mark.parametrize(
