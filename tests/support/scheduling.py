@@ -41,7 +41,7 @@ def sort(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """By file: a third of the processes begin with TensorFlow, the others end with it."""
+    """By file: half of the processes begin with those with TensorFlow, the others end with them."""
 
     def _files(self, node: Any) -> list[str]:
         """The files that a process may take, the next one first."""
@@ -50,7 +50,7 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         tensorflow = [file for file in files if _imports_tensorflow(file)]
         if any(map(_imports_tensorflow, self.assigned_work[node])):
             return tensorflow
-        if node in self.nodes[: len(self.nodes) // 3]:
+        if node in self.nodes[: len(self.nodes) // 2]:
             return tensorflow or others
         return others or tensorflow
 
