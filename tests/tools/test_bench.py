@@ -104,6 +104,14 @@ def test_a_daemon_that_does_not_start(tmp_path: Path) -> None:
         measure_daemon(tmp_path / "config.yaml", 1)
 
 
+def test_a_daemon_that_hangs_is_not_waited_for(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.evaluation.daemon.LONGEST_START_S", 0.05)
+    with pytest.raises(EdgeError, match="the daemon ended with -9; see "):
+        measure_daemon(configure(), 1)
+
+
 FIGURES: dict[str, Any] = {
     "machine": machine.machine() | {"board": "Raspberry Pi 4 Model B Rev 1.4", "max_mhz": 1800},
     "command": ["--page", "bench.md"],

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from tools.evaluation.speed import rounded
 
 FIRST_FRAME = "first frame analyzed"
 """What the daemon logs."""
+LONGEST_START_S = 120.0
+"""Wait this long for the first frame; a Zero 2 W takes some seconds."""
 POLL_S = 0.25
 
 
@@ -45,9 +48,13 @@ def measure_daemon(config_path: Path, seconds: int) -> Daemon:
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as daemon:
+        hangs = threading.Timer(LONGEST_START_S, daemon.kill)
+        hangs.start()
         try:
             assert daemon.stderr is not None
-            if not _is_logged(FIRST_FRAME, daemon.stderr):
+            is_counting = _is_logged(FIRST_FRAME, daemon.stderr)
+            hangs.cancel()
+            if not is_counting:
                 daemon.wait()
                 raise EdgeError(
                     f"the daemon ended with {daemon.returncode}; see {' '.join(command[1:])}"
@@ -61,6 +68,7 @@ def measure_daemon(config_path: Path, seconds: int) -> Daemon:
                     )
             memory = _memory_mb(daemon.pid)
         finally:
+            hangs.cancel()
             daemon.send_signal(signal.SIGTERM)
     return Daemon(first_frame_s, first_frame_cpu_s, seconds, memory["VmRSS"], memory["VmHWM"])
 
