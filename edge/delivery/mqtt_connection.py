@@ -14,10 +14,10 @@ from edge.delivery.mqtt_addresses import Address, Addresses
 from edge.delivery.mqtt_broker import Broker, Version
 from edge.delivery.mqtt_echoes import Echoes, Sent, unreadable
 from edge.delivery.mqtt_limits import Limits
-from edge.delivery.mqtt_refusals import Refusals
 from edge.delivery.mqtt_send_queue import SendQueue
 from edge.delivery.mqtt_socket import Link
 from edge.delivery.mqtt_subscriptions import Subscriptions
+from edge.delivery.mqtt_topics import Topics
 from edge.types import AckResult, Message
 
 SUBSCRIBE_SUSPECT_S = 5.0
@@ -63,8 +63,8 @@ class Connection:
         """
         self.version, self.limits = version, limits
         self.births = 0
-        self.refusals = Refusals()
-        """What the broker refused and accepted, by topic."""
+        self.topics = Topics()
+        """What the broker accepted and refused."""
         self.unanswered: list[Message] = []
         """At the end: messages sent but not acknowledged."""
         self._wake = wake
@@ -193,7 +193,7 @@ class Connection:
         """
         pending = [*self._queue.windows, *(sent.message for sent in self._sent.values())]
         topics = [message.topic for message in pending if message.key is not None]
-        if not self.open or not self.refusals.trusted.issuperset(topics):
+        if not self.open or not self.topics.trusted.issuperset(topics):
             return 0
         return max(0, self.limits.in_flight - len(topics))
 
@@ -211,11 +211,11 @@ class Connection:
     def send(self, message: Message) -> None:
         """Hand a message over; `settle` reports the result."""
         self._started = True
-        if message.key is not None and message.topic in self.refusals.paused:
+        if message.key is not None and message.topic in self.topics.paused:
             self._unsent.append(message.key)
             return
         if self.version == "5" and (reason := self.limits.excess(self.limits.fit(message))):
-            self.refusals.refuse(message, reason)
+            self.topics.refuse(message, reason)
             if message.key is not None:
                 self._unsent.append(message.key)
             return
@@ -236,7 +236,7 @@ class Connection:
                     break  # one at a time: if the broker hangs up, it is known at which
 
     def _send(self, message: Message) -> None:
-        self.refusals.tried(message.topic)
+        self.topics.tried(message.topic)
         if self._lacks_echo(message):
             self._echoes.expect(message.topic)
         fit = self.limits.fit(message)
@@ -298,10 +298,10 @@ class Connection:
                     self._return(mid, settled, reason, wait_s)
         for topic, granted in self.listens.items():
             if granted:
-                self.refusals.reasons.pop(topic, None)
+                self.topics.refused.pop(topic, None)
             elif granted is not None:
                 is_birth = topic == self.birth_topic
-                self.refusals.reasons[topic] = BIRTH_REFUSED if is_birth else COMMANDS_REFUSED
+                self.topics.refused[topic] = BIRTH_REFUSED if is_birth else COMMANDS_REFUSED
 
     def _note_subscription(self) -> None:
         if self.unanswered:
@@ -311,12 +311,12 @@ class Connection:
                 self.unanswered.append(Message(topic, ""))
 
     def _accept(self, mid: int, settled: AckResult) -> None:
-        self.refusals.accept(self._pop(mid, settled.delivered))
+        self.topics.accept(self._pop(mid, settled.delivered))
 
     def _return(
         self, mid: int, settled: AckResult, reason: str | None, wait_s: float | None = None
     ) -> None:
-        self.refusals.refuse(self._pop(mid, settled.returned), reason, wait_s)
+        self.topics.refuse(self._pop(mid, settled.returned), reason, wait_s)
 
     def _pop(self, mid: int, keys: list[int]) -> Message:
         message = self._sent.pop(mid).message

@@ -103,14 +103,14 @@ def _connection(broker: Broker, will: Message | None, timeout_s: float) -> Conne
 
 def _send(link: Connection, message: Message) -> str | None:
     """Return why the broker does not accept `message`; None if it does."""
-    link.refusals.reasons.pop(message.topic, None)
+    link.topics.refused.pop(message.topic, None)
     link.send(replace(message, key=0))
     returned: list[int] = []
 
     def settled() -> bool:
         results = link.settle()
         returned.extend(results.returned)
-        if returned and not link.refusals.reasons and link.open:  # may be tried again at once
+        if returned and not link.topics.refused and link.open:  # may be tried again at once
             returned.clear()
             link.send(replace(message, key=0))
         return bool(results.delivered or returned)
@@ -118,9 +118,9 @@ def _send(link: Connection, message: Message) -> str | None:
     if _wait_until(settled, SETTLE_S) and not returned:
         return None
     kind, size = "retained " * message.retain, publish_bytes(message)
-    if link.refusals.reasons:
+    if link.topics.refused:
         return "refuses " + "; ".join(
-            f"{topic}: {reason}" for topic, reason in link.refusals.reasons.items()
+            f"{topic}: {reason}" for topic, reason in link.topics.refused.items()
         )
     problem = "ends the connection at" if link.ended else "does not acknowledge"
     return f"{problem} a {kind}message of {size} bytes"

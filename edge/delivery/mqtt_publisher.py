@@ -155,9 +155,9 @@ class MqttPublisher:
         settled = link.settle()
         self._settled.delivered.extend(settled.delivered)
         self._settled.returned.extend(settled.returned)
-        for topic in link.refusals.accepted:
+        for topic in link.topics.accepted:
             self._suspects.acquit(topic)
-        link.refusals.accepted.clear()
+        link.topics.accepted.clear()
 
     def _examine(self, link: Connection, stable: bool) -> None:
         """Look for a message that makes the broker end connections."""
@@ -202,7 +202,7 @@ class MqttPublisher:
     def paused_topics(self) -> frozenset[str]:
         """Topics that the broker recently refused."""
         with self._lock:
-            return self._link.refusals.paused | self._suspects.paused_topics
+            return self._link.topics.paused | self._suspects.paused_topics
 
     def status(self) -> dict[str, Any]:
         """Return for `health`: MQTT version, number of connects, topics refused."""
@@ -236,7 +236,7 @@ class MqttPublisher:
                 self._greet(link)
                 self._greeted = (link, births)
             elif link.open:
-                self._send_retained(link, link.refusals.is_due)
+                self._send_retained(link, link.topics.is_due)
             self._log_refused(link)
             settled, self._settled = self._settled, AckResult()
         return settled
@@ -257,7 +257,7 @@ class MqttPublisher:
     def _log_refused(self, link: Connection) -> None:
         if not link.opened:
             return  # what the previous connection was refused is the best that is known
-        refused = self._suspects.refused | link.refusals.reasons
+        refused = self._suspects.refused | link.topics.refused
         for topic, reason in refused.items():
             if topic not in self._refused:
                 log.error("broker %s: refuses topic %s: %s", self._broker.where, topic, reason)

@@ -361,7 +361,7 @@ def test_windows_refused_under_an_old_name_hold_up_no_others(
     subscribe: Subscribe,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edge.delivery.mqtt_refusals.RETRY_S", 1.0)
+    monkeypatch.setattr("edge.delivery.mqtt_topics.RETRY_S", 1.0)
     monkeypatch.setattr("edge.delivery.mqtt_echoes.ECHO_S", 1.0)
     mosquitto.allow("topic readwrite t/availability", "topic readwrite new/window")
     mosquitto.start()

@@ -1,4 +1,4 @@
-"""Topics on one connection: what was accepted and refused, and when to try again."""
+"""Which topics the broker accepts and refuses on one connection, and when to try one again."""
 
 import time
 
@@ -8,11 +8,11 @@ RETRY_S = 60.0
 """Longest time until a refused message is tried again, seconds: access rules may change."""
 
 
-class Refusals:
-    """Outcomes by topic."""
+class Topics:
+    """What became of the messages on each topic."""
 
     def __init__(self) -> None:
-        self.reasons: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
         """Topics whose last message was refused, and why."""
         self.accepted: set[str] = set()
         """Topics on which a message was accepted."""
@@ -36,7 +36,7 @@ class Refusals:
         self._retry_at.pop(topic, None)
 
     def accept(self, message: Message) -> None:
-        self.reasons.pop(message.topic, None)
+        self.refused.pop(message.topic, None)
         self.accepted.add(message.topic)
         if message.key is not None:
             self.trusted.add(message.topic)
@@ -44,7 +44,7 @@ class Refusals:
     def refuse(self, message: Message, reason: str | None, wait_s: float | None = None) -> None:
         """`reason`: None if it is not certain yet; `wait_s`: None for the longest wait."""
         if reason is not None:
-            self.reasons[message.topic] = reason
+            self.refused[message.topic] = reason
         if message.key is not None:
             self.trusted.discard(message.topic)
         self._retry_at[message.topic] = time.monotonic() + (
