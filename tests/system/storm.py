@@ -214,7 +214,8 @@ def kill_at_random(folder: Path, daemon_kills: int, broker_kills: int, seed: int
 
 def broker_away(folder: Path, hours: float) -> Outcome:
     """Keep the broker away for `hours` of windows, a minute each; return the outcome."""
-    rate = 0.125  # frames per second; files are read as fast as the machine allows
+    # frames per second: few, but 10 s without one would be a cut; files are read as fast as can be
+    rate = 0.125
     clip = nobody(folder / "clip.mp4", frames=round(hours * 3600 * rate) + 1, fps=rate)
     site = Site(folder, window={"seconds": 60}, detector={"width": 64})
     try:
