@@ -123,6 +123,6 @@ def test_the_model_is_as_right_as_its_card_says() -> None:
         for gender in ("women", "men")
     )
     assert f"{women} of the women, {men} of the men" in readme
-    for fact in ("one person in 34", "77 %"):
+    for fact in ("one person in 50", "74 %"):
         assert fact in " ".join(card.split())
         assert fact in readme
