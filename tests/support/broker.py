@@ -46,9 +46,12 @@ class Mosquitto:
         config.write_text(self.configuration())
         if os.geteuid() == 0:  # as root, mosquitto would switch to a user that may not write here
             config.write_text(config.read_text() + "user root\n")
-        with (self.folder / "mosquitto.log").open("ab") as log:
+        log_file = self.folder / "mosquitto.log"
+        with log_file.open("ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen([program, "-c", str(config)], stderr=log)
-        wait_for(self._listens, "mosquitto does not listen")
+        # the first port is open some time before the last one, and before it obeys signals
+        wait_for(lambda: b" running\n" in log_file.read_bytes()[before:], "mosquitto does not run")
 
     def configuration(self) -> str:
         return (
@@ -58,10 +61,6 @@ class Mosquitto:
             f"persistence_location {self.folder}/\n"
             f"{self.autosave}{self.rules}"
         )
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         if self.process is not None:

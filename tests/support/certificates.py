@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,10 +97,6 @@ class FleetBroker(Mosquitto):
         for path, own in paths.items():
             text = text.replace(path, own)
         return f"{text}\nlog_type all\n"
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((self.address, self.port)) == 0
 
     def reload(self) -> None:
         """Let it read its files again, as `systemctl reload mosquitto` does."""
