@@ -22,7 +22,7 @@ from tools.cli.options import at_least
 from tools.cli.progress import bar
 from tools.datasets import dataset
 from tools.datasets.archive import DataError
-from tools.training.augmentation import augment
+from tools.training.augmentation import degraded, random_view
 
 VARIATIONS = {"train": 60, "val": 30, "test": 30}
 """Pictures of each person."""
@@ -55,7 +55,7 @@ class Portraits(Scene):
         y, width = self._lane
         face = Preprocessing().whole(width, width)
         face = Box(WIDTH / 2 - width / 2 + face.x, y - width / 2 + face.y, face.w, face.h)
-        return augment(view, face, PORTRAIT, self._rng)
+        return degraded(random_view(view, face, PORTRAIT, self._rng), self._rng)
 
 
 def write_faces(folder: Path, rng: np.random.Generator) -> Counter[str]:

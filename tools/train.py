@@ -23,7 +23,7 @@ def check_outputs(args: argparse.Namespace) -> None:
     if not args.resume:
         outputs.need_free("--out", args.out, force=args.force)
     tables = [readers.beside(path) for path in args.data]
-    outputs.need_other("--out", args.out, [Path(args.start)])
+    outputs.need_other("--out", args.out, [Path(args.start), *args.view_teacher])
     dataset.make_folder(args.out.parent, f"--out {args.out}")
     outputs.need_other("the log of --out,", args.out.with_suffix(".csv"), tables)
 
@@ -96,6 +96,15 @@ def main() -> int:
         metavar="NPZ",
         help="a larger model's predictions for the training faces, from tools/distill.py: arrays "
         "files, male (0 to 1) and, optionally, features",
+    )
+    parser.add_argument(
+        "--view-teacher",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="KERAS",
+        help="a larger model of tools/train.py, asked about each face as augmented; may be "
+        "repeated",
     )
     parser.add_argument(
         "--infant-weight", type=fraction, default=0.3, help="weight of faces below 6 years"

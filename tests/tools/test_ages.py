@@ -158,8 +158,9 @@ def test_mixed_faces_have_mixed_targets() -> None:
 
     faces = np.arange(6, dtype=np.float32).reshape(6, 1)
     # targets and weights that are linear in the face must stay so
-    outputs = [(10 * faces, 1 + faces[:, 0]), (np.hstack([faces, 5 - faces]), faces[:, 0])]
-    mixed, ((tens, weights), (both, _)) = _mixup(faces, outputs, 0.5, np.random.default_rng(3))
+    mix = _mixup(6, 0.5, np.random.default_rng(3))
+    mixed, tens, weights = mix(faces), mix(10 * faces), mix(1 + faces[:, 0])
+    both = mix(np.hstack([faces, 5 - faces]))
     assert not np.allclose(mixed, faces)
     assert np.allclose(mixed.sum(), faces.sum())
     assert np.allclose(tens, 10 * mixed)

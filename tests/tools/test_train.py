@@ -266,7 +266,7 @@ def test_a_rarer_gender_weighs_more_if_asked(
         data=[tmp_path / "faces"], layout="csv", detect="none", face_cache=None, batch=16, seed=1,
         infant_weight=1.0, shear=0.0, estimate=["gender"], mixup=0.0, teacher=None, balance=balance,
     )  # fmt: skip
-    faces, _ = read_sets(args, Preprocessing(size=32), Teacher({}, {}), 0)
+    faces, _ = read_sets(args, Preprocessing(size=32), Teacher({}, {}), None, 0)
     women_weight, men_weight = (
         float(sum(w for w, s in zip(faces.weights, faces.samples, strict=True) if s.label == label))
         for label in (0, 1)

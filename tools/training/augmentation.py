@@ -15,14 +15,14 @@ POOR_CAMERA = 0.5
 """Fraction of the faces that are degraded; the others only get another box and some light."""
 
 
-def augment(
+def random_view(
     image: Image,
     box: Box,
     preprocessing: Preprocessing,
     rng: np.random.Generator,
     shear: float = 0.0,
 ) -> Image:
-    """A random view of the face in `box`, uint8 size x size x channels.
+    """The face in `box` turned, moved and mirrored at random, uint8 size x size x channels.
 
     `shear` is the standard deviation of the slant of its verticals, degrees.
     """
@@ -30,8 +30,11 @@ def augment(
     if shear:
         image = _slanted(image, box, math.radians(rng.normal(0, shear)))
     crop = preprocessing.crop(image, _jittered(box, rng))
-    if rng.random() < 0.5:
-        crop = crop[:, ::-1]
+    return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+
+def degraded(crop: Image, rng: np.random.Generator) -> Image:
+    """A view as it might look in another light and to a poor camera, uint8 of the same shape."""
     poor = rng.random() < POOR_CAMERA
     if poor:
         crop = _blurred(crop, rng)

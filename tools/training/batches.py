@@ -1,6 +1,6 @@
 """Labelled faces in batches, augmented differently in each epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,9 +12,10 @@ from edge.vision.preprocessing import Preprocessing
 from tools.datasets import ages
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
-from tools.training.augmentation import augment
+from tools.training.augmentation import degraded, random_view
 from tools.training.balance import balanced_weights
 from tools.training.teacher import Teacher
+from tools.training.view_teacher import LABEL_SHARE, ViewTeacher
 
 INFANT_YEARS = 6
 """Below this age gender labels are little better than chance, so these faces weigh less."""
@@ -33,6 +34,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         seed: int,
         infant_weight: float,
         teacher: Teacher,
+        view_teacher: ViewTeacher | None = None,
         heads: Sequence[str] = ("gender",),
         shear: float = 0.0,
         mixup: float = 0.0,
@@ -40,6 +42,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         epoch: int = 0,
     ) -> None:
         """`teacher` replaces the labels of a training set; `epoch` is the number of the first one.
+
+        `view_teacher` is asked about each training face as augmented and mixed, but before it is
+        degraded, and its answers are blended with the targets.
 
         There is one target for each of `heads` (see `networks.names`), and one more if the teacher
         has features. `shear` is the standard deviation of the augmentation's slant, degrees;
@@ -49,6 +54,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         super().__init__(workers=2, max_queue_size=16)
         self.samples, self.preprocessing = samples, preprocessing
         self.teacher, self.heads = teacher, heads
+        self.view_teacher = view_teacher if training else None
         self.batch_size, self.training, self.seed = batch_size, training, seed
         self.shear, self.mixup = shear, mixup
         self.epoch = epoch
@@ -74,13 +80,19 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         rng = np.random.default_rng((self.seed, self.epoch, index))
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         samples = [self.samples[row] for row in rows]
-        crops = np.stack([self._crop(sample, rng) for sample in samples])
-        inputs = self.preprocessing.normalize(crops)
+        views, crops = zip(*(self._view_and_crop(sample, rng) for sample in samples), strict=True)
+        inputs = self.preprocessing.normalize(np.stack(crops))
         outputs = [getattr(self, f"_{head}")(rows) for head in self.heads]
         if self.teacher.width:
             outputs.append(self._hints(rows))
-        if self.training and self.mixup:
-            inputs, outputs = _mixup(inputs, outputs, self.mixup, rng)
+        mix = _mixup(len(rows), self.mixup if self.training else 0.0, rng)
+        inputs = mix(inputs)
+        outputs = [(mix(targets), mix(weights)) for targets, weights in outputs]
+        if self.view_teacher:
+            answers = self.view_teacher(mix(np.stack(views).astype(np.float32)))
+            for place, head in enumerate(self.heads):
+                targets, weights = outputs[place]
+                outputs[place] = _blended(head, targets, weights, answers[head])
         if len(outputs) == 1:
             return inputs, *outputs[0]
         targets, weights = zip(*outputs, strict=True)
@@ -107,15 +119,18 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         hints = np.array([zeros if v is None else v for v in features], np.float32)
         return hints, np.array([v is not None and self.training for v in features], np.float32)
 
-    def _crop(self, sample: Sample, rng: np.random.Generator) -> Any:
+    def _view_and_crop(self, sample: Sample, rng: np.random.Generator) -> tuple[Any, Any]:
+        """The face as a teacher sees it and as the network sees it."""
         try:
             image = sample.image()
         except PictureError as error:
             raise DataError(f"{sample.name} {error}") from error
         box = sample.face(image, self.preprocessing)
         if self.training:
-            return augment(image, box, self.preprocessing, rng, self.shear)
-        return self.preprocessing.crop(image, box)
+            view = random_view(image, box, self.preprocessing, rng, self.shear)
+            return view, degraded(view, rng)
+        crop = self.preprocessing.crop(image, box)
+        return crop, crop
 
     def _target(self, sample: Sample) -> float:
         return self.teacher.male.get(sample.name, sample.label) if self.training else sample.label
@@ -125,17 +140,23 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras carries no 
         self._shuffle()
 
 
-def _mixup(
-    inputs: Any, outputs: list[tuple[Any, Any]], strength: float, rng: np.random.Generator
-) -> tuple[Any, list[tuple[Any, Any]]]:
-    """Blend each face with another one of the batch, and their targets and weights likewise.
+def _mixup(faces: int, strength: float, rng: np.random.Generator) -> Callable[[Any], Any]:
+    """What blends each row of an array with another one; with a strength of 0 nothing.
 
     H. Zhang et al.: mixup: Beyond Empirical Risk Minimization, ICLR 2018; `strength` is its alpha.
     """
+    if not strength:
+        return lambda values: values
     weight = np.float32(rng.beta(strength, strength))
-    other = rng.permutation(len(inputs))
+    other = rng.permutation(faces)
+    return lambda values: weight * values + (1 - weight) * values[other]
 
-    def mix(values: Any) -> Any:
-        return weight * values + (1 - weight) * values[other]
 
-    return mix(inputs), [(mix(targets), mix(weights)) for targets, weights in outputs]
+def _blended(head: str, targets: Any, weights: Any, answers: Any) -> tuple[Any, Any]:
+    """Targets and weights of a head with a teacher's answers, which also count without a label."""
+    share = LABEL_SHARE[head]
+    if head == "gender":
+        return share * targets + (1 - share) * answers, weights
+    # a weight of 0 is an unknown age, whose target is 0 too
+    blended = share * targets + (1 - share * weights[:, None]) * answers
+    return blended.astype(np.float32), np.ones_like(weights)

@@ -24,6 +24,7 @@ from tools.training.init_weights import load_keras_weights, load_tflite_weights
 from tools.training.losses import CosineRate, compile_model
 from tools.training.recalibrate_bn import recalibrate_batch_norm
 from tools.training.teacher import Teacher
+from tools.training.view_teacher import ViewTeacher
 
 WARM_UP_RATE = 1e-3
 """Learning rate while only the heads are trained."""
@@ -75,7 +76,11 @@ def train(args: argparse.Namespace) -> None:
     )
     args.size, channels = network.input_shape[-2:]
     preprocessing = Preprocessing(size=args.size, colour="rgb" if channels == 3 else "grey")
-    train_set, val_set = read_sets(args, preprocessing, soft_labels, checkpoint.epochs)
+    teachers = args.view_teacher
+    view_teacher = ViewTeacher(teachers, args.estimate, channels) if teachers else None
+    train_set, val_set = read_sets(
+        args, preprocessing, soft_labels, view_teacher, checkpoint.epochs
+    )
     if args.start not in ("imagenet", "none"):
         load_weights(network, args, train_set[0][0])
     compile_with_options = partial(
@@ -128,7 +133,11 @@ def freeze_until(network: keras.Model, name: str) -> None:
 
 
 def read_sets(
-    args: argparse.Namespace, preprocessing: Preprocessing, soft_labels: Teacher, epoch: int
+    args: argparse.Namespace,
+    preprocessing: Preprocessing,
+    soft_labels: Teacher,
+    view_teacher: ViewTeacher | None,
+    epoch: int,
 ) -> tuple[Batches, Batches]:
     """The training faces, from the epoch of this number on, and the validation faces.
 
@@ -143,6 +152,7 @@ def read_sets(
         "mixup": args.mixup,
         "balance": args.balance,
         "teacher": soft_labels,
+        "view_teacher": view_teacher,
     }
     faces = read_data(args, "train")
     train_set = Batches(faces, preprocessing, training=True, epoch=epoch, **options)
