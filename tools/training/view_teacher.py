@@ -32,7 +32,7 @@ class ViewTeacher:
 
     def __init__(self, files: Sequence[Path], heads: Sequence[str], channels: int) -> None:
         """Raises DataError if a file is no such model, or needs another number of channels."""
-        self._networks = [(_with_heads(file, heads, channels)) for file in files]
+        self._networks = [_with_heads(file, heads, channels) for file in files]
         self._lock = threading.Lock()  # batches are made in several threads
 
     def __call__(self, views: Floats) -> dict[str, Floats]:
