@@ -156,7 +156,7 @@ def _blended(head: str, targets: Any, weights: Any, answers: Any) -> tuple[Any, 
     """Targets and weights of a head with a teacher's answers, which also count without a label."""
     share = LABEL_SHARE[head]
     if head == "gender":
-        return share * targets + (1 - share) * answers, weights
+        return (share * targets + (1 - share) * answers).astype(np.float32), weights
     # a weight of 0 is an unknown age, whose target is 0 too
     blended = share * targets + (1 - share * weights[:, None]) * answers
     return blended.astype(np.float32), np.ones_like(weights)

@@ -115,6 +115,7 @@ def train(args: argparse.Namespace) -> None:
     )
     if not args.only:
         train_set.mixup = 0.0  # the daemon's faces are not mixed
+        train_set.view_teacher = None  # only faces are needed
         recalibrate_batch_norm(network, train_set)
     network.save(args.out)
     history = training_report.history_by_head(checkpoint.rows(), args.estimate, output_names)
