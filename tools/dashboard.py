@@ -32,6 +32,7 @@ from tools.collection.database import Database
 from tools.collection.follower import CLIENT_ID, Follower
 from tools.collection.holder import FreeHolder
 from tools.collection.liveness import LiveDevices
+from tools.collection.log import write_line
 from tools.collection.published import NAME
 from tools.collection.store import Store
 from tools.webpage.access import Guard, Password
@@ -247,7 +248,7 @@ class Page:
             own_hosts=is_loopback(args.listen.host) and not args.behind_proxy,
         )  # fmt: skip
         url = args.listen.url("https" if args.cert else "http", self._listening.getsockname()[1])
-        print(f"page      {url}", flush=True)
+        write_line(f"page      {url}", sys.stdout)
         if args.open and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
             webbrowser.open(url)
         run_server(app, self._listening, cert=args.cert, key=args.key, stopped=feed.close)

@@ -1,6 +1,7 @@
 """The dashboard's collector: nothing lost when it is killed, and devices as they are now."""
 
 import contextlib
+import io
 import random
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from tests.support.published import window
 from tests.system.test_dashboards import rows
 from tools.collection.broker import Broker
 from tools.collection.liveness import Light, LiveDevices
+from tools.collection.log import write_line
 from tools.collection.published import InvalidMessage
 from tools.webpage.status import status
 
@@ -236,3 +238,16 @@ def test_where_the_broker_is() -> None:
     for wrong in ("localhost", "mqtt://", "mqtt://host/path", "mqtt://[::1", "ws://host"):
         with pytest.raises(ConfigError, match="--broker"):
             Broker.parse(wrong)
+
+
+def test_lines_are_written_in_one_piece() -> None:
+    """Threads share the output, and with PYTHONUNBUFFERED each piece is out at once."""
+    pieces: list[str] = []
+
+    class Output(io.StringIO):
+        def write(self, text: str, /) -> int:
+            pieces.append(text)
+            return super().write(text)
+
+    write_line("page      http://127.0.0.1:8330/", Output())
+    assert pieces == ["page      http://127.0.0.1:8330/\n"]

@@ -1,7 +1,14 @@
-"""One line of the dashboard's log."""
+"""Lines of the dashboard's output."""
 
 import sys
+from typing import TextIO
 
 
 def log(line: str) -> None:
-    print(f"dashboard: {line}", file=sys.stderr, flush=True)
+    write_line(f"dashboard: {line}", sys.stderr)
+
+
+def write_line(line: str, file: TextIO) -> None:
+    """Write a line in one piece: print(), unbuffered, lets other threads write into it."""
+    file.write(f"{line}\n")
+    file.flush()
