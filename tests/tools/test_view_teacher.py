@@ -123,13 +123,21 @@ def test_unsuitable_ones_are_named(tmp_path: Path) -> None:
     from tools.training.view_teacher import ViewTeacher
 
     grey = save(tmp_path / "grey.keras", gain=1, channels=1)
-    with pytest.raises(DataError, match=r"grey\.keras: sees grey faces, the network .* R G B ones"):
+    with pytest.raises(DataError, match=r"--view-teacher .*grey\.keras: sees grey faces"):
         ViewTeacher([grey], ["gender"], 3)
     inputs = keras.Input((8, 8, 3))
     other = keras.layers.Dense(5, name="gender")(keras.layers.Flatten()(inputs))
     keras.Model(inputs, other).save(tmp_path / "other.keras")
     for heads in (["gender"], ["age"]):
-        with pytest.raises(DataError, match=rf"other\.keras: does not estimate {heads[0]}; train"):
+        with pytest.raises(
+            DataError, match=rf"--view-teacher .*other\.keras: does not estimate {heads[0]}"
+        ):
             ViewTeacher([tmp_path / "other.keras"], heads, 3)
     with pytest.raises(DataError, match=r"none\.keras: does not exist"):
         ViewTeacher([tmp_path / "none.keras"], ["gender"], 3)
+    any_size = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(any_size)
+    network = keras.Model(any_size, keras.layers.Dense(1, name="gender")(pooled))
+    network.save(tmp_path / "any.keras")
+    with pytest.raises(DataError, match=r"--view-teacher .*any\.keras: takes pictures of any size"):
+        ViewTeacher([tmp_path / "any.keras"], ["gender"], 3)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge.types import AGE_GROUPS
 from edge.vision.preprocessing import Preprocessing
-from tools.conversion.model_files import load_keras
+from tools.conversion.model_files import load_keras, need_picture
 from tools.datasets.archive import DataError
 from tools.networks.names import HEADS
 
@@ -61,18 +61,19 @@ class ViewTeacher:
 def _with_heads(file: Path, heads: Sequence[str], channels: int) -> keras.Model:
     """The network of a file with its outputs by head."""
     network = load_keras(file)
+    need_picture(network, f"--view-teacher {file}")
     layers = {layer.name: layer for layer in network.layers}
     for head in heads:
         widths = (len(AGE_GROUPS),) if head == HEADS[1] else (1, 2)
         if head not in layers or layers[head].output.shape[-1] not in widths:
             raise DataError(
-                f"--teacher {file}: does not estimate {head}; train it with tools/train.py "
+                f"--view-teacher {file}: does not estimate {head}; train it with tools/train.py "
                 f"--estimate {','.join(heads)}"
             )
     if network.input_shape[-1] != channels:
         kinds = {1: "grey", 3: "R G B"}
         raise DataError(
-            f"--teacher {file}: sees {kinds.get(network.input_shape[-1], 'other')} faces, the "
+            f"--view-teacher {file}: sees {kinds.get(network.input_shape[-1], 'other')} faces, the "
             f"network that it is to teach {kinds[channels]} ones"
         )
     return keras.Model(network.input, {head: layers[head].output for head in heads})
