@@ -24,6 +24,9 @@ Anyone who comes in there soon after is somebody else.
 """
 EDGE_MARGIN = 0.75
 """A face is at the edge of the view if its margin is less than this, face widths."""
+ENTRY_FRAMES = 1.5
+"""Whoever was at the edge of the view this many frames before the first sighting has come in there:
+at 3 frames a second they may be two face widths further by then."""
 LOST_AFTER_S = 0.2
 """Of a face not seen for longer than this, seconds, another person may have taken the place..."""
 LOST_AFTER_FRAMES = 1.5
@@ -132,7 +135,7 @@ class Tracker:
                 self._move(track, faces[index], mono, _is_touched(boxes, index))
         free = {index for index in free if not faces[index].recovered}
         for index in sorted(free, key=lambda index: position(boxes[index])):
-            self._begin(boxes[index], mono)
+            self._begin(boxes[index], mono, size)
         for track in [track for track in self._tracks if track.confirmed and not track.settled]:
             self._settle(track, size, gender)
         return [track for track in self._tracks if track.last == mono], visits
@@ -148,14 +151,17 @@ class Tracker:
         A face that began in the middle of the view did not just come in: it was lost before.
         """
         track.settled = True
-        origin = self._motion[track.id].origin
-        if track.stationary or _is_at_edge(origin, size):
+        motion = self._motion[track.id]
+        entry = motion.before_origin(ENTRY_FRAMES * self._spacing)
+        if track.stationary or _is_at_edge(entry, size):
             return
         distances = [
             (distance, lost.id, lost)
             for lost in self._tracks
             if self._may_continue(track, lost, size)
-            and (distance := self._motion[lost.id].reappearance_distance(origin, track.first))
+            and (
+                distance := self._motion[lost.id].reappearance_distance(motion.origin, track.first)
+            )
             is not None
         ]
         if any(matching.is_known(lost) for _, _, lost in distances):
@@ -175,10 +181,10 @@ class Tracker:
         gap = track.first - lost.last
         return lost.settled and not lost.stationary and 0 < gap <= self._patience_of(lost, size)
 
-    def _begin(self, box: Box, mono: float) -> None:
+    def _begin(self, box: Box, mono: float, size: tuple[int, int]) -> None:
         track = Track(self._next_id, box, mono, mono, facing=mono)
         track.stationary = self._stationary.recognize(box, mono)
-        self._motion[track.id] = FaceMotion(box, mono)
+        self._motion[track.id] = FaceMotion(box, mono, _heading(box, size))
         self._stillness[track.id] = StationaryFilter.at(box)
         self._next_id += 1
         self._confirm(track)
@@ -313,6 +319,13 @@ def _is_leaving(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
         or (velocity.imag < -fast and top < near)
         or (velocity.imag > fast and bottom < near)
     )
+
+
+def _heading(box: Box, size: tuple[int, int]) -> int:
+    """1 if a new face probably walks to the right, as it is at the left edge; -1 likewise; or 0."""
+    left, _, right, _ = margins(box, size)
+    near = EDGE_MARGIN * box.w
+    return (left < near) - (right < near)
 
 
 def _is_at_edge(box: Box, size: tuple[int, int]) -> bool:

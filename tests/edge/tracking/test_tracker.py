@@ -135,10 +135,44 @@ def test_a_face_at_the_edge_is_a_newcomer_only_after_a_while(
     gap: float, shift: float, ids: list[int]
 ) -> None:
     tracker = Tracker()
-    tracker.update([face(60, 28)], 0, SIZE)
+    tracker.update([face(200, 28)], 0, SIZE)
     tracker.update([], 0.08, SIZE)
-    tracks, _ = tracker.update([face(60 + shift, 28)], gap, SIZE)
+    tracks, _ = tracker.update([face(200 + shift, 28)], gap, SIZE)
     assert [track.id for track in tracks] == ids
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_people_who_come_in_at_one_edge_walk_to_the_other(way: int) -> None:
+    """At 3 frames a second, each of a group stands where the one before stood a frame ago."""
+    tracker = Tracker()
+    ids: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
+    for step in range(8):
+        places = {n: 320 + way * (50 + 85 * (step - n) - 320) for n in ids if step >= n}
+        people = {face(x).box.x: n for n, x in places.items()}
+        tracks, _ = tracker.update([face(x) for x in places.values()], step / 3, SIZE)
+        for track in tracks:
+            ids[people[track.box.x]].add(track.id)
+    assert all(len(of_one) == 1 for of_one in ids.values()), ids
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_whoever_comes_in_and_is_missed_in_a_frame_is_one_person(way: int) -> None:
+    """By then they are four face widths further."""
+    tracker = Tracker()
+    for step in (0, 2, 3, 4):
+        x = 320 + way * (50 + 100 * step - 320)
+        tracks, _ = tracker.update([face(x)], step / 3, SIZE)
+        assert [track.id for track in tracks] == [1]
+
+
+@pytest.mark.parametrize(("speed", "start"), [(200, 3.5), (0, 0.0)])
+def test_whoever_walks_in_quickly_was_not_lost_inside(speed: float, start: float) -> None:
+    """At 3 frames a second they are seen first when they are no longer at the edge."""
+    tracker = Tracker()
+    end = walk(tracker, 2, 3, speed=0, x=100, y=290)
+    walk(tracker, 2, 3, start=end + 1.5, speed=speed, x=100)
+    (visit,) = tracker.finish()
+    assert visit.start == start
 
 
 @pytest.mark.parametrize(("y", "ids"), [(28, [2]), (150, [1])])
