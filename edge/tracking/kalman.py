@@ -87,21 +87,22 @@ class FaceMotion:
     """How one face moves and grows."""
 
     def __init__(self, box: Box, mono: float, heading: int = 0) -> None:
-        """`heading` is 1 for a face that comes in to the right, -1 to the left; 0 is not known."""
+        """`heading` is 1 for a face that comes in to the right, -1 to the left, else 0."""
         self.origin = box
         """Where the face was first seen."""
         self._mono = mono
         self._last = box
-        speed_noise = ENTRY_SPEED if heading else INITIAL_SPEED
+        speed_deviation = ENTRY_SPEED if heading else INITIAL_SPEED
         self._max_speed = 2 * ENTRY_SPEED if heading else 0.0
-        """Of one that comes in and was seen only once, against the mean, face widths per second."""
+        """How far from its predicted place it may be at the second sight, for each second since the
+        first: face widths, two standard deviations."""
         self._position = _ConstantRate(
             center(box),
             complex(heading * ENTRY_SPEED * box.w),
             SPEED_NOISE,
             POSITION_NOISE**2,
             0.0,
-            speed_noise**2,
+            speed_deviation**2,
         )
         self._size = _ConstantRate(
             math.log(box.w), 0.0, GROWTH_NOISE, SIZE_NOISE**2, 0.0, INITIAL_GROWTH**2
