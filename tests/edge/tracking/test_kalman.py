@@ -16,8 +16,10 @@ from edge.types import Box
 class Textbook:
     """Bar-Shalom, Li, Kirubarajan, section 6.2: value and rate, of which the value is measured."""
 
-    def __init__(self, value: float, noise: float, rate_noise: float, process_noise: float) -> None:
-        self.x = np.array([value, 0.0])
+    def __init__(
+        self, value: float, noise: float, rate_noise: float, process_noise: float, rate: float = 0.0
+    ) -> None:
+        self.x = np.array([value, rate])
         self.p = np.diag([noise**2, rate_noise**2])
         self.q = process_noise**2
 
@@ -36,10 +38,12 @@ class Textbook:
 class Reference:
     """Three such filters, for x, y and the logarithm of the width."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, heading: int) -> None:
         self.width = box.w
         # positions in widths of the first box; only their variances are in face widths
-        self.x, self.y = (Textbook(v / box.w, 0.06, 5.0, 1.2) for v in (box.cx, box.cy))
+        speed_noise = 4.0 if heading else 5.0
+        self.x = Textbook(box.cx / box.w, 0.06, speed_noise, 1.2, rate=4.0 * heading)
+        self.y = Textbook(box.cy / box.w, 0.06, speed_noise, 1.2)
         self.size = Textbook(math.log(box.w), 0.06, 0.3, 0.1)
 
     def update(self, box: Box, t: float, *, recovered: bool, hidden: bool) -> None:
@@ -62,11 +66,12 @@ class Reference:
         return float(squared + 2 * math.log(var) + math.log(size_var))
 
 
+@pytest.mark.parametrize("heading", [0, 1, -1])
 @pytest.mark.parametrize("seed", range(5))
-def test_it_is_the_filter_of_the_textbook(seed: int) -> None:
+def test_it_is_the_filter_of_the_textbook(seed: int, heading: int) -> None:
     random = Random(seed)
     box = square_box(100 + 150j, 50)
-    motion, reference, mono = FaceMotion(box, 0.0), Reference(box), 0.0
+    motion, reference, mono = FaceMotion(box, 0.0, heading), Reference(box, heading), 0.0
     for _ in range(40):
         elapsed = random.uniform(0.05, 0.5)  # the predicted growth ends after half a second
         mono += elapsed

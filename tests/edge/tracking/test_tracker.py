@@ -155,14 +155,15 @@ def test_people_who_come_in_at_one_edge_walk_to_the_other(way: int) -> None:
     assert all(len(of_one) == 1 for of_one in ids.values()), ids
 
 
+@pytest.mark.parametrize("speed", [0, 300, 560])
 @pytest.mark.parametrize("way", [1, -1])
-def test_whoever_comes_in_and_is_missed_in_a_frame_is_one_person(way: int) -> None:
-    """By then they are four face widths further."""
+def test_whoever_comes_in_and_is_missed_in_a_frame_is_one_person(way: int, speed: float) -> None:
+    """Two thirds of a second later they stand there still, or are up to seven widths further."""
     tracker = Tracker()
-    for step in (0, 2, 3, 4):
-        x = 320 + way * (50 + 100 * step - 320)
-        tracks, _ = tracker.update([face(x)], step / 3, SIZE)
-        assert [track.id for track in tracks] == [1]
+    for step in range(5):
+        faces = [face(320 + way * (50 + speed * step / 3 - 320))]
+        tracks, _ = tracker.update([] if step == 1 else faces, step / 3, SIZE)
+        assert step == 1 or [track.id for track in tracks] == [1]
 
 
 @pytest.mark.parametrize(("speed", "start"), [(200, 3.5), (0, 0.0)])
