@@ -23,6 +23,15 @@ def square_box(middle: complex, side: float) -> Box:
     return Box(middle.real - side / 2, middle.imag - side / 2, side, side)
 
 
+def distance_to_line(point: complex, start: complex, end: complex) -> float:
+    """From a point to the nearest of a straight line with these ends, all as `center` gives."""
+    along = end - start
+    if not along:
+        return abs(point - start)
+    share = ((point - start) * along.conjugate()).real / abs(along) ** 2
+    return abs(point - start - along * min(max(share, 0.0), 1.0))
+
+
 def overlap(a: Box, b: Box) -> float:
     """Intersection over the smaller area, 0 to 1: a small box within a large one gives 1."""
     right, bottom = a.x + a.w, a.y + a.h

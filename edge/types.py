@@ -158,6 +158,8 @@ class Track:
     """Whether it was seen often enough to be a person rather than a false alarm."""
     settled: bool = False
     """Whether it is known by now that it continues no track that was lost."""
+    doubtful: bool = False
+    """Whether somebody who was lost may have come back as it, though by no way that they took."""
     votes: int = 0
     last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge.geometry import center, square_box
+from edge.geometry import center, distance_to_line, square_box
 from edge.types import Box
 
 POSITION_NOISE = 0.06
@@ -43,8 +43,6 @@ GATE = 20.0
 """Largest squared distance, in standard deviations, at which a box may be the same face."""
 MAX_DISTANCE = 2.0
 """Largest distance from the predicted place at which a box may be the same face, face widths."""
-REAPPEARANCE_DISTANCE = 3.5
-"""Largest distance from where a face was lost, or should be, to where it reappears, face widths."""
 REAPPEARANCE_RATIO = 1.5
 """Largest ratio between the sizes of a face that was lost and reappears."""
 
@@ -137,14 +135,23 @@ class FaceMotion:
             return None
         return squared + 2 * math.log(var) + math.log(size_var)
 
-    def reappearance_distance(self, box: Box, mono: float) -> float | None:
-        """Face widths from where the face was lost, or should be, to `box`; None if too far."""
-        width = math.exp(self._log_size(mono))
-        if max(box.w / width, width / box.w) > REAPPEARANCE_RATIO:
+    def reappearance_distance(self, other: "FaceMotion", first: float) -> float | None:
+        """How far another motion, first seen at `first`, is from continuing this one; None if it is
+        of another size.
+
+        Face widths, the less of two: from where the other was first seen to the way of this one,
+        which may have stopped anywhere on it; and from where this one was lost to the way on which
+        the other came, which may have begun anywhere on it.
+        """
+        width = math.exp(self._log_size(first))
+        ratio = other.origin.w / width
+        if max(ratio, 1 / ratio) > REAPPEARANCE_RATIO:
             return None
-        origins = center(self._last), self._center(mono)
-        distance = min(abs(center(box) - origin) for origin in origins) / width
-        return distance if distance <= REAPPEARANCE_DISTANCE else None
+        lost, found = center(self._last), center(other.origin)
+        gap = first - self._mono
+        to_own_way = distance_to_line(found, lost, lost + self.velocity * gap)
+        to_other_way = distance_to_line(lost, found, found - other.velocity * gap)
+        return min(to_own_way, to_other_way) / width
 
     def update(self, box: Box, mono: float, *, recovered: bool, hidden: bool) -> None:
         """Take in one more sighting; `hidden` if another face touches it."""

@@ -5,9 +5,9 @@ Pure: time comes with the faces.
 
 from collections.abc import Callable, Sequence
 
-from edge.geometry import is_same_place, is_touching, margins, position
+from edge.geometry import SAME_PLACE_SHIFT, is_near, is_same_place, is_touching, margins, position
 from edge.tracking import matching, votes
-from edge.tracking.kalman import FaceMotion
+from edge.tracking.kalman import REAPPEARANCE_RATIO, FaceMotion
 from edge.tracking.matching import Gender
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
 from edge.types import CLEAR_SCORE, Box, Face, Track, Visit
@@ -22,6 +22,9 @@ LEAVING_PATIENCE_S = 0.6
 
 Anyone who comes in there soon after is somebody else.
 """
+DOUBTFUL_FACTOR = 1.6
+"""Times as long as another track must span one that began in the middle of the view while somebody
+was out of sight: briefer ones are mostly of a person who is counted already."""
 EDGE_MARGIN = 0.75
 """A face is at the edge of the view if its margin is less than this, face widths."""
 ENTRY_FRAMES = 1.5
@@ -31,6 +34,14 @@ LOST_AFTER_S = 0.2
 """Of a face not seen for longer than this, seconds, another person may have taken the place..."""
 LOST_AFTER_FRAMES = 1.5
 """...in the middle of the view only if it is also longer than this many frames."""
+REAPPEARANCE_DISTANCE = 1.0
+"""Largest distance between the ways of a face that was lost and of one that reappears, face widths.
+
+In twenty made crowds most faces that were closer were the same person's, at 3 frames a second and
+at 12, and most of the others somebody else's.
+"""
+ALONE_REAPPEARANCE_DISTANCE = 3.5
+"""The same if nobody else is there: one may step aside while turned away."""
 NEWCOMER_COST = -3.0
 """Cost of a match above which the face is a newcomer's.
 
@@ -146,23 +157,21 @@ class Tracker:
         return [self._motion[track.id].predict(mono) for track in followed]
 
     def _settle(self, track: Track, size: tuple[int, int], gender: Gender) -> None:
-        """Decide whether a newly confirmed track continues one that was lost.
-
-        A face that began in the middle of the view did not just come in: it was lost before.
-        """
+        """Decide whether a newly confirmed track continues one that was lost."""
         track.settled = True
-        motion = self._motion[track.id]
-        entry = motion.before_origin(ENTRY_FRAMES * self._spacing)
-        if track.stationary or _is_at_edge(entry, size):
+        if track.stationary:
             return
+        motion = self._motion[track.id]
+        candidates = [lost for lost in self._tracks if self._may_continue(track, lost, size)]
+        track.doubtful = bool(candidates)
+        is_alone = len(self._tracks) == 2  # it and who was lost
+        limit = ALONE_REAPPEARANCE_DISTANCE if is_alone else REAPPEARANCE_DISTANCE
         distances = [
             (distance, lost.id, lost)
-            for lost in self._tracks
-            if self._may_continue(track, lost, size)
-            and (
-                distance := self._motion[lost.id].reappearance_distance(motion.origin, track.first)
-            )
+            for lost in candidates
+            if (distance := self._motion[lost.id].reappearance_distance(motion, track.first))
             is not None
+            and distance <= limit
         ]
         if any(matching.is_known(lost) for _, _, lost in distances):
             male = gender(Face(track.box, 0.0, track.roll))
@@ -177,9 +186,19 @@ class Tracker:
             lost.extend(track)
 
     def _may_continue(self, track: Track, lost: Track, size: tuple[int, int]) -> bool:
-        """Whether one began within the patience of the other, which was seen before and is lost."""
+        """Whether one may be the other again, which was seen before, by where and when they were.
+
+        A face that began in the middle of the view did not just come in: it was lost before.
+        """
         gap = track.first - lost.last
-        return lost.settled and not lost.stationary and 0 < gap <= self._patience_of(lost, size)
+        if not lost.settled or lost.stationary or not 0 < gap <= self._patience_of(lost, size):
+            return False
+        origin = self._motion[track.id].origin
+        if gap <= LOST_AFTER_S and is_near(origin, lost.box, SAME_PLACE_SHIFT, REAPPEARANCE_RATIO):
+            return True  # nobody else can have come in: the face fills the view, to its edges
+        entry = self._motion[track.id].before_origin(ENTRY_FRAMES * self._spacing)
+        leaves = _is_leaving(lost.box, self._motion[lost.id].velocity, size)
+        return not (leaves or _is_at_edge(entry, size))
 
     def _begin(self, box: Box, mono: float, size: tuple[int, int]) -> None:
         track = Track(self._next_id, box, mono, mono, facing=mono)
@@ -271,7 +290,10 @@ class Tracker:
         if not (track.stationary or stillness.moved):
             self._stationary.add(stillness, track.last)
             track.stationary = self._stationary.recognize(track.box, track.last)
-        return track.is_visitor
+        is_brief = track.last - track.first < DOUBTFUL_FACTOR * self._min_seconds
+        # at few frames a second, who passes has no more of them
+        frames_decide = (self._min_sightings - 1) * self._spacing >= self._min_seconds
+        return track.is_visitor and not (track.doubtful and is_brief and not frames_decide)
 
     def _visit(self, track: Track) -> Visit:
         label, confidence = votes.gender(votes.mean_log_odds(track), self._min_confidence)

@@ -366,11 +366,13 @@ def test_crossing_people_stay_two() -> None:
     assert [(v.start, v.end, v.age) for v in visits] == [(0.0, 4.0, None)] * 2
 
 
-def crowd(tracker: Tracker, people: Sequence[Callable[[float], Face | None]]) -> list[Visit]:
+def crowd(
+    tracker: Tracker, people: Sequence[Callable[[float], Face | None]], fps: float = 10
+) -> list[Visit]:
     """Twelve seconds of people, each a function from the time to the face."""
     visits: list[Visit] = []
-    for step in range(120):
-        mono = step / 10
+    for step in range(round(12 * fps)):
+        mono = step / fps
         seen = [face for person in people if (face := person(mono)) is not None]
         visits += tracker.update(seen, mono, SIZE)[1]
     return visits + tracker.finish()
@@ -391,6 +393,72 @@ def walker(
         return face(x, y, width) if visible else None
 
     return at
+
+
+def stander(
+    x: float, begin: float = 0.0, end: float = math.inf, speed: float = 0.0, y: float = 150
+) -> Callable[[float], Face | None]:
+    """Somebody who is in sight from `begin` to `end`."""
+    return lambda mono: face(x + speed * (mono - begin), y) if begin <= mono <= end else None
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "speed", "is_same"),
+    [
+        (420, 150, 0, False),
+        (430, 150, 130, True),  # she walked off while nobody saw her
+        (430, 195, 130, True),  # less than a face width from that way
+        (430, 205, 130, False),
+        (430, 150, -130, False),
+    ],
+)
+def test_among_others_only_who_came_by_a_possible_way_is_the_same(
+    x: float, y: float, speed: float, is_same: bool
+) -> None:
+    lost, found = stander(300, end=2), stander(x, 3, 4.2, speed, y)
+    assert len(crowd(Tracker(), [stander(570), lost, found])) == (2 if is_same else 3)
+    # if nobody else is there, she stepped aside while turned away
+    assert len(crowd(Tracker(), [lost, found])) == 1
+
+
+@pytest.mark.parametrize(("way", "x"), [(1, 455), (-1, 185)])
+@pytest.mark.parametrize("gap", [0.2, 0.5])
+def test_whoever_walks_out_is_not_the_one_who_appears_inside(
+    way: int, x: float, gap: float
+) -> None:
+    end = 3.0
+    leaves = walker(end - 6.1, way * 100, 50)
+    seen_until = max(step / 10 for step in range(120) if leaves(step / 10))
+    visits = crowd(Tracker(), [leaves, stander(x, round(seen_until + gap, 1), 8, way * 60)])
+    assert len(visits) == 2
+
+
+@pytest.mark.parametrize("seconds", [0.7, 0.9])
+def test_a_brief_face_among_others_counts_only_if_nobody_is_missing(seconds: float) -> None:
+    """She whom it may be has been counted."""
+    brief = stander(420, 3, 3 + seconds)
+    others, lost = stander(570), stander(300, end=2)
+    assert len(crowd(Tracker(), [others, lost, brief])) == (2 if seconds < 0.8 else 3)
+    assert len(crowd(Tracker(), [others, brief])) == 2
+
+
+def test_at_few_frames_a_second_a_face_in_as_many_as_asked_for_counts() -> None:
+    people = [stander(570), stander(300, end=2), stander(420, 3, 3.7)]
+    assert len(crowd(Tracker(min_sightings=3, min_seconds=0.5), people, fps=3)) == 3
+    assert len(crowd(Tracker(min_sightings=3, min_seconds=0.5), people, fps=12)) == 2
+
+
+@pytest.mark.parametrize(("shift", "gap", "people"), [(0, 0.1, 1), (40, 0.1, 2), (0, 0.3, 2)])
+def test_a_face_that_fills_the_view_and_is_found_smaller_is_the_same(
+    shift: float, gap: float, people: int
+) -> None:
+    """Near the camera each place is at an edge, but nobody comes in where somebody just was."""
+    tracker, size = Tracker(), (320, 240)
+    for step in range(40):
+        width, x = (146, 166) if step < 20 else (104, 166 + shift)
+        mono = step / 10 + (gap - 0.1 if step >= 20 else 0)
+        tracker.update([face(x, 60, width)], mono, size)
+    assert len(tracker.finish()) == people
 
 
 @pytest.mark.parametrize("way", [1, -1])
