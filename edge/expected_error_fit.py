@@ -6,17 +6,17 @@ FILMS, REPLAYS, PEOPLE = 24, 72, 1473
 """Films of made crowds, how often they were counted, and the people in all replays together."""
 RANGES = {
     "fps": (3.125, 12.50),
-    "light": (27.67, 187.9),
-    "face_px": (28.53, 74.85),
-    "crowding": (1.000, 7.922),
+    "light": (27.67, 187.7),
+    "face_px": (28.42, 74.00),
+    "crowding": (1.000, 7.733),
 }
 """Lowest and highest value of each of `conditions.Conditions`."""
-TYPICAL = {"fps": 6.250, "light": 90.97, "face_px": 46.88, "crowding": 3.209}
+TYPICAL = {"fps": 6.250, "light": 90.96, "face_px": 46.92, "crowding": 3.176}
 """Their geometric means."""
-MISSED = {"fps": -0.6844, "light": -0.3051, "face_px": -1.607, "crowding": 0.000}
+MISSED = {"fps": -0.4448, "light": -0.2828, "face_px": -2.460, "crowding": 0.000}
 """Change of the log odds that a person is missed, per unit of ln(condition / typical)."""
-MISSED_TYPICAL, MISSED_SPREAD = -2.390, 0.01077
+MISSED_TYPICAL, MISSED_SPREAD = -2.707, 0.01356
 """Log odds in typical conditions, and correlation of the people of one film."""
-SURPLUS = {"fps": -0.6147, "light": 0.4524, "face_px": 0.9073, "crowding": 0.2365}
+SURPLUS = {"fps": -0.5414, "light": 0.3988, "face_px": 0.1127, "crowding": 0.5089}
 """As `MISSED`, that a visit is of nobody or of somebody who was counted already."""
-SURPLUS_TYPICAL, SURPLUS_SPREAD = -3.163, 0.04470
+SURPLUS_TYPICAL, SURPLUS_SPREAD = -3.213, 0.02291
