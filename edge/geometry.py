@@ -23,8 +23,8 @@ def square_box(middle: complex, side: float) -> Box:
     return Box(middle.real - side / 2, middle.imag - side / 2, side, side)
 
 
-def distance_to_line(point: complex, start: complex, end: complex) -> float:
-    """From a point to the nearest of a straight line with these ends, all as `center` gives."""
+def distance_to_segment(point: complex, start: complex, end: complex) -> float:
+    """Distance from a point to the line segment between two others, all as `center` returns."""
     along = end - start
     if not along:
         return abs(point - start)

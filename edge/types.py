@@ -159,7 +159,7 @@ class Track:
     settled: bool = False
     """Whether it is known by now that it continues no track that was lost."""
     doubtful: bool = False
-    """Whether somebody who was lost may have come back as it, though by no way that they took."""
+    """Whether somebody was out of sight when it began in the middle of the view."""
     votes: int = 0
     last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""

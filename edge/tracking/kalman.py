@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge.geometry import center, distance_to_line, square_box
+from edge.geometry import center, distance_to_segment, square_box
 from edge.types import Box
 
 POSITION_NOISE = 0.06
@@ -136,12 +136,12 @@ class FaceMotion:
         return squared + 2 * math.log(var) + math.log(size_var)
 
     def reappearance_distance(self, other: "FaceMotion", first: float) -> float | None:
-        """How far another motion, first seen at `first`, is from continuing this one; None if it is
-        of another size.
+        """Distance between the paths of this lost face and of one first seen at `first`, in face
+        widths; None if their sizes differ too much.
 
-        Face widths, the less of two: from where the other was first seen to the way of this one,
-        which may have stopped anywhere on it; and from where this one was lost to the way on which
-        the other came, which may have begun anywhere on it.
+        The smaller of two: from the other's origin to the path on which this face was going, as
+        it may have stopped anywhere on it; and from where this face was lost to the path on which
+        the other came, as it may have set off anywhere on it.
         """
         width = math.exp(self._log_size(first))
         ratio = other.origin.w / width
@@ -149,9 +149,9 @@ class FaceMotion:
             return None
         lost, found = center(self._last), center(other.origin)
         gap = first - self._mono
-        to_own_way = distance_to_line(found, lost, lost + self.velocity * gap)
-        to_other_way = distance_to_line(lost, found, found - other.velocity * gap)
-        return min(to_own_way, to_other_way) / width
+        to_own_path = distance_to_segment(found, lost, lost + self.velocity * gap)
+        to_other_path = distance_to_segment(lost, found, found - other.velocity * gap)
+        return min(to_own_path, to_other_path) / width
 
     def update(self, box: Box, mono: float, *, recovered: bool, hidden: bool) -> None:
         """Take in one more sighting; `hidden` if another face touches it."""

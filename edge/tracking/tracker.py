@@ -23,8 +23,8 @@ LEAVING_PATIENCE_S = 0.6
 Anyone who comes in there soon after is somebody else.
 """
 DOUBTFUL_FACTOR = 1.6
-"""Times as long as another track must span one that began in the middle of the view while somebody
-was out of sight: briefer ones are mostly of a person who is counted already."""
+"""A track that began in the middle of the view while somebody was out of sight must span so many
+times `min_seconds`: shorter ones are mostly of a person who is counted already."""
 EDGE_MARGIN = 0.75
 """A face is at the edge of the view if its margin is less than this, face widths."""
 ENTRY_FRAMES = 1.5
@@ -35,13 +35,13 @@ LOST_AFTER_S = 0.2
 LOST_AFTER_FRAMES = 1.5
 """...in the middle of the view only if it is also longer than this many frames."""
 REAPPEARANCE_DISTANCE = 1.0
-"""Largest distance between the ways of a face that was lost and of one that reappears, face widths.
+"""Largest distance between the paths of a lost face and of one that reappears, face widths.
 
 In twenty made crowds most faces that were closer were the same person's, at 3 frames a second and
 at 12, and most of the others somebody else's.
 """
 ALONE_REAPPEARANCE_DISTANCE = 3.5
-"""The same if nobody else is there: one may step aside while turned away."""
+"""The same if nobody else is in view: people step aside while turned away."""
 NEWCOMER_COST = -3.0
 """Cost of a match above which the face is a newcomer's.
 
@@ -186,7 +186,7 @@ class Tracker:
             lost.extend(track)
 
     def _may_continue(self, track: Track, lost: Track, size: tuple[int, int]) -> bool:
-        """Whether one may be the other again, which was seen before, by where and when they were.
+        """Whether a track may be of the person of a lost one, by when and where both were seen.
 
         A face that began in the middle of the view did not just come in: it was lost before.
         """
@@ -291,7 +291,7 @@ class Tracker:
             self._stationary.add(stillness, track.last)
             track.stationary = self._stationary.recognize(track.box, track.last)
         is_brief = track.last - track.first < DOUBTFUL_FACTOR * self._min_seconds
-        # at few frames a second, who passes has no more of them
+        # at few frames a second, a passer-by is in no more of them
         frames_decide = (self._min_sightings - 1) * self._spacing >= self._min_seconds
         return track.is_visitor and not (track.doubtful and is_brief and not frames_decide)
 

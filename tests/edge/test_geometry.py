@@ -4,6 +4,7 @@ import pytest
 
 from edge.geometry import (
     center,
+    distance_to_segment,
     is_near,
     is_same_place,
     is_touching,
@@ -82,6 +83,15 @@ def test_touching_is_measured_by_the_mean_width() -> None:
 def test_margins_are_the_distances_to_the_four_edges() -> None:
     assert margins(BOX, (640, 360)) == (100, 50, 500, 270)
     assert margins(Box(-10, 330, 40, 40), (640, 360)) == (-10, 330, 610, -10)
+
+
+@pytest.mark.parametrize(
+    ("point", "distance"), [(3 + 4j, 4), (10 - 2j, 2), (-3 + 4j, 5), (16 + 8j, 10), (5, 0)]
+)
+def test_beyond_the_ends_of_a_segment_its_ends_are_nearest(point: complex, distance: float) -> None:
+    assert distance_to_segment(point, 0, 10) == distance
+    assert distance_to_segment(point, 10, 0) == distance
+    assert distance_to_segment(point, 3, 3) == abs(point - 3)
 
 
 def test_boxes_are_sorted_from_left_to_right() -> None:

@@ -120,7 +120,7 @@ def seen(x: float, speed: float, width: float = 50, first: float = 0.0) -> FaceM
 @pytest.mark.parametrize(
     ("lost", "x", "speed", "distance"),
     [
-        # its way went on from 500 to 700, and it may have stopped anywhere
+        # its path went on from 500 to 700, and it may have stopped anywhere
         (100, 500, 0, 0), (100, 600, 0, 0), (100, 700, 0, 0), (100, 750, 0, 1), (100, 450, 0, 1),
         # or turned around
         (100, 400, -100, 0), (100, 250, -100, 1), (100, 250, 100, 5), (100, 800, 100, 2),
@@ -128,7 +128,7 @@ def seen(x: float, speed: float, width: float = 50, first: float = 0.0) -> FaceM
         (0, 500, 0, 0), (0, 600, 100, 0), (0, 700, 100, 0), (0, 750, 100, 1), (0, 600, -100, 2),
     ],
 )  # fmt: skip
-def test_a_face_comes_back_on_its_own_way_or_on_another(
+def test_a_face_comes_back_on_its_own_path_or_on_another(
     lost: float, x: float, speed: float, distance: float
 ) -> None:
     motion = seen(500 - 2 * lost, lost)  # lost at 500 after two seconds

@@ -395,10 +395,10 @@ def walker(
     return at
 
 
-def stander(
+def somebody(
     x: float, begin: float = 0.0, end: float = math.inf, speed: float = 0.0, y: float = 150
 ) -> Callable[[float], Face | None]:
-    """Somebody who is in sight from `begin` to `end`."""
+    """Somebody who is at `x` at `begin`, and in sight until `end`."""
     return lambda mono: face(x + speed * (mono - begin), y) if begin <= mono <= end else None
 
 
@@ -407,16 +407,16 @@ def stander(
     [
         (420, 150, 0, False),
         (430, 150, 130, True),  # she walked off while nobody saw her
-        (430, 195, 130, True),  # less than a face width from that way
+        (430, 195, 130, True),  # less than a face width from that path
         (430, 205, 130, False),
         (430, 150, -130, False),
     ],
 )
-def test_among_others_only_who_came_by_a_possible_way_is_the_same(
+def test_among_others_only_who_came_on_a_possible_path_is_the_same(
     x: float, y: float, speed: float, is_same: bool
 ) -> None:
-    lost, found = stander(300, end=2), stander(x, 3, 4.2, speed, y)
-    assert len(crowd(Tracker(), [stander(570), lost, found])) == (2 if is_same else 3)
+    lost, found = somebody(300, end=2), somebody(x, 3, 4.2, speed, y)
+    assert len(crowd(Tracker(), [somebody(570), lost, found])) == (2 if is_same else 3)
     # if nobody else is there, she stepped aside while turned away
     assert len(crowd(Tracker(), [lost, found])) == 1
 
@@ -426,24 +426,23 @@ def test_among_others_only_who_came_by_a_possible_way_is_the_same(
 def test_whoever_walks_out_is_not_the_one_who_appears_inside(
     way: int, x: float, gap: float
 ) -> None:
-    end = 3.0
-    leaves = walker(end - 6.1, way * 100, 50)
+    leaves = walker(-3.1, way * 100, 50)
     seen_until = max(step / 10 for step in range(120) if leaves(step / 10))
-    visits = crowd(Tracker(), [leaves, stander(x, round(seen_until + gap, 1), 8, way * 60)])
+    visits = crowd(Tracker(), [leaves, somebody(x, round(seen_until + gap, 1), 8, way * 60)])
     assert len(visits) == 2
 
 
 @pytest.mark.parametrize("seconds", [0.7, 0.9])
 def test_a_brief_face_among_others_counts_only_if_nobody_is_missing(seconds: float) -> None:
     """She whom it may be has been counted."""
-    brief = stander(420, 3, 3 + seconds)
-    others, lost = stander(570), stander(300, end=2)
+    brief = somebody(420, 3, 3 + seconds)
+    others, lost = somebody(570), somebody(300, end=2)
     assert len(crowd(Tracker(), [others, lost, brief])) == (2 if seconds < 0.8 else 3)
     assert len(crowd(Tracker(), [others, brief])) == 2
 
 
 def test_at_few_frames_a_second_a_face_in_as_many_as_asked_for_counts() -> None:
-    people = [stander(570), stander(300, end=2), stander(420, 3, 3.7)]
+    people = [somebody(570), somebody(300, end=2), somebody(420, 3, 3.7)]
     assert len(crowd(Tracker(min_sightings=3, min_seconds=0.5), people, fps=3)) == 3
     assert len(crowd(Tracker(min_sightings=3, min_seconds=0.5), people, fps=12)) == 2
 
