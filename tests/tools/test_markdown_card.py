@@ -2,8 +2,8 @@
 
 import pytest
 
+from edge.audit.report import Share
 from tools.conversion.markdown_card import difference_interval
-from tools.evaluation.metrics import wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_the_interval_of_a_difference(
     a: tuple[int, int], b: tuple[int, int], low: float, high: float
 ) -> None:
     figures = [
-        {"accuracy": right / number, "interval": wilson_interval(right, number)}
+        {"accuracy": right / number, "interval": Share(right, number).interval}
         for right, number in (a, b)
     ]
     assert difference_interval(*figures) == pytest.approx((low, high), abs=1e-4)

@@ -6,9 +6,10 @@ from itertools import product
 
 import numpy as np
 
+from edge.audit.report import Share
 from edge.types import LABELS, Image
 from edge.vision.preprocessing import Preprocessing
-from tools.evaluation.metrics import Floats, HeadResult, wilson_interval
+from tools.evaluation.metrics import Floats, HeadResult
 
 MIN_SPREAD = 0.005
 """Standard deviation of a probability below which it counts as the same for every face."""
@@ -39,7 +40,7 @@ def guessing_reason(result: HeadResult, *, lenient: bool = False) -> str | None:
         by_class = [result.correct[result.truth == label].mean() for label in set(result.truth)]
         accuracy = float(np.mean(by_class))
         number = len(result.faces)
-        if accuracy <= 0.5 or wilson_interval(round(accuracy * number), number)[1] < MIN_ACCURACY:
+        if accuracy <= 0.5 or Share(round(accuracy * number), number).interval[1] < MIN_ACCURACY:
             return f"is no better than chance ({accuracy:.1%} right of {number} faces)"
     return None
 

@@ -16,6 +16,7 @@ from tools.cli import keras_log  # noqa: F401  # isort: skip  # must come before
 import numpy as np
 import numpy.typing as npt
 
+from edge.audit.report import Share
 from edge.types import LABELS, Image
 from edge.vision.classifier import Classifier, Predictions
 from edge.vision.preprocessing import Preprocessing
@@ -29,7 +30,7 @@ from tools.datasets import dataset
 from tools.datasets.archive import DataError
 from tools.datasets.dataset import Sample
 from tools.evaluation import metrics
-from tools.evaluation.metrics import HeadResult, wilson_interval
+from tools.evaluation.metrics import HeadResult
 
 Floats = npt.NDArray[np.float32]
 
@@ -105,7 +106,7 @@ def require_better_than_chance(
 def require_labels_in_order(args: argparse.Namespace, results: Mapping[str, HeadResult]) -> None:
     """Raises RefusedError if the model is worse than chance."""
     gender = results.get("gender")
-    if gender is None or wilson_interval(int(gender.correct.sum()), len(gender.faces))[1] >= 0.5:
+    if gender is None or Share(int(gender.correct.sum()), len(gender.faces)).interval[1] >= 0.5:
         return
     raise RefusedError(
         f"{args.model} is worse than chance: its --labels may be the other way round, or "

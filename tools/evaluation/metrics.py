@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge.audit.report import Share
 from edge.types import AGE_GROUPS, LABELS
 from edge.vision.classifier import Predictions
 from tools.datasets import ages
@@ -27,14 +28,6 @@ GROUPS: dict[str, Callable[[Sample], str | None]] = {
     "age": lambda sample: sample.age_group,
     "ethnicity": lambda sample: sample.ethnicity,
 }
-
-
-def wilson_interval(correct: int, number: int) -> tuple[float, float]:
-    """95 % interval of `correct` out of `number` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
-    from scipy.stats import binomtest  # slow to import
-
-    low, high = binomtest(correct, number).proportion_ci(0.95, method="wilson")
-    return float(low), float(high)
 
 
 def calibration_bins(confidence: Floats, correct: Bools) -> list[dict[str, float]]:
@@ -92,7 +85,7 @@ def accuracy(correct: Bools) -> dict[str, Any]:
     return {
         "n": len(correct),
         "accuracy": float(correct.mean()),
-        "interval": wilson_interval(int(correct.sum()), len(correct)),
+        "interval": Share(int(correct.sum()), len(correct)).interval,
     }
 
 

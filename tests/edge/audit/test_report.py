@@ -1,7 +1,6 @@
 """Shares of people and their intervals."""
 
 import pytest
-from scipy.stats import binomtest
 
 from edge.audit.matching import Tap
 from edge.audit.report import Gender, Share, report
@@ -10,8 +9,16 @@ from edge.types import Visit
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 1), (1, 1), (0, 20), (3, 20), (41, 42), (7, 4000)])
 def test_the_interval_is_wilsons(part: int, whole: int) -> None:
+    from scipy.stats import binomtest  # slow to import
+
     expected = binomtest(part, whole).proportion_ci(0.95, method="wilson")
     assert Share(part, whole).interval == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_the_interval_of_a_known_case() -> None:
+    # R. G. Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263
+    low, high = Share(81, 263).interval
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
 def test_a_share_of_nobody_says_nothing() -> None:
