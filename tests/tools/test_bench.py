@@ -23,7 +23,6 @@ from tools.evaluation.instruction_marks import FRAME_BEGIN, FRAME_END, PLAIN_END
 from tools.evaluation.scene_cost import SceneCost, fitted, frames_of, measure_scene
 from tools.evaluation.stopwatch import KERNELS, Stopwatch
 from tools.instructions import between
-from tools.plotting.charts import save_costs
 from tools.simulation.flow import MAX_FACES, SIZE, flow
 
 Configure = Callable[..., Path]
@@ -162,6 +161,8 @@ def test_a_page_holds_all_figures() -> None:
 
 
 def test_a_chart_of_the_cost_of_faces(tmp_path: Path) -> None:
+    from tools.plotting.charts import save_costs  # slow to import
+
     save_costs(FIGURES["faces"], tmp_path / "faces.png")
     assert (tmp_path / "faces.png").read_bytes().startswith(b"\x89PNG")
 
