@@ -19,6 +19,7 @@ from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.progress import LogHandler, ProgressLine
 from edge.sources.recordings import length
 from edge.types import Message
+from tests.support import preloaded
 from tests.support.commands import NO_ESTIMATES
 from tests.support.paths import CLIP, ROOT
 
@@ -174,7 +175,7 @@ def test_a_run_in_a_terminal(example: Path, configure: Callable[..., Path]) -> N
     command = [sys.executable, "-m", "edge", "run", "--config", str(config), "--stdout"]
     command += ["--source", str(example / "clip.mp4"), "--verbose"]
     with terminal() as (slave, written):
-        run = subprocess.run(command, stdout=slave, stderr=slave, cwd=ROOT, timeout=600)
+        run = preloaded.run(command, stdout=slave, stderr=slave, cwd=ROOT, timeout=600)
         output = written()
     assert run.returncode == 0
     assert "%  0:" in output
@@ -189,7 +190,7 @@ def test_a_run_in_a_terminal(example: Path, configure: Callable[..., Path]) -> N
 def test_a_run_elsewhere(configure: Callable[..., Path]) -> None:
     command = [sys.executable, "-m", "edge", "run", "--config", str(configure()), "--stdout"]
     command += ["--source", str(CLIP)]
-    run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=600)
+    run = preloaded.run(command, capture_output=True, cwd=ROOT, timeout=600)
     assert run.returncode == 0
     assert b"\r" not in run.stderr
     assert b"%" not in run.stderr
@@ -208,7 +209,7 @@ def test_tools_show_a_bar_on_a_terminal_alone(
     command += [str(tmp_path / "out.mp4") if option == "OUT" else option for option in rest]
     environment = os.environ | {"TERM": "xterm"}
     with terminal() as (slave, written):
-        run = subprocess.run(
+        run = preloaded.run(
             command, stdout=subprocess.PIPE, stderr=slave, cwd=ROOT, timeout=600, env=environment
         )
         output = written()
@@ -217,5 +218,5 @@ def test_tools_show_a_bar_on_a_terminal_alone(
     assert "100%" in output
     assert b"%" not in run.stdout or name in ("replay", "bench")  # a share of their figures
     if name == "replay":
-        run = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=600, env=environment)
+        run = preloaded.run(command, capture_output=True, cwd=ROOT, timeout=600, env=environment)
         assert CLIP.name.encode() not in run.stderr

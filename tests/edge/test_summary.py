@@ -10,6 +10,7 @@ import pytest
 
 from edge.summary import Summary
 from edge.types import People, Window
+from tests.support import preloaded
 from tests.support.paths import ROOT
 
 NOON = datetime(2026, 11, 21, 12).timestamp()
@@ -97,7 +98,7 @@ def test_midnight_shows_both_days() -> None:
 
 def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge", "run", *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    return preloaded.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 
 def test_a_clip_with_few_people(example: Path, configure: Callable[..., Path]) -> None:

@@ -21,12 +21,8 @@ def tool(
     name: str, *args: str | Path, timeout_s: float = 900, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the workstation's tools as a user does."""
-    words = [str(arg) for arg in args]
-    # Keras's backend and the libraries' log lines are chosen before the import
-    if name in preloaded.TOOLS and not environment and "--verbose" not in words:
-        return preloaded.run(name, words, timeout_s)
-    return subprocess.run(
-        [sys.executable, f"tools/{name}.py", *words],
+    return preloaded.run(
+        [sys.executable, f"tools/{name}.py", *map(str, args)],
         capture_output=True,
         text=True,
         cwd=ROOT,

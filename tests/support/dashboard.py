@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.types import Message
+from tests.support import preloaded
 from tests.support.broker import Mosquitto
 from tests.support.commands import wait_for
 from tests.support.paths import ROOT
@@ -44,13 +44,13 @@ class Dashboard:
     def start(self) -> None:
         self.log.write_bytes(b"")
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = preloaded.Popen(
                 [
                     sys.executable, "tools/dashboard.py", "--broker", self.broker_url,
                     "--store", str(self.file), "--listen", "127.0.0.1:0", "--timezone", NOON,
                     *self.options,
                 ],
-                cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
         last = "store  " if "--no-page" in self.options else "page  "
         wait_for(lambda: last in self.log.read_text() or self._has_ended(), f"no {last}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support import preloaded
 from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 
@@ -74,12 +75,13 @@ def serving(
 ) -> Iterator[Viewer]:
     """The command of this name on a free port; it is ended with SIGTERM."""
     log = folder / "page.log"
+    # a tracer that comes before should see nothing of Python's own bytecode
+    environment = os.environ | ({"PYTHONDONTWRITEBYTECODE": "1"} if before else {})
     command = [*before, sys.executable, "-m", "edge", name, "--port", "0", *map(str, options)]
     with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, text=True,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        process = preloaded.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, text=True, env=environment
+        )
     try:
         wait_for(
             lambda: ADDRESS.search(log.read_text()) or process.poll() is not None,

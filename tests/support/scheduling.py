@@ -11,7 +11,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 WITH_TENSORFLOW = (
-    "train", "quantize", "networks", "ages", "distill", "caffe", "batches", "card",
+    "train", "quantize", "networks", "ages", "distill", "view_teacher", "caffe", "batches", "card",
 )  # fmt: skip
 """Files that import it, the longest first."""
 LONG = (
@@ -41,7 +41,10 @@ def sort(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """By file: half of the processes begin with those with TensorFlow, the others end with them."""
+    """By file: the first process begins with those with TensorFlow, the second ends with them.
+
+    In each further process that takes such files, the imports would take ten seconds again.
+    """
 
     def _files(self, node: Any) -> list[str]:
         """The files that a process may take, the next one first."""
@@ -50,9 +53,9 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         tensorflow = [file for file in files if _imports_tensorflow(file)]
         if any(map(_imports_tensorflow, self.assigned_work[node])):
             return tensorflow
-        if node in self.nodes[: len(self.nodes) // 2]:
+        if node is self.nodes[0] and len(self.nodes) > 1:
             return tensorflow or others
-        return others or tensorflow
+        return others or (tensorflow if node in self.nodes[:2] else [])
 
     def _assign_work_unit(self, node: Any) -> None:
         if files := self._files(node):

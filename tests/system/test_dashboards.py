@@ -25,6 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.delivery.messages import Messages, iso, replayed, restamped
 from edge.types import AGES, Message, People, Totals
 from tests.edge.delivery.test_messages import FEW, WINDOW, window_message
+from tests.support import preloaded
 from tests.support.broker import Mosquitto, Subscriber
 from tests.support.commands import tool, wait_for
 from tests.support.paths import CLIP, MODEL, ROOT
@@ -519,7 +520,7 @@ def test_from_measured_errors_to_corrected_totals(
         config = configure(classifier=keys, mqtt=mqtt, privacy={"min_people": 1})
         args = ["--config", str(config), "--source", str(CLIP)]
         command = [sys.executable, "-m", "edge", "run", *args]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        preloaded.run(command, cwd=ROOT, check=True, capture_output=True)
         late = subscribe(mosquitto.port, "tally/v1/test/cam-1/info", client_id="late")
         wait_for(lambda: late.payloads("info"), "info is not retained")
         return dict(json.loads(late.payloads("info")[-1]))

@@ -21,7 +21,7 @@ from paho.mqtt import publish
 from edge.sources.demo import Scene
 from edge.types import AGE_GROUPS, People
 from edge.vision.model_card import read_card
-from tests.support import contract
+from tests.support import contract, preloaded
 from tests.support.broker import Mosquitto, Subscriber
 from tests.support.commands import NO_ESTIMATES, wait_for
 from tests.support.paths import CLIP, MODEL, ROOT
@@ -33,10 +33,15 @@ AT_ONCE = {"camera": {"give_up": 0}}
 TOPIC = "tally/v1/test/cam-1"
 
 
-def edge(*args: str | Path, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+def edge(
+    *args: str | Path, timeout_s: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the daemon to its end."""
     command = [sys.executable, "-m", "edge", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout_s)
+    return preloaded.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=timeout_s,
+        env=os.environ | environment,
+    )  # fmt: skip
 
 
 def messages(output: str, name: str) -> list[Any]:
@@ -61,7 +66,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     def run(*args: str | Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "edge", *map(str, args)]
         with (tmp_path / "daemon.log").open("ab") as log:
-            started.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+            started.append(preloaded.Popen(command, cwd=ROOT, stdout=log, stderr=log))
         return started[-1]
 
     yield run
@@ -486,7 +491,6 @@ def test_systemd_is_told(
 def test_each_failure_is_one_clear_line(
     configure: Configure,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     args: list[str],
     keys: dict[str, Any],
     code: int,
@@ -495,8 +499,9 @@ def test_each_failure_is_one_clear_line(
     # a Raspberry Pi may have it
     (tmp_path / "picamera2.py").write_text("raise ImportError('not here')\n")
     paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    run = edge("run", "--config", configure(**keys), "--stdout", *args)
+    run = edge(
+        "run", "--config", configure(**keys), "--stdout", *args, PYTHONPATH=os.pathsep.join(paths)
+    )
     assert run.returncode == code
     (line, *details) = [
         line for line in run.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow")
@@ -526,7 +531,9 @@ def test_model_with_another_input(configure: Configure, age_models: Path, tmp_pa
 def test_nobody_reads_stdout_any_more(configure: Configure) -> None:
     command = [sys.executable, "-m", "edge", "run", "--config", str(configure(source="demo"))]
     pipe = subprocess.PIPE
-    with subprocess.Popen([*command, "--stdout"], stdout=pipe, stderr=pipe, cwd=ROOT) as daemon:
+    with preloaded.Popen[bytes](
+        [*command, "--stdout"], stdout=pipe, stderr=pipe, cwd=ROOT
+    ) as daemon:
         assert daemon.stdout is not None
         assert daemon.stderr is not None
         daemon.stdout.readline()

@@ -1,8 +1,6 @@
 """Recordings as users bring them, through the whole daemon: the people in them are counted."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from edge.sources.demo import Scene
 from edge.types import Image
+from tests.support import preloaded
 from tests.support.commands import NO_ESTIMATES, tool
 from tests.support.paths import ROOT
 from tests.support.recordings import MATRICES, set_matrix, write_mjpeg, write_stamped, write_video
@@ -40,9 +39,8 @@ def walk() -> list[Image]:
 def run(config: Path, source: str, folder: Path = ROOT) -> tuple[list[Any], str]:
     """The windows of a source, named as from a folder, and what was logged at all."""
     command = [sys.executable, "-m", "edge", "run", "--stdout", "--config", str(config)]
-    ended = subprocess.run(
+    ended = preloaded.run(
         [*command, f"--source={source}"], capture_output=True, text=True, timeout=120, cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     lines = [json.loads(line) for line in ended.stdout.splitlines()]

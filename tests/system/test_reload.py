@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from edge.sources.demo import Scene
+from tests.support import preloaded
 from tests.support.broker import Mosquitto, Subscriber
 from tests.support.commands import wait_for
 from tests.support.paths import CLIP, MODEL, ROOT
@@ -28,7 +29,7 @@ class Daemon:
     def __init__(self, config: Path, log: Path, *args: str, **environment: str) -> None:
         self._log = log
         with log.open("wb") as file:
-            self.process = subprocess.Popen(
+            self.process = preloaded.Popen(
                 [sys.executable, "-m", "edge", "run", "--config", str(config), *args],
                 cwd=ROOT,
                 stdout=file,

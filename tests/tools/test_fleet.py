@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 from edge.atomic_file import write_all_atomically
 from edge.enrollment import bundle, identity
+from tests.support import preloaded
 from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 from tools import fleet as tool
@@ -395,7 +396,7 @@ def test_a_program_that_is_killed_loses_and_doubles_nothing(operator: Operator) 
     names = [f"door-{number:02}" for number in range(40)]
     command = [sys.executable, "tools/fleet.py", "bundles", str(operator.table(*names))]
     command += ["--fleet", str(operator.fleet)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with preloaded.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         wait_for((operator.fleet / "bundles").exists, "it writes nothing")
         process.send_signal(signal.SIGKILL)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.types import Image
+from tests.support import preloaded
 from tests.support.commands import tool, wait_for
 from tests.support.paths import CLIP, ROOT
 from tools.plotting.film import Film
@@ -44,7 +45,7 @@ def test_a_clip_with_what_was_counted(tmp_path: Path) -> None:
 def test_a_source_without_end_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out.mp4"
     command = [sys.executable, "tools/live.py", "demo", "--save", str(out)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+    with preloaded.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
         try:
             wait_for(out.exists, "nothing is written")
             run.send_signal(number)

@@ -15,6 +15,7 @@ import pytest
 from edge.sources.demo import PEOPLE
 from edge.types import Image
 from edge.vision.classifier import Classifier, Predictions
+from tests.support import preloaded
 from tests.support.commands import tool
 from tests.support.paths import CLIP, MODEL, ROOT
 from tools import latency
@@ -121,7 +122,7 @@ def test_inputs_are_not_overwritten(tmp_path: Path, name: str, option: str) -> N
 
 
 def start(*args: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return preloaded.Popen(
         [sys.executable, *args],
         cwd=ROOT,
         stdout=subprocess.PIPE,
