@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from edge.types import AGE_GROUPS
 from edge.vision.model_card import ModelCard, read_card
+from tests.support.commands import tool
 from tests.support.paths import MODEL
 from tools.conversion.card import describe, training_of
 from tools.datasets.archive import DataError
@@ -102,3 +104,23 @@ def test_preprocessing_that_is_not_one(args: argparse.Namespace, key: dict[str, 
     (name,) = key
     with pytest.raises(DataError, match=rf"is not what tools/train\.py writes \(.*{name}"):
         training_of(args.model)
+
+
+def test_a_model_is_not_evaluated_on_its_training_faces(few_faces: Path, tmp_path: Path) -> None:
+    """The folder has no splits of its own; its name is in the model's card."""
+    shutil.copytree(few_faces, tmp_path / "faces")
+    network = tmp_path / "small.keras"
+    run = tool(
+        "train", "--data", few_faces, "--arch", "ann48", "--epochs", "1", "--batch", "16",
+        "--out", network,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    run = tool(
+        "quantize", network, "--calibrate", few_faces, "--out", tmp_path / "x.tflite",
+        "--type", "float32", "--max-drop", "100",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    for model, split in ((tmp_path / "x.tflite", "test"), (MODEL, "all")):
+        run = tool("evaluate", model, "--data", tmp_path / "faces", "--json")
+        assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)["split"] == split

@@ -108,26 +108,6 @@ def test_a_folder_of_ones_own(few_faces: Path, tmp_path: Path) -> None:
     assert f"data {data}: 15 of 15 pictures cannot be read; 15 are not there" in last
 
 
-def test_a_model_is_not_evaluated_on_its_training_faces(few_faces: Path, tmp_path: Path) -> None:
-    """The folder has no splits of its own; its name is in the model's card."""
-    shutil.copytree(few_faces, tmp_path / "faces")
-    network = tmp_path / "small.keras"
-    run = tool(
-        "train", "--data", few_faces, "--arch", "ann48", "--epochs", "1", "--batch", "16",
-        "--out", network,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    run = tool(
-        "quantize", network, "--calibrate", few_faces, "--out", tmp_path / "x.tflite",
-        "--type", "float32", "--max-drop", "100",
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    for model, split in ((tmp_path / "x.tflite", "test"), (MODEL, "all")):
-        run = tool("evaluate", model, "--data", tmp_path / "faces", "--json")
-        assert run.returncode == 0, run.stderr
-        assert json.loads(run.stdout)["split"] == split
-
-
 def test_no_face_at_all(tmp_path: Path) -> None:
     for gender in ("female", "male"):
         (tmp_path / gender).mkdir()
@@ -157,12 +137,6 @@ def test_data_that_cannot_be_used(args: list[str], expected: str, few_faces: Pat
     assert run.returncode == 2
     assert expected in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
-
-
-def test_wilson_interval_of_a_known_case() -> None:
-    # R. G. Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263
-    low, high = metrics.wilson_interval(81, 263)
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
 @given(

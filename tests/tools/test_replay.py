@@ -238,26 +238,26 @@ def test_ages_are_shown_if_they_are_counted(
 def test_a_source_is_named_as_to_the_daemon(
     configure: Callable[..., Path], tmp_path: Path, name: str
 ) -> None:
-    clip, other = CLIP, PICTURE
+    source, other = PICTURE, CLIP
     # the time of a model, which bench measures at length, is not the point here
     estimates = NO_ESTIMATES if name == "bench" else {"model": str(MODEL)}
-    config = configure(source=str(clip), classifier=estimates)
+    config = configure(source=str(source), classifier=estimates)
     save: list[str | Path] = ["--save", tmp_path / "out.mp4", "--force"] if name == "live" else []
-    counted = "2 people" if name == "bench" else "counted   2 (1 female, 1 male, 0 unknown)"
-    named: tuple[list[str | Path], ...] = ([], ["--source", clip], [clip])
-    for source in named:
-        run = tool(name, "--config", config, *source, *save)
+    counted = "3 people" if name == "bench" else "counted   3 (1 female, 2 male, 0 unknown)"
+    named: tuple[list[str | Path], ...] = ([], ["--source", source], [source])
+    for words in named:
+        run = tool(name, "--config", config, *words, *save)
         assert run.returncode == 0, run.stderr
         assert counted in run.stdout
     if name == "replay":  # each of several
-        run = tool(name, "--config", config, other, "--source", clip)
-        assert [line for line in run.stdout.splitlines() if line in (other.name, clip.name)] == [
-            other.name, clip.name,
+        run = tool(name, "--config", config, other, "--source", source)
+        assert [line for line in run.stdout.splitlines() if line in (other.name, source.name)] == [
+            other.name, source.name,
         ]  # fmt: skip
     else:
-        run = tool(name, "--config", config, other, "--source", clip, *save)
+        run = tool(name, "--config", config, other, "--source", source, *save)
         assert run.returncode == 2
-        assert f"name one source, not 2: {other}, {clip}" in run.stderr
+        assert f"name one source, not 2: {other}, {source}" in run.stderr
     run = tool(name, "--source", "none.mp4", *save)
     assert run.returncode == 2
     assert "'none.mp4': no such file or folder" in run.stderr
