@@ -175,7 +175,7 @@ def test_a_run_in_a_terminal(example: Path, configure: Callable[..., Path]) -> N
     command = [sys.executable, "-m", "edge", "run", "--config", str(config), "--stdout"]
     command += ["--source", str(example / "clip.mp4"), "--verbose"]
     with terminal() as (slave, written):
-        run = preloaded.run(command, stdout=slave, stderr=slave, cwd=ROOT, timeout=600)
+        run = subprocess.run(command, stdout=slave, stderr=slave, cwd=ROOT, timeout=600)
         output = written()
     assert run.returncode == 0
     assert "%  0:" in output

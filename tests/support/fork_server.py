@@ -8,6 +8,7 @@
 import contextlib
 import gc
 import importlib
+import io
 import os
 import pickle
 import runpy
@@ -38,8 +39,8 @@ def run(program: Program) -> None:
     os.environ.clear()
     os.environ.update(program.environment)
     time.tzset()
-    for stream in (sys.stdout, sys.__stdout__):
-        stream.reconfigure(line_buffering=stream.isatty())  # type: ignore[union-attr]
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     first, *rest = program.arguments
     if first == "-m":
         sys.argv = rest

@@ -34,12 +34,14 @@ def test_wrong_labels_are_overruled_by_the_other_faces() -> None:
     assert np.mean((male > 0.5)[~wrong] == truth[~wrong]) > 0.98
 
 
-def test_two_networks_teach_another(few_faces: Path, tmp_path: Path) -> None:
+def test_networks_teach_another(few_faces: Path, tmp_path: Path) -> None:
     from keras import Sequential, layers
 
+    from tools.networks.build import build
     from tools.training.distillation import feature_extractor
 
-    kept, saved = tmp_path / "network.keras", tmp_path / "saved"
+    ours, other, saved = (tmp_path / name for name in ("ours.keras", "other.keras", "saved"))
+    build("ann48").save(ours)
     network = Sequential(
         [
             layers.Input((32, 32, 3)),
@@ -48,7 +50,7 @@ def test_two_networks_teach_another(few_faces: Path, tmp_path: Path) -> None:
             layers.Dense(1, "sigmoid"),
         ]
     )
-    network.save(kept)
+    network.save(other)
     network.export(saved, verbose=False)
     extract, input_size = feature_extractor(saved)
     assert input_size == network.input_shape[2:]
@@ -56,7 +58,7 @@ def test_two_networks_teach_another(few_faces: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(extract(faces), network.predict(faces, verbose=0), rtol=1e-4)
 
     out = tmp_path / "teacher.npz"
-    run = tool("distill", kept, saved, "--data", few_faces, "--out", out)
+    run = tool("distill", ours, other, saved, "--data", few_faces, "--out", out)
     assert run.returncode == 0, run.stderr
     assert "80 faces, 512 features" in run.stdout
     with np.load(out) as arrays:

@@ -142,6 +142,29 @@ def test_make_passes_its_options_on(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_make_runs_the_tools(data: Path, tmp_path: Path) -> None:
+    """`make model` with an environment that has the tools already, up to a mistake."""
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    for name in ("python", "pip"):
+        link = tmp_path / "venv" / "bin" / name
+        link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        link.chmod(0o755)
+    (tmp_path / "venv" / ".tools").touch()
+    run = subprocess.run(
+        [
+            "make", "model", f"DATA={data} {data}", f"VENV={tmp_path / 'venv'}",
+            f"OUT={tmp_path / 'model'}", "ARCH=ann48", "EPOCHS=1", "ESTIMATE=gender",
+            "START=missing.keras", "TERMS=the owner's, CC BY 4.0",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "--start missing.keras: " in run.stderr, run.stderr
+    assert f"$ python tools/train.py --data {data} --data {data} " in run.stdout
+    for option in ("--estimate gender", "--arch ann48", "--epochs 1"):
+        assert f"{option} " in run.stdout
+
+
 def test_make_needs_data() -> None:
     run = subprocess.run(
         ["make", "model"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

@@ -21,7 +21,7 @@ from edge.sources.frame import frame_of, upright
 from edge.sources.open import open_frames
 from edge.sources.pi_camera import PiCamera, controls, lores_size
 from edge.types import CaptureSettings, Frame, NoFrame
-from tests.support import contract, preloaded
+from tests.support import contract
 from tests.support.commands import wait_for
 from tests.support.paths import ROOT
 
@@ -247,7 +247,7 @@ def daemon(pi: Pi, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[by
         paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{FAKES}"}
         with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
             started.append(
-                preloaded.Popen(
+                subprocess.Popen(
                     command, cwd=ROOT, stdout=out, stderr=err, env=os.environ | paths | environment
                 )
             )
@@ -339,7 +339,7 @@ def test_check_does_not_wait_for_a_camera(pi: Pi, configure: Any) -> None:
         ("gone", "FAIL  camera  picamera2:0: not found; 0 connected"),
     ):
         pi.becomes(state)
-        run = preloaded.run(
+        run = subprocess.run(
             [sys.executable, "-m", "edge", "check", "--config", str(config)],
             cwd=ROOT, env=os.environ | paths, capture_output=True, text=True, timeout=20,
         )  # fmt: skip
