@@ -121,9 +121,10 @@ def test_aligned_faces_are_upright(tmp_path: Path, classify: Classifier) -> None
 
 
 def within(seconds: float, work: Callable[[], object]) -> object:
-    begin = time.monotonic()
+    """Hold work to its processor time, of all threads, whatever else the machine does."""
+    begin = time.process_time()
     result = work()
-    assert time.monotonic() - begin < seconds
+    assert time.process_time() - begin < seconds
     return result
 
 

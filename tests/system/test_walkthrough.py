@@ -16,9 +16,7 @@ def test_each_command_works_with_what_those_before_it_made(tmp_path: Path) -> No
     script = COMMANDS.replace("make tools\n", "").replace("build/", f"{tmp_path}/")
     script = script.replace(".venv/bin/python", shlex.quote(sys.executable))
     script = script.replace("--epochs 20", "--epochs 2")
-    script = script.replace("example.py", "example.py --seconds 20", 1)
-    half = shlex.join(["find", f"{tmp_path}/example/faces", "-name", "*[02468].*", "-delete"])
-    script = script.replace("/example\n", f"/example\n{half}\n", 1)
+    script = script.replace("example.py", "example.py --seconds 20")
     script = script.replace("quantize.py", "quantize.py --calibration-faces 100")
     run = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script],
