@@ -160,6 +160,8 @@ class Track:
     """Whether it is known by now that it continues no track that was lost."""
     doubtful: bool = False
     """Whether somebody was out of sight when it began in the middle of the view."""
+    counted: bool = False
+    """Whether it is of a person whose visit has ended already."""
     votes: int = 0
     last_vote: float = 0.0
     """`Frame.mono` of the latest vote, seconds."""

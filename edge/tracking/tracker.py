@@ -42,6 +42,15 @@ at 12, and most of the others somebody else's.
 """
 ALONE_REAPPEARANCE_DISTANCE = 3.5
 """The same if nobody else is in view: people step aside while turned away."""
+MEMORY = 2.0
+"""A visitor who was lost inside the view is remembered for so many times the patience: whoever
+appears on their path is counted already..."""
+REMEMBERED_DISTANCE = 0.3
+"""...if it is within this distance, face widths.
+
+In forty made crowds it was the same person in 15 cases of 17 at 12 frames a second, and in 17 of 22
+at 3.
+"""
 NEWCOMER_COST = -3.0
 """Cost of a match above which the face is a newcomer's.
 
@@ -95,6 +104,8 @@ class Tracker:
         self._ages = ages
         self._next_id = 1
         self._tracks: list[Track] = []
+        self._remembered: list[Track] = []
+        """Of visitors whose visit has ended."""
         self._motion: dict[int, FaceMotion] = {}
         self._stillness: dict[int, StationaryFilter] = {}
         self._stationary = StationaryObjects(static_after)
@@ -123,9 +134,13 @@ class Tracker:
             lambda track: (
                 track in lost
                 # nothing can continue it any more, not even a track that is not yet confirmed
-                and not any(self._may_continue(later, track, size) for later in new)
+                and not any(
+                    self._may_continue(later, track, self._patience_of(track, size), size)
+                    for later in new
+                )
             )
         )
+        self._forget(mono)
         followed = [track for track in self._tracks if track not in lost]
         before = self._updated
         self._spacing, self._updated = mono - before, mono
@@ -161,11 +176,36 @@ class Tracker:
         track.settled = True
         if track.stationary:
             return
-        motion = self._motion[track.id]
-        candidates = [lost for lost in self._tracks if self._may_continue(track, lost, size)]
+        candidates = [
+            lost
+            for lost in self._tracks
+            if self._may_continue(track, lost, self._patience_of(lost, size), size)
+        ]
         track.doubtful = bool(candidates)
         is_alone = len(self._tracks) == 2  # it and who was lost
         limit = ALONE_REAPPEARANCE_DISTANCE if is_alone else REAPPEARANCE_DISTANCE
+        if lost := self._nearest(track, candidates, limit, gender):
+            self._tracks.remove(track)
+            self._motion[lost.id] = self._motion.pop(track.id)
+            self._stillness[lost.id].update(
+                self._stillness.pop(track.id).box, track.last - lost.last
+            )
+            lost.extend(track)
+            return
+        memory = MEMORY * self._patience
+        candidates = [
+            past for past in self._remembered if self._may_continue(track, past, memory, size)
+        ]
+        if past := self._nearest(track, candidates, REMEMBERED_DISTANCE, gender):
+            self._remembered.remove(past)
+            del self._motion[past.id]
+            track.counted = True
+
+    def _nearest(
+        self, track: Track, candidates: list[Track], limit: float, gender: Gender
+    ) -> Track | None:
+        """The lost track whose path is nearest, within `limit` face widths, and of its gender."""
+        motion = self._motion[track.id]
         distances = [
             (distance, lost.id, lost)
             for lost in candidates
@@ -176,22 +216,18 @@ class Tracker:
         if any(matching.is_known(lost) for _, _, lost in distances):
             male = gender(Face(track.box, 0.0, track.roll))
             distances = [at for at in distances if not matching.contradicts(at[2], male)]
-        if distances:
-            _, _, lost = min(distances)
-            self._tracks.remove(track)
-            self._motion[lost.id] = self._motion.pop(track.id)
-            self._stillness[lost.id].update(
-                self._stillness.pop(track.id).box, track.last - lost.last
-            )
-            lost.extend(track)
+        return min(distances)[2] if distances else None
 
-    def _may_continue(self, track: Track, lost: Track, size: tuple[int, int]) -> bool:
+    def _may_continue(
+        self, track: Track, lost: Track, memory: float, size: tuple[int, int]
+    ) -> bool:
         """Whether a track may be of the person of a lost one, by when and where both were seen.
 
+        It must have begun within `memory` seconds after the lost one was last seen.
         A face that began in the middle of the view did not just come in: it was lost before.
         """
         gap = track.first - lost.last
-        if not lost.settled or lost.stationary or not 0 < gap <= self._patience_of(lost, size):
+        if not lost.settled or lost.stationary or not 0 < gap <= memory:
             return False
         origin = self._motion[track.id].origin
         if gap <= LOST_AFTER_S and is_near(origin, lost.box, SAME_PLACE_SHIFT, REAPPEARANCE_RATIO):
@@ -281,9 +317,20 @@ class Tracker:
     def _end(self, is_over: Callable[[Track], bool]) -> list[Visit]:
         ended = [track for track in self._tracks if is_over(track)]
         self._tracks = [track for track in self._tracks if not is_over(track)]
+        visitors = [track for track in ended if self._was_visitor(track)]
         for track in ended:
-            del self._motion[track.id]
-        return [self._visit(track) for track in ended if self._was_visitor(track)]
+            if track not in visitors:
+                del self._motion[track.id]
+        self._remembered += visitors
+        return [self._visit(track) for track in visitors if not track.counted]
+
+    def _forget(self, mono: float) -> None:
+        """Forget those whom no track can be of any more, not even one that is not yet confirmed."""
+        since = min((track.first for track in self._tracks if not track.settled), default=mono)
+        for track in self._remembered:
+            if since - track.last > MEMORY * self._patience:
+                del self._motion[track.id]
+        self._remembered = [track for track in self._remembered if track.id in self._motion]
 
     def _was_visitor(self, track: Track) -> bool:
         stillness = self._stillness.pop(track.id)

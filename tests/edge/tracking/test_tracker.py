@@ -1,6 +1,7 @@
 """Tracks: one person, one visit, whatever the frame rate."""
 
 import math
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -65,14 +66,69 @@ def test_a_head_turned_away_for_less_than_the_patience_is_the_same_visit(
     assert (visit.start, visit.end) == (0.0, end)
 
 
-def test_a_person_who_returns_after_the_patience_is_a_new_visit() -> None:
+def test_a_person_who_returns_after_twice_the_patience_is_a_new_visit() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=300)
-    walk(tracker, 2, 10, start=end + 2.2, speed=0, x=300)
+    walk(tracker, 2, 10, start=end + 4.2, speed=0, x=300)
     _, ended = tracker.update([], 100, SIZE)
     assert len(ended) == 1
     # the first one ended before the second began
     assert ended[0].start > 2
+
+
+@pytest.mark.parametrize("away", [2.2, 3.9])
+def test_whoever_returns_to_their_path_after_the_patience_is_counted_already(away: float) -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    _, visits = tracker.update([], end + 2.1, SIZE)
+    assert [(visit.start, visit.end) for visit in visits] == [(0, end)]
+    for _ in range(3):
+        assert tracker.present == 0
+        end = walk(tracker, 2, 10, start=end + away, speed=0, x=300)
+        assert tracker.present == 1
+        assert tracker.update([], end + 2.1, SIZE) == ([], [])
+    assert tracker.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("x", "male", "others"), [(310, 0.9, 0), (320, 0.9, 1), (300, 0.02, 1), (300, None, 0)]
+)
+def test_somebody_else_may_come_to_the_place_of_one_who_was_counted(
+    x: float, male: float | None, others: int
+) -> None:
+    """Beside their path, or of another gender."""
+    tracker = Tracker(patience=2)
+    for step in range(20):
+        (track,), _ = tracker.update([face(300)], step / 10, SIZE)
+        if tracker.wants_vote(track):
+            tracker.vote(track, 0.98)
+    _, (visit,) = tracker.update([], 4.5, SIZE)
+    assert visit.label == "male"
+    for step in range(20):
+        tracker.update([face(x)], 4.9 + step / 10, SIZE, lambda face: male)
+    assert len(tracker.finish()) == others
+
+
+def test_nothing_is_kept_of_people_who_are_gone() -> None:
+    sizes = []
+    for people in (1, 20):
+        tracker = Tracker()
+        for number in range(people):
+            tracker.update([face(200)], 20 * number - 5, SIZE)  # a flicker
+            walk(tracker, 4, 10, start=20 * number)
+        tracker.update([], 20 * people, SIZE)
+        sizes.append(len(pickle.dumps(tracker)))
+    assert abs(sizes[1] - sizes[0]) < 10  # numbers may be longer
+
+
+def test_one_return_makes_up_for_one_person() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    tracker.update([], end + 2.1, SIZE)
+    for step in range(20):
+        faces = [face(x, 150, 50) for x in (290, 310)]
+        tracker.update(faces, end + 3 + step / 10, SIZE)
+    assert len(tracker.finish()) == 1
 
 
 @pytest.mark.parametrize(
