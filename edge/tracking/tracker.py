@@ -5,8 +5,8 @@ Pure: time comes with the faces.
 
 from collections.abc import Callable, Sequence
 
-from edge.geometry import SAME_PLACE_SHIFT, is_near, is_same_place, is_touching, margins, position
-from edge.tracking import matching, votes
+from edge.geometry import SAME_PLACE_SHIFT, is_near, is_same_place, is_touching, position
+from edge.tracking import matching, view_edge, votes
 from edge.tracking.kalman import REAPPEARANCE_RATIO, FaceMotion
 from edge.tracking.matching import Gender
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
@@ -25,8 +25,6 @@ Anyone who comes in there soon after is somebody else.
 DOUBTFUL_FACTOR = 1.6
 """A track that began in the middle of the view while somebody was out of sight must span so many
 times `min_seconds`: shorter ones are mostly of a person who is counted already."""
-EDGE_MARGIN = 0.75
-"""A face is at the edge of the view if its margin is less than this, face widths."""
 ENTRY_FRAMES = 1.5
 """Whoever was at the edge of the view this many frames before the first sighting has come in there:
 at 3 frames a second they may be two face widths further by then."""
@@ -153,7 +151,7 @@ class Tracker:
                 cost > NEWCOMER_COST
                 and mono - track.last > LOST_AFTER_S
                 and (track.confirmed or track.last < before)  # else its speed is not yet known
-                and _is_at_edge(boxes[index], size)
+                and view_edge.is_at(boxes[index], size)
                 and not is_same_place(boxes[index], track.box)
             )
             if index in free and track.last != mono and not is_newcomer:
@@ -233,13 +231,13 @@ class Tracker:
         if gap <= LOST_AFTER_S and is_near(origin, lost.box, SAME_PLACE_SHIFT, REAPPEARANCE_RATIO):
             return True  # nobody else can have come in: the face fills the view, to its edges
         entry = self._motion[track.id].before_origin(ENTRY_FRAMES * self._spacing)
-        leaves = _is_leaving(lost.box, self._motion[lost.id].velocity, size)
-        return not (leaves or _is_at_edge(entry, size))
+        leaves = view_edge.is_leaving(lost.box, self._motion[lost.id].velocity, size)
+        return not (leaves or view_edge.is_at(entry, size))
 
     def _begin(self, box: Box, mono: float, size: tuple[int, int]) -> None:
         track = Track(self._next_id, box, mono, mono, facing=mono)
         track.stationary = self._stationary.recognize(box, mono)
-        self._motion[track.id] = FaceMotion(box, mono, _heading(box, size))
+        self._motion[track.id] = FaceMotion(box, mono, view_edge.heading(box, size))
         self._stillness[track.id] = StationaryFilter.at(box)
         self._next_id += 1
         self._confirm(track)
@@ -310,7 +308,7 @@ class Tracker:
         patience = self._patience
         if missed and doubtful:
             patience = min(patience, UNCONFIRMED_PATIENCE_S)
-        if _is_leaving(track.box, self._motion[track.id].velocity, size):
+        if view_edge.is_leaving(track.box, self._motion[track.id].velocity, size):
             patience = min(patience, LEAVING_PATIENCE_S)
         return patience
 
@@ -375,30 +373,6 @@ class Tracker:
         elif stillness.still_s >= self._static_after:
             self._stationary.add(stillness, mono)
             track.stationary = True
-
-
-def _is_leaving(box: Box, velocity: complex, size: tuple[int, int]) -> bool:
-    """Whether a face was last seen at an edge of the view, moving out across it."""
-    left, top, right, bottom = margins(box, size)
-    fast = 0.5 * box.w  # half a face width per second: people who stand sway slower
-    near = EDGE_MARGIN * box.w
-    return (
-        (velocity.real < -fast and left < near)
-        or (velocity.real > fast and right < near)
-        or (velocity.imag < -fast and top < near)
-        or (velocity.imag > fast and bottom < near)
-    )
-
-
-def _heading(box: Box, size: tuple[int, int]) -> int:
-    """1 if a new face probably walks to the right, as it is at the left edge; -1 likewise; or 0."""
-    left, _, right, _ = margins(box, size)
-    near = EDGE_MARGIN * box.w
-    return (left < near) - (right < near)
-
-
-def _is_at_edge(box: Box, size: tuple[int, int]) -> bool:
-    return min(margins(box, size)) < EDGE_MARGIN * box.w
 
 
 def _is_touched(boxes: Sequence[Box], index: int) -> bool:
