@@ -102,7 +102,7 @@ def test_runtime(load: Load) -> None:
     ("text", "visits", "looks"),
     [
         ("", [("male", None)], 9),
-        ("tracker: {patience: 1}", [("male", None)] * 2, 18),
+        ("tracker: {patience: 0.7}", [("male", None)] * 2, 18),
         ("tracker: {min_sightings: 100}", [], 0),
         ("tracker: {min_seconds: 60}", [], 0),
         ("tracker: {static_after: 10}", [], 9),
