@@ -40,7 +40,7 @@ at 12, and most of the others somebody else's.
 """
 ALONE_REAPPEARANCE_DISTANCE = 3.5
 """The same if nobody else is in view: people step aside while turned away."""
-MEMORY = 2.0
+MEMORY_FACTOR = 2.0
 """A visitor who was lost inside the view is remembered for so many times the patience: whoever
 appears on their path is counted already..."""
 REMEMBERED_DISTANCE = 0.3
@@ -190,7 +190,7 @@ class Tracker:
             )
             lost.extend(track)
             return
-        memory = MEMORY * self._patience
+        memory = MEMORY_FACTOR * self._patience
         candidates = [
             past for past in self._remembered if self._may_continue(track, past, memory, size)
         ]
@@ -298,8 +298,11 @@ class Tracker:
         votes.add(track, male, ages)
 
     def finish(self) -> list[Visit]:
-        """End all tracks: the view is over."""
-        return self._end(lambda track: True)
+        """End all tracks, and remember nobody: the view is over."""
+        visits = self._end(lambda track: True)
+        self._remembered.clear()
+        self._motion.clear()
+        return visits
 
     def _patience_of(self, track: Track, size: tuple[int, int]) -> float:
         # at any frame rate, only a frame without the face shortens it
@@ -326,7 +329,7 @@ class Tracker:
         """Forget those whom no track can be of any more, not even one that is not yet confirmed."""
         since = min((track.first for track in self._tracks if not track.settled), default=mono)
         for track in self._remembered:
-            if since - track.last > MEMORY * self._patience:
+            if since - track.last > MEMORY_FACTOR * self._patience:
                 del self._motion[track.id]
         self._remembered = [track for track in self._remembered if track.id in self._motion]
 

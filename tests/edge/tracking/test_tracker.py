@@ -121,6 +121,14 @@ def test_nothing_is_kept_of_people_who_are_gone() -> None:
     assert abs(sizes[1] - sizes[0]) < 10  # numbers may be longer
 
 
+def test_nobody_is_remembered_after_the_end() -> None:
+    tracker = Tracker(patience=2)
+    end = walk(tracker, 2, 10, speed=0, x=300)
+    assert len(tracker.finish()) == 1
+    walk(tracker, 2, 10, start=end + 1, speed=0, x=300)
+    assert len(tracker.finish()) == 1
+
+
 def test_one_return_makes_up_for_one_person() -> None:
     tracker = Tracker(patience=2)
     end = walk(tracker, 2, 10, speed=0, x=300)
