@@ -90,6 +90,17 @@ def test_a_window_whose_clock_was_not_set_waits_for_its_right_time(store: Store)
     assert list(store.hours(*ALWAYS, LOBBY)) == [TEN - HOUR_S, TEN]
 
 
+def test_a_device_counted_from_and_to_when_it_did_whatever_its_clock_said(store: Store) -> None:
+    """A corrected time may put a window before all earlier numbers, or after all later ones."""
+    times = {1: 0, 3: 120, 4: -3600, 5: 7200, 6: 300}
+    save(store, [window(n, TEN + second) for n, second in times.items()])
+    before = store.devices()
+    assert [(span.first, span.last) for span in before] == [(TEN - 3660, TEN + 7200)]
+    expire(store, TEN + 9000)
+    save(store, [window(2, TEN + 60)])
+    assert store.devices() == before
+
+
 def test_deleted_windows_cannot_be_added_up_in_another_way(store: Store, file: Path) -> None:
     save(store, lobby(range(1, 10)))
     Store(Database(str(file)), min_people=4)  # nothing is deleted yet

@@ -4,9 +4,9 @@ What a deleted window was part of is kept in `expired_hours`, in the same transa
 each hour with the windows that are still there. `runs` still knows its number: the same window is
 not counted again, and one that never came before is counted, however late.
 
-Three kinds of windows stay: those beside a gap, of which what is missing is known, the first and
-the last one of a device among them; and those whose device's clock was not set yet, because their
-times may be wrong.
+Three kinds of windows stay: those beside a gap, of which what is missing is known; those of the
+earliest and the latest time of a device, which corrected clocks may have put anywhere among its
+numbers; and those whose device's clock was not set yet, because their times may be wrong.
 """
 
 from tools.collection import hourly
@@ -21,6 +21,9 @@ SELECT device, epoch, seq, message FROM windows
 WHERE ended < ? AND time_synced = 1 AND NOT EXISTS (
     SELECT 1 FROM runs WHERE runs.device = windows.device AND runs.epoch = windows.epoch
         AND (runs.first = windows.seq OR runs.last = windows.seq)
+) AND NOT EXISTS (
+    SELECT 1 FROM spans WHERE spans.site = windows.site AND spans.device = windows.device
+        AND (spans.started = windows.started OR spans.ended = windows.ended)
 )
 ORDER BY ended LIMIT ?
 """
