@@ -89,9 +89,10 @@ def _server(arguments: Sequence[str]) -> ForkServer | None:
         return None
     modules = MODULES
     if list(arguments[:2]) != ["-m", "edge"]:
-        if not (arguments and arguments[0].startswith("tools/")):
+        program = ROOT / (arguments or ["-"])[0]
+        if program.parent != ROOT / "tools":
             return None
-        if Path(arguments[0]).stem in WITH_TENSORFLOW:
+        if program.stem in WITH_TENSORFLOW:
             modules = TENSORFLOW_MODULES
     if modules not in _servers:
         _servers[modules] = ForkServer(modules)
@@ -108,7 +109,7 @@ class Popen(subprocess.Popen[AnyStr]):
 
     def _fork(self, options: Mapping[str, Any]) -> bool:
         """Whether it was started."""
-        if options["cwd"] != ROOT or options["shell"] or options["preexec_fn"]:
+        if Path(options["cwd"] or Path.cwd()) != ROOT or options["shell"] or options["preexec_fn"]:
             return False
         executable, *arguments = [os.fspath(word) for word in options["args"]]
         server = _server(arguments) if executable == sys.executable else None

@@ -11,12 +11,12 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 WITH_TENSORFLOW = (
-    "train", "quantize", "networks", "ages", "distill", "view_teacher", "caffe", "batches", "card",
+    "train", "make_model", "quantize", "networks", "ages", "distill", "view_teacher", "caffe",
+    "batches", "card",
 )  # fmt: skip
-"""Files that import it, the longest first."""
+"""Files that import it or start programs that do, the longest first."""
 LONG = (
-    "make_model", "storm", "walkthrough", "program", "small_tools", "mqtt_publisher", "reload",
-    "install",
+    "storm", "walkthrough", "program", "small_tools", "mqtt_publisher", "reload", "install",
 )  # fmt: skip
 """Of the others those that take longest: begun at the end, each would keep one process alone."""
 

@@ -10,12 +10,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.support import fairface
+from edge.errors import ConfigError
+from tests.support import fairface, preloaded
 from tests.support.commands import tool, wait_for
 from tests.support.paths import ROOT
+from tools import make_model
 from tools.cli import stages
 from tools.cli.stages import StageError
 
@@ -32,6 +35,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def make(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], own_signals: None
+) -> Callable[..., Run]:
+    """The tool in this process, which can fork its stages from those that have TensorFlow."""
+    forking = SimpleNamespace(Popen=preloaded.Popen, PIPE=subprocess.PIPE)
+    monkeypatch.setattr(stages, "subprocess", forking)
+
+    def run(*args: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["make_model.py", *args])
+        code = make_model.main()
+        return Run(args, code, *capfd.readouterr())
+
+    return run
+
+
 def stages_of(run: Run) -> list[str]:
     """The tools that ran."""
     return re.findall(r"^\$ python tools/(\w+)\.py", run.stdout, re.MULTILINE)
@@ -39,6 +58,14 @@ def stages_of(run: Run) -> list[str]:
 
 def epochs(log: Path) -> int:
     return max(0, len(log.read_text().splitlines()) - 1) if log.exists() else 0
+
+
+def is_free(folder: Path) -> bool:
+    try:
+        with stages.locked(folder):
+            return True
+    except ConfigError:
+        return False
 
 
 def kill_after_an_epoch(out: Path, command: list[str]) -> None:
@@ -51,10 +78,11 @@ def kill_after_an_epoch(out: Path, command: list[str]) -> None:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+    wait_for(lambda: is_free(out), "the killed training did not end")
 
 
 def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
-    data: Path, tmp_path: Path, configure: Callable[..., Path]
+    data: Path, make: Callable[..., Run], tmp_path: Path, configure: Callable[..., Path]
 ) -> None:
     out = tmp_path / "model"
     fairface.write(tmp_path / "second", 60, 20, seed=2)
@@ -67,7 +95,7 @@ def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
     faces = (out / "faces.npz").stat()
     done = epochs(out / "gender.csv")
 
-    run = tool("make_model", *args, *terms)
+    run = make(*args, *terms)
     assert run.returncode == 0, run.stderr
     assert stages_of(run) == ["train", "quantize", "evaluate", "evaluate"]
     assert " --resume\n" in run.stdout
@@ -103,21 +131,21 @@ def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
     assert re.search(r"^ok +model", check.stdout, re.MULTILINE), check.stdout
 
     before = {file.name: file.stat().st_mtime_ns for file in out.iterdir()}
-    run = tool("make_model", *args, *terms)
+    run = make(*args, *terms)
     assert run.returncode == 0, run.stderr
     assert stages_of(run) == []
     assert run.stdout.count("is complete") == 5
     before.pop(".lock")
     assert all((out / name).stat().st_mtime_ns == time for name, time in before.items())
 
-    run = tool("make_model", *args, "--size", "64")
+    run = make(*args, "--size", "64")
     assert run.returncode == 2
     assert f"--size 64: {out / 'gender.keras'} was trained with 48" in run.stderr
 
     # what is made again takes what is made from it along
     (out / "gender.json").unlink()
     (out / "MODEL_CARD.md").write_text("edited by hand")
-    run = tool("make_model", *args)
+    run = make(*args)
     assert run.returncode == 0, run.stderr
     assert stages_of(run) == ["quantize", "evaluate", "evaluate"]
     assert "fill in the terms" in run.stdout
