@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,9 +70,34 @@ class Mosquitto:
             self.process = None
 
     def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        """Kill it once it has saved what it acknowledged, or after a second.
+
+        mosquitto acknowledges what it has read, and only then saves it: what a kill in between
+        loses, no publisher can know of.
+        """
+        process = self.process
+        assert process is not None
+        for _ in range(100):
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            if self._has_saved():
+                break
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+
+    def _has_saved(self) -> bool:
+        log, database = self.folder / "mosquitto.log", self.folder / "mosquitto.db"
+        lines = log.read_bytes().splitlines()
+        for line in reversed(lines):
+            if b"Sending PUBACK" in line:
+                return False
+            if b"Saving in-memory database" in line:
+                # said before it writes a new file, which then replaces the old one
+                is_written = database.stat().st_mtime_ns > log.stat().st_mtime_ns
+                return line is not lines[-1] or is_written
+        return True
 
     def allow(self, *rules: str) -> None:
         """Restrict users to what these access list lines allow; also works while it runs."""
