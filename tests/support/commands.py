@@ -33,11 +33,12 @@ def tool(
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
     """Return once `condition()` is true; fail with `what` if it never is."""
-    end = time.monotonic() + timeout_s
+    begin = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        waited_s = time.monotonic() - begin
+        if waited_s > timeout_s:
             pytest.fail(f"after {timeout_s} s: {what}")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited_s / 20, 0.2))  # to ask costs time that others need
 
 
 def without(reason: str) -> NoReturn:

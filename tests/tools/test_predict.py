@@ -344,6 +344,12 @@ def test_a_window_is_opened_if_matplotlib_has_a_screen() -> None:
     assert "no screen" not in run.stderr
 
 
+def test_without_a_screen_no_window_is_opened() -> None:
+    run = tool("predict", PICTURE, "--show", MPLBACKEND="agg")
+    assert run.returncode == 1
+    assert "there is no screen here; --save writes a file instead" in run.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "expected"),
     [
@@ -356,14 +362,13 @@ def test_a_window_is_opened_if_matplotlib_has_a_screen() -> None:
         (["FACES", "--csv", "FACES.csv"], 2, "would read it as the labels of the folder"),
         (["a.jpg", "--model", "none.tflite"], 2, "none.tflite: cannot be read"),
         (["a.jpg", "--timeout", "inf"], 2, "--timeout must be above 0 and at most 3600"),
-        (["a.jpg", "--show"], 1, "there is no screen here; --save writes a file instead"),
         (["GROUP", "--save", "x.doc"], 1, "x.doc: cannot be written"),
         (["GROUP", "--csv", "README.md/x"], 2, "--csv README.md/x: cannot be made (File exists)"),
     ],
 )
 def test_mistakes_of_use(args: list[str], code: int, expected: str, labelled: Path) -> None:
     named = [a.replace("FACES", str(labelled)).replace("GROUP", str(PICTURE)) for a in args]
-    run = tool("predict", *named, MPLBACKEND="agg")
+    run = tool("predict", *named)
     assert run.returncode == code, run.stderr
     assert expected in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
