@@ -94,9 +94,11 @@ class Mosquitto:
             if b"Sending PUBACK" in line:
                 return False
             if b"Saving in-memory database" in line:
-                # said before it writes a new file, which then replaces the old one
-                is_written = database.stat().st_mtime_ns > log.stat().st_mtime_ns
-                return line is not lines[-1] or is_written
+                if line is not lines[-1]:
+                    return True
+                # said before it writes a new file, which then replaces the old one, if any
+                saying = log.stat().st_mtime_ns
+                return database.exists() and database.stat().st_mtime_ns > saying
         return True
 
     def allow(self, *rules: str) -> None:

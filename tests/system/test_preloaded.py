@@ -33,6 +33,34 @@ def test_it_prints_and_ends_the_same(arguments: list[str]) -> None:
     assert forked.stderr == started.stderr
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print('half', end='')",
+        "sys.exit(3)",
+        "sys.exit('why')",
+        "sys.exit()",
+        "raise ValueError('why')",
+        "raise KeyboardInterrupt",
+        "os.kill(os.getpid(), signal.SIGTERM)",
+        "atexit.register(print, 'last')",
+        "threading.Timer(0.2, print, ['late']).start(); sys.exit(4)",
+    ],
+)
+def test_a_program_ends_the_same(body: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"import atexit, os, signal, sys, threading\n{body}\n")
+    fork = "import os; from tests.support.fork_server import Program, run_and_exit\n"
+    fork += f"run_and_exit(Program([{str(program)!r}], dict(os.environ), False))"
+    started, forked = (
+        subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=ROOT)
+        for words in ([program], ["-c", fork])
+    )
+    assert forked.returncode == started.returncode
+    assert forked.stdout == started.stdout
+    assert forked.stderr.splitlines()[-1:] == started.stderr.splitlines()[-1:]
+
+
 def status(process: subprocess.Popen[bytes], name: str) -> str:
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)[name]
