@@ -5,6 +5,7 @@ import ctypes
 import ipaddress
 import mmap
 import os
+import re
 from pathlib import Path
 
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
@@ -15,6 +16,16 @@ CLOCK_SYNCED = Path("/run/systemd/timesync/synchronized")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BOARD = Path("/proc/device-tree/model")
 """Text that ends with a NUL; only machines with a device tree have it, as Raspberry Pis do."""
+UNCHANGED_FILE = re.compile(
+    r"^(?P<begin>[0-9a-f]+)-(?P<end>[0-9a-f]+) r-.. \S+ \S+ \S+ +(?P<path>/.+)\n"
+    r"(?:[A-Z].*\n)*?Anonymous: +0 kB\n(?:[A-Z].*\n)*?Swap: +0 kB$",
+    re.MULTILINE,
+)
+"""A mapping in /proc/self/smaps whose pages are all in its file and cannot be written.
+
+The loader writes addresses into pages of a library and then protects them: they are in memory or
+swapped out, and nowhere else.
+"""
 
 
 def board_model() -> str | None:
@@ -34,18 +45,19 @@ def trim_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def unload_mapped(file: Path) -> None:
-    """Give back the memory of a file that this process has mapped to read it.
+def unload_mapped(file: Path | None = None) -> None:
+    """Give back the memory of a file that this process has mapped to read or run it.
 
-    Its content stays in reach: what is read again is loaded again.
+    Without a file, of all of them, such as the code of libraries that only the start ran. Their
+    content stays in reach: what is needed again is loaded again.
     """
-    name = str(file.resolve())
+    name = None if file is None else str(file.resolve())
     with contextlib.suppress(AttributeError, OSError):
         madvise = ctypes.CDLL(None).madvise
-        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
-            addresses, rights, *_, path = line.split(maxsplit=5)
-            if path == name and "w" not in rights:
-                begin, end = (int(address, 16) for address in addresses.split("-"))
+        mappings = Path("/proc/self/smaps").read_text(errors="replace")
+        for mapping in UNCHANGED_FILE.finditer(mappings):
+            begin, end = (int(address, 16) for address in mapping.group("begin", "end"))
+            if name in (None, mapping["path"]):
                 size = ctypes.c_size_t(end - begin)
                 madvise(ctypes.c_void_p(begin), size, mmap.MADV_DONTNEED)
 

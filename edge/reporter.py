@@ -13,7 +13,7 @@ from edge.delivery.messages import Messages, local_day, restamped
 from edge.delivery.outbox import Outbox
 from edge.errors import EdgeError, OutboxError
 from edge.health import Health
-from edge.host import boot_id, trim_memory
+from edge.host import boot_id, trim_memory, unload_mapped
 from edge.presence import NOT_KNOWN, LivePresence
 from edge.types import AGES, UNKNOWN, Frame, Message, NoFrame, Window
 
@@ -107,6 +107,7 @@ class Reporter:
             log.info("counting: first frame analyzed, %d x %d", *frame.image.shape[1::-1])
             sd_notify.notify("READY=1", "STATUS=counting")
             trim_memory()
+            unload_mapped()
         self._heartbeat(frame.mono)
 
     def on_no_frame(self, moment: NoFrame) -> None:

@@ -4,12 +4,20 @@ import mmap
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from edge import sd_notify
 from edge.health import Health
-from edge.host import memory_mb, temperature_c, throttled, trim_memory, unload_mapped
+from edge.host import (
+    UNCHANGED_FILE,
+    memory_mb,
+    temperature_c,
+    throttled,
+    trim_memory,
+    unload_mapped,
+)
 from edge.types import Box, Frame, NoFrame, Track, Visit
 
 
@@ -129,6 +137,45 @@ def test_a_mapped_file_leaves_the_memory_and_can_still_be_read(tmp_path: Path) -
         assert memory_mb() < loaded - 8
         assert sum(data[::4096]) == before
     unload_mapped(tmp_path / "none")
+
+
+def test_code_of_libraries_leaves_the_memory_and_can_still_be_run() -> None:
+    picture = np.arange(12_000, dtype=np.uint8).reshape(80, 50, 3)
+    before = cv2.GaussianBlur(picture, (5, 5), 0) @ np.ones((3, 2))
+    loaded = memory_mb()
+    unload_mapped()
+    assert memory_mb() < loaded - 8
+    assert (cv2.GaussianBlur(picture, (5, 5), 0) @ np.ones((3, 2)) == before).all()
+
+
+@pytest.mark.parametrize(
+    ("rights", "path", "anonymous", "swap", "unchanged"),
+    [
+        ("r-xp", " /lib/a library.so", 0, 0, True),
+        ("r--s", " /models/a.tflite", 0, 0, True),
+        ("r--p", " /lib/a.so", 4, 0, False),
+        ("r--p", " /lib/a.so", 0, 4, False),
+        ("rw-s", " /state/a.db-shm", 0, 0, False),
+        ("---p", " /lib/a.so", 0, 0, False),
+        ("r-xp", " [vdso]", 0, 0, False),
+        ("r--p", "", 0, 0, False),
+    ],
+)
+def test_only_files_whose_pages_are_unchanged_leave_the_memory(
+    rights: str, path: str, anonymous: int, swap: int, unchanged: bool
+) -> None:
+    def mapping(begin: str, anonymous: int, swap: int, rights: str, path: str) -> str:
+        return (
+            f"{begin}-7ffff000 {rights} 00002000 fe:00 260386 {path}\nRss: 20 kB\n"
+            f"Anonymous: {anonymous:12} kB\nKSM: 0 kB\nSwap: {swap:12} kB\nSwapPss: 0 kB\n"
+        )
+
+    begins = ["6fff0000", "7fff0000", "8fff0000"]
+    text = mapping(begins[0], 4, 4, "rw-p", "")
+    text += mapping(begins[1], anonymous, swap, rights, path)
+    text += mapping(begins[2], 0, 0, "r-xp", " /last")
+    found = [(m["begin"], m["path"]) for m in UNCHANGED_FILE.finditer(text)]
+    assert found == [(begins[1], path.strip())] * unchanged + [(begins[2], "/last")]
 
 
 def test_a_raspberry_pi_reports_temperature_and_throttling(tmp_path: Path) -> None:
