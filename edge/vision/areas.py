@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -21,27 +22,17 @@ class Area(NamedTuple):
     bottom: float
 
 
-class Sums:
-    """Sums over squares of cells, each in constant time."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._rows, self._columns = cells.shape
-        self._total = np.zeros((self._rows + 1, self._columns + 1), np.int32)
-        np.cumsum(np.cumsum(cells, axis=0), axis=1, out=self._total[1:, 1:])
-
-    def around(self, side: int) -> npt.NDArray[np.int32]:
-        """int32, rows x columns: how many cells are set in the square around each cell."""
-        top, bottom = _span(self._rows, side)
-        left, right = _span(self._columns, side)
-        high, low = self._total[bottom], self._total[top]
-        sums = high[:, right] - high[:, left] - low[:, right] + low[:, left]
-        return np.asarray(sums, np.int32)
-
-
-def _span(number: int, side: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """First and last index, outside, of the squares around `number` cells in a line."""
-    first = np.arange(number) - side // 2
-    return np.clip(first, 0, number), np.clip(first + side, 0, number)
+def counts_around(cells: Cells, side: int) -> npt.NDArray[np.int32]:
+    """int32, rows x columns: how many cells are set in the square around each cell."""
+    counts = cv2.boxFilter(
+        cells.view(np.uint8),
+        cv2.CV_32S,
+        (side, side),
+        anchor=(side // 2, side // 2),
+        normalize=False,
+        borderType=cv2.BORDER_CONSTANT,
+    )
+    return np.asarray(counts, np.int32)
 
 
 def rectangles(cells: Cells) -> list[Area]:
@@ -63,7 +54,8 @@ def rectangles(cells: Cells) -> list[Area]:
 def _as_numbers(cells: Cells) -> list[int]:
     """Each row as a number: bit 0 is its left cell."""
     packed = np.packbits(cells, axis=1, bitorder="little")
-    return [int.from_bytes(row.data, "little") for row in packed]
+    data, length = packed.tobytes(), packed.shape[1]
+    return [int.from_bytes(data[i : i + length], "little") for i in range(0, len(data), length)]
 
 
 def _runs(bits: int) -> list[tuple[int, int]]:

@@ -3,7 +3,6 @@
 P. Viola, M. Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001.
 """
 
-import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,9 +18,13 @@ FACE = 24
 """Side of the cascade's faces, pixels: larger ones are found in a smaller picture."""
 STEP = 2
 """Pixels from one searched place to the next, at this size."""
+NEARBY = 3
+"""Pixels to each side of a hit in which the places between the steps are searched."""
 GROUP_EPS = 0.2
 """Largest difference between the sides of hits on one face, in their sides: OpenCV's default."""
 
+Place = tuple[int, int]
+"""Left and top, pixels."""
 Rect = tuple[int, int, int, int]
 """Left, top, right and bottom, pixels."""
 
@@ -51,26 +54,50 @@ class Cascade:
         )
         return _boxes(places, hits)
 
-    def hits(
-        self, level: Image, parts: Iterable[Rect], *, twice: bool = False
-    ) -> list[tuple[int, int]]:
-        """Left and top of all hits of `FACE` pixels in parts of a picture, each once.
+    def hits(self, level: Image, parts: Iterable[Rect], shift: int) -> list[Place]:
+        """Places of all hits of `FACE` pixels in parts of a picture, each once.
 
-        `twice` also searches the places between the steps.
+        The search takes steps, from places with the remainder `shift`, 0 or 1, on. Around hits it
+        also looks between them.
         """
-        hits: set[tuple[int, int]] = set()
-        shifts = range(STEP if twice else 1)
-        for (left, top, right, bottom), shift in itertools.product(parts, shifts):
-            # parts that overlap are searched at the same places
-            left, top = left - left % STEP + shift, top - top % STEP + shift
-            places = self._cascade.detectMultiScale(
-                level[top:bottom, left:right],
-                minNeighbors=0,
-                minSize=(FACE, FACE),
-                maxSize=(FACE, FACE),
-            )
-            hits.update((left + x, top + y) for x, y, _, _ in np.reshape(places, (-1, 4)).tolist())
+        hits = {place for part in parts for place in self._search(level, part, shift)}
+        for part in _around(hits):
+            hits.update(self._search(level, part, STEP - 1 - shift))
         return sorted(hits)
+
+    def _search(self, level: Image, part: Rect, shift: int) -> list[Place]:
+        left, top, right, bottom = part
+        # parts that overlap are searched at the same places
+        left, top = left + (shift - left) % STEP, top + (shift - top) % STEP
+        places = self._cascade.detectMultiScale(
+            level[top:bottom, left:right],
+            minNeighbors=0,
+            minSize=(FACE, FACE),
+            maxSize=(FACE, FACE),
+        )
+        return [(left + x, top + y) for x, y, _, _ in np.reshape(places, (-1, 4)).tolist()]
+
+
+def _around(hits: Iterable[Place]) -> list[Rect]:
+    """The parts of a picture with the neighbours of hits, one for all hits on a face.
+
+    They may reach beyond its right and lower edge.
+    """
+    groups: list[list[Place]] = []
+    for x, y in sorted(hits):
+        for group in groups:
+            if abs(x - group[0][0]) <= FACE // 2 and abs(y - group[0][1]) <= FACE // 2:
+                group.append((x, y))
+                break
+        else:
+            groups.append([(x, y)])
+    far = FACE + NEARBY + 1
+    parts: list[Rect] = []
+    for group in groups:
+        xs, ys = zip(*group, strict=True)
+        left, top = max(0, min(xs) - NEARBY), max(0, min(ys) - NEARBY)
+        parts.append((left, top, max(xs) + far, max(ys) + far))
+    return parts
 
 
 def grouped(hits: Sequence[Box], min_neighbours: int) -> list[tuple[Box, float]]:

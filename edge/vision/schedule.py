@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.types import Box
-from edge.vision.areas import Area, Cells, Sums, rectangles
+from edge.vision.areas import Area, Cells, counts_around, rectangles
 
 PASS_RATIO = 1.25
 """Largest ratio between one size of a pass and the next."""
@@ -87,10 +87,9 @@ class Schedule:
     ) -> None:
         """Add where faces of these sizes may have appeared when these cells changed."""
         across, down = self._size[0] / cells.shape[1], self._size[1] / cells.shape[0]
-        sums = Sums(cells)
         for first in range(0, len(sides), SHARED_CORES):
             core = max(1, round(CORE * sides[first] / across))
-            middles = sums.around(core) >= max(1, CHANGED * core * core)
+            middles = counts_around(cells, core) >= max(1, CHANGED * core * core)
             for left, top, right, bottom in rectangles(middles):
                 area = Area(left * across, top * down, right * across, bottom * down)
                 for side in sides[first : first + SHARED_CORES]:

@@ -16,11 +16,6 @@ from edge.vision.zones import Zones
 CELLS_PER_FACE = 3
 """Cells of the motion, in the side of the smallest face."""
 
-DENSE_PX = 36
-"""Side, pixels of the gray copy, from which places between the steps are searched too.
-
-OpenCV halves its steps from 48. With coarser ones, parts of a large face become a second person.
-"""
 HITS_RATIO = 3
 """OpenCV's hits on one face for each hit here: it searches for large faces in smaller steps, and
 for all sizes at once."""
@@ -79,6 +74,8 @@ class SelectiveSearch:
         self._min_hits = max(1, sizes.min_neighbours // HITS_RATIO)
         self._view: tuple[int, ...] = ()
         """Shapes of picture and gray copy, for which motion and schedule are."""
+        self._shift = 0
+        """Remainder of the places that were searched in the latest frame."""
         self._motion: Motion
         self._schedule: Schedule
 
@@ -90,6 +87,8 @@ class SelectiveSearch:
         ratio = frame.image.shape[1] / frame.gray.shape[1]
         followed = [_scaled(box, 1 / ratio) for box in predicted]
         pyramid = Pyramid(frame.gray)
+        # what lies between the searched places of one frame is at those of the next
+        self._shift = (self._shift + 1) % STEP
         hits: list[Box] = []
         plan = self._schedule(frame.mono, self._motion(frame.gray), followed)
         for side, areas in plan.items():
@@ -98,7 +97,7 @@ class SelectiveSearch:
             parts = [_in_level(area, scale, level.shape) for area in areas]
             hits += [
                 Box(x * scale, y * scale, side, side)
-                for x, y in self._cascade.hits(level, parts, twice=side >= DENSE_PX)
+                for x, y in self._cascade.hits(level, parts, self._shift)
             ]
         return [Face(_scaled(box, ratio), number) for box, number in grouped(hits, self._min_hits)]
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.vision.areas import WASTE, Cells, Sums, rectangles
+from edge.vision.areas import WASTE, Cells, counts_around, rectangles
 
 
 @st.composite
@@ -42,7 +42,7 @@ def test_a_block_is_one_rectangle() -> None:
 
 
 @given(cells(), st.integers(1, 9))
-def test_sums_around_each_cell(cells: Cells, side: int) -> None:
+def test_counts_around_each_cell(cells: Cells, side: int) -> None:
     padded = np.pad(cells, side)
     expected = [
         [
@@ -51,4 +51,4 @@ def test_sums_around_each_cell(cells: Cells, side: int) -> None:
         ]
         for r in range(cells.shape[0])
     ]
-    assert (Sums(cells).around(side) == expected).all()
+    assert (counts_around(cells, side) == expected).all()

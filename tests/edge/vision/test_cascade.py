@@ -1,0 +1,80 @@
+"""The cascade looks for faces in steps, and around what it finds also between them."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.sources.demo import PEOPLE, Scene
+from edge.types import Image
+from edge.vision.cascade import FACE, NEARBY, STEP, Cascade, Place
+
+WIDTH, HEIGHT = 320, 180
+WHOLE = (0, 0, WIDTH, HEIGHT)
+
+
+def room(side: int) -> tuple[Image, list[Place]]:
+    """A room with the demo's faces of this size, one near each corner, and their places."""
+    view = cv2.resize(Scene().draw(0), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    gray = np.asarray(cv2.cvtColor(view, cv2.COLOR_BGR2GRAY), np.uint8)
+    right, bottom = WIDTH - side - STEP, HEIGHT - side - STEP
+    places = [(0, 0), (right, 0), (0, bottom), (right, bottom)]
+    places += [(35 + 49 * (n % 5) + n, 25 + 45 * (n // 5)) for n in range(15)]
+    for (left, top), path in zip(places, sorted(PEOPLE.glob("*.jpg")), strict=False):
+        face = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        gray[top : top + side, left : left + side] = cv2.resize(
+            face, (side, side), interpolation=cv2.INTER_AREA
+        )
+    return gray, places
+
+
+def is_at(hits: list[Place], place: Place) -> bool:
+    return any(abs(x - place[0]) < 12 and abs(y - place[1]) < 12 for x, y in hits)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_around_hits_the_places_between_the_steps_are_searched(shift: int) -> None:
+    gray, _ = room(25)
+    hits = Cascade().hits(gray, [WHOLE], shift)
+
+    def lattice(shift: int) -> set[Place]:
+        """Hits at the places with this remainder, each place looked at for itself."""
+        cascade, size = Cascade(), FACE + STEP
+        places = itertools.product(
+            range(shift, WIDTH - FACE, STEP), range(shift, HEIGHT - FACE, STEP)
+        )
+        parts = {(x, y): (x, y, x + size, y + size) for x, y in places}
+        return {
+            place for place, part in parts.items() if place in cascade.hits(gray, [part], shift)
+        }
+
+    steps, between = lattice(shift), lattice(1 - shift)
+    near = {p for p in between if any(max(abs(p[0] - x), abs(p[1] - y)) <= NEARBY for x, y in hits)}
+    assert set(hits) <= steps | between
+    # OpenCV takes a longer step after a place that is nothing like a face
+    assert len(steps & set(hits)) > 0.9 * len(steps) > 40
+    assert len(near & set(hits)) > 0.9 * len(near) > 40
+
+
+def test_a_face_between_the_steps_is_found_from_another_place_on() -> None:
+    gray, places = room(31)
+    cascade = Cascade()
+    even, odd = (cascade.hits(gray, [WHOLE], shift) for shift in (0, 1))
+    found = [(is_at(even, place), is_at(odd, place)) for place in places]
+    assert found.count((True, False)) >= 2
+    assert found.count((False, True)) >= 2
+
+
+def test_parts_that_overlap_give_each_hit_once() -> None:
+    gray, places = room(25)
+    cascade = Cascade()
+    parts = [WHOLE, (7, 3, WIDTH, HEIGHT), (0, 0, 161, 91)]
+    together = cascade.hits(gray, parts, 0)
+    assert len(together) == len(set(together))
+    assert set(cascade.hits(gray, [WHOLE], 0)) <= set(together)
+    assert all(is_at(together, place) for place in places[4:])
+
+
+def test_where_nothing_looks_like_a_face_there_is_none() -> None:
+    assert Cascade().hits(np.full((HEIGHT, WIDTH), 90, np.uint8), [WHOLE], 0) == []
