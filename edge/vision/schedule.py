@@ -5,9 +5,10 @@ found by the next.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.types import Box
 from edge.vision.areas import Area, Cells, counts_around, rectangles
@@ -21,8 +22,8 @@ PASS_S = 0.31
 
 Three frames at 10 a second, a little late.
 """
-SWEEP_S = 2.0
-"""Longest time between two runs of a pass over the whole picture, seconds."""
+SWEEP_S = 2.5
+"""Longest time between two searches of a place for a size, seconds."""
 CORE = 0.6
 """Side of the square in the middle of a face that changes when it appears, in its sides."""
 CHANGED = 0.3
@@ -68,12 +69,14 @@ class Schedule:
         """
         gap, self._mono = mono - self._mono, mono
         plan: dict[float, list[Area]] = {}
+        across, down = self._size[0] / changed.shape[1], self._size[1] / changed.shape[0]
         for number, one in enumerate(self._passes):
-            cells = one.run(mono, gap, changed)
-            if cells is not None:
-                self._add_changed(plan, one.sides, cells)
-                if math.isinf(gap):  # from now on the passes run in turn
-                    one.delay(number / len(self._passes))
+            for sides, (left, top, right, bottom) in one.run(mono, gap, changed, across):
+                area = Area(left * across, top * down, right * across, bottom * down)
+                for side in sides:
+                    self._add(plan, side, area)
+            if math.isinf(gap):  # from now on the passes run in turn
+                one.delay(number / len(self._passes))
         for box in followed:
             for side in self._sides:
                 if 1 / FOLLOW_RATIO <= box.w / side <= FOLLOW_RATIO:
@@ -81,19 +84,6 @@ class Schedule:
                     middles = box.cx - reach, box.cy - reach, box.cx + reach, box.cy + reach
                     self._add(plan, side, Area(*middles))
         return plan
-
-    def _add_changed(
-        self, plan: dict[float, list[Area]], sides: Sequence[float], cells: Cells
-    ) -> None:
-        """Add where faces of these sizes may have appeared when these cells changed."""
-        across, down = self._size[0] / cells.shape[1], self._size[1] / cells.shape[0]
-        for first in range(0, len(sides), SHARED_CORES):
-            core = max(1, round(CORE * sides[first] / across))
-            middles = counts_around(cells, core) >= max(1, CHANGED * core * core)
-            for left, top, right, bottom in rectangles(middles):
-                area = Area(left * across, top * down, right * across, bottom * down)
-                for side in sides[first : first + SHARED_CORES]:
-                    self._add(plan, side, area)
 
     def _add(self, plan: dict[float, list[Area]], side: float, middles: Area) -> None:
         """Add the area of the faces of this size with their middles there, if there are any."""
@@ -113,26 +103,39 @@ class Schedule:
 
 
 class _Pass:
-    """When some of the sizes were searched for, and where the view has changed since."""
+    """When faces of some sizes were searched for where, and where the view has changed since."""
 
     def __init__(self, sides: Sequence[float]) -> None:
-        self.sides = sides
-        self._ran = self._swept = -math.inf
+        self._sides = [sides[n : n + SHARED_CORES] for n in range(0, len(sides), SHARED_CORES)]
+        self._ran = -math.inf
         self._changed: Cells | None = None
+        self._searched: list[npt.NDArray[np.float64]] = []
+        """For each of `_sides`, when faces with their middle in each cell were searched for."""
 
-    def run(self, mono: float, gap: float, changed: Cells) -> Cells | None:
-        """The cells to search now; None if the next frame, in `gap` seconds, is early enough."""
+    def run(
+        self, mono: float, gap: float, changed: Cells, cell_px: float
+    ) -> Iterator[tuple[Sequence[float], Area]]:
+        """Yield sizes, and cells in which faces of these sizes may have their middle.
+
+        Yields nothing if the next frame, in `gap` seconds, is early enough.
+        """
         self._changed = changed if self._changed is None else self._changed | changed
-        sweeps = mono - self._swept + gap > SWEEP_S
-        if not sweeps and mono - self._ran + gap <= PASS_S:
-            return None
-        cells = np.ones_like(changed) if sweeps else self._changed
-        self._ran, self._changed = mono, None
-        if sweeps:
-            self._swept = mono
-        return cells
+        if mono - self._ran + gap <= PASS_S:
+            return
+        if not self._searched:
+            self._searched = [np.full(changed.shape, -math.inf) for _ in self._sides]
+        cells, self._ran, self._changed = self._changed, mono, None
+        too_late = mono + max(gap, PASS_S) - SWEEP_S
+        for sides, searched in zip(self._sides, self._searched, strict=True):
+            core = max(1, round(CORE * sides[0] / cell_px))
+            middles = counts_around(cells, core) >= max(1, CHANGED * core * core)
+            middles |= searched < too_late
+            for area in rectangles(middles):
+                searched[int(area.top) : int(area.bottom), int(area.left) : int(area.right)] = mono
+                yield sides, area
 
     def delay(self, fraction: float) -> None:
         """Run earlier from now on, by this fraction of the time between two runs."""
         self._ran -= fraction * PASS_S
-        self._swept -= fraction * SWEEP_S
+        for searched in self._searched:
+            searched -= fraction * SWEEP_S

@@ -129,12 +129,13 @@ def test_memory_that_is_free_goes_back_to_the_system(monkeypatch: pytest.MonkeyP
 
 def test_a_mapped_file_leaves_the_memory_and_can_still_be_read(tmp_path: Path) -> None:
     file = tmp_path / "a model"
-    file.write_bytes(bytes(range(256)) * 40_000)
+    file.write_bytes(bytes(range(256)) * 160_000)
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         before = sum(data[::4096])
         loaded = memory_mb()
         unload_mapped(file)
-        assert memory_mb() < loaded - 8
+        # 41 MB less; to read what is mapped takes some itself
+        assert memory_mb() < loaded - 30
         assert sum(data[::4096]) == before
     unload_mapped(tmp_path / "none")
 

@@ -136,6 +136,21 @@ def test_a_still_view_is_searched_seldom(fps: float) -> None:
     assert all(SIDES[0] not in plan or SIDES[1] not in plan for plan in busy)
 
 
+def test_what_was_searched_lately_is_not_swept() -> None:
+    schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
+    changed = STILL.copy()
+    changed[:, :40] = True
+    plans = [schedule(n / 10, changed if n == 15 else STILL, []) for n in range(60)]
+    there, elsewhere = (
+        [n / 10 for n, plan in enumerate(plans) if is_searched(plan, *place, SIDES[4])]
+        for place in ((100, 180), (540, 180))
+    )
+    assert len(there) == len(elsewhere) == 3
+    assert there[1] == pytest.approx(1.5, abs=PASS_S)
+    assert there[2] > elsewhere[1] + 1
+    assert max(np.diff(there).max(), np.diff(elsewhere).max()) <= SWEEP_S
+
+
 @pytest.mark.parametrize(("fps", "share"), [(3, 1.0), (10, 1 / 3), (30, 1 / 9)])
 def test_a_view_that_changes_is_searched_as_often_at_any_rate(fps: float, share: float) -> None:
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
