@@ -54,8 +54,7 @@ def rectangles(cells: Cells) -> list[Area]:
 def _as_numbers(cells: Cells) -> list[int]:
     """Each row as a number: bit 0 is its left cell."""
     packed = np.packbits(cells, axis=1, bitorder="little")
-    data, length = packed.tobytes(), packed.shape[1]
-    return [int.from_bytes(data[i : i + length], "little") for i in range(0, len(data), length)]
+    return [int.from_bytes(row.data, "little") for row in packed]
 
 
 def _runs(bits: int) -> list[tuple[int, int]]:
