@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import mmap
 import os
 import socket
 import sqlite3
@@ -21,7 +22,7 @@ from edge.delivery.jsonl_publisher import JsonLinesPublisher
 from edge.delivery.outbox import Outbox
 from edge.errors import EdgeError
 from edge.health import Health
-from edge.host import boot_id
+from edge.host import boot_id, memory_mb
 from edge.presence import LivePresence
 from edge.reporter import Reporter
 from edge.types import Frame, Message, NoFrame, People
@@ -163,6 +164,21 @@ def test_systemd_is_told_while_the_camera_is_lost(
         desk.blind(2)
         assert systemd.recv(100) == b"READY=1\nSTATUS=the camera is lost"
         assert systemd.recv(100) == b"WATCHDOG=1"
+
+
+def test_what_only_the_start_needed_leaves_the_memory_with_the_first_frame(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = tmp_path / "a library"
+    file.write_bytes(bytes(range(256)) * 160_000)
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        begin = sum(data[::4096])
+        loaded = memory_mb()
+        desk.frame(0)
+        assert memory_mb() < loaded - 30
+        assert sum(data[::4096]) == begin
+        desk.frame(1)
+        assert memory_mb() > loaded - 30
 
 
 def test_windows_that_the_disk_refuses_wait_in_memory(

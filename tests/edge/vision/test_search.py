@@ -1,6 +1,6 @@
 """A selective search finds what a search of every frame finds, in time and for less."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 
 from edge.sources.demo import PEOPLE, Scene
 from edge.types import Box, Face, Frame, Image
+from edge.vision.cascade import Cascade, Place, Rect
 from edge.vision.schedule import PASS_S, SWEEP_S
 from edge.vision.search import SelectiveSearch, Sizes, WholeSearch
 from edge.vision.zones import Zones
@@ -79,6 +80,25 @@ def test_a_followed_face_is_found_in_every_frame() -> None:
     search = SelectiveSearch(Sizes(), Zones())
     found = [is_found(search(frame_of(image, n), [box]), box) for n in range(30)]
     assert np.mean(found) > 0.9
+
+
+def test_places_between_the_steps_of_one_frame_are_searched_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shifts: list[set[int]] = []
+    hits = Cascade.hits
+
+    def record(cascade: Cascade, level: Image, parts: Iterable[Rect], shift: int) -> list[Place]:
+        shifts[-1].add(shift)
+        return hits(cascade, level, parts, shift)
+
+    monkeypatch.setattr(Cascade, "hits", record)
+    image, box = with_face(300, 100, 80)
+    search = SelectiveSearch(Sizes(), Zones())
+    for number in range(4):
+        shifts.append(set())
+        search(frame_of(image, number), [box])
+    assert shifts in ([{0}, {1}] * 2, [{1}, {0}] * 2)
 
 
 def crossings() -> Iterator[Frame]:
