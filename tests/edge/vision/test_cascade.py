@@ -22,7 +22,7 @@ def room(side: int) -> tuple[Image, list[Place]]:
     places = [(0, 0), (right, 0), (0, bottom), (right, bottom)]
     places += [(35 + 49 * (n % 5) + n, 25 + 45 * (n // 5)) for n in range(15)]
     for (left, top), path in zip(places, sorted(PEOPLE.glob("*.jpg")), strict=False):
-        face = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        face = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
         gray[top : top + side, left : left + side] = cv2.resize(
             face, (side, side), interpolation=cv2.INTER_AREA
         )
