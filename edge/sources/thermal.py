@@ -16,8 +16,9 @@ HYSTERESIS_C = 5.0
 """Degrees Celsius below the limit at which the rate may rise again."""
 MIN_FPS = 2.0
 """Lowest frame rate, frames per second: below it people walk past unseen."""
-THROTTLED_NOW = 0b1110
-"""Bits of `host.throttled` that heat sets."""
+LOW_POWER, SLOWED, TOO_WARM = 0b0001, 0b0110, 0b1000
+"""Bits of `host.throttled`. The firmware slows the processor for too little power as well as for
+heat, and too little power is not cured by fewer frames."""
 
 
 class ThermalThrottle:
@@ -50,7 +51,7 @@ class ThermalThrottle:
         degrees, bits = self._temperature(), self._throttled()
         if degrees is None:
             return self.fps
-        if degrees >= self._limit_c or (bits or 0) & THROTTLED_NOW:
+        if degrees >= self._limit_c or _is_hot(bits or 0):
             fps = max(min(MIN_FPS, self._max_fps), SLOW_DOWN * self.fps)
         elif degrees <= self._limit_c - HYSTERESIS_C:
             fps = min(self._max_fps, SPEED_UP * self.fps)
@@ -62,3 +63,8 @@ class ThermalThrottle:
             log.info("machine: %.0f degrees; all frames again", degrees)
         self.fps = fps
         return fps
+
+
+def _is_hot(bits: int) -> bool:
+    """Whether heat slows the processor now."""
+    return bool(bits & TOO_WARM or (bits & SLOWED and not bits & LOW_POWER))

@@ -67,9 +67,17 @@ def test_what_the_firmware_says_counts_as_heat() -> None:
     board.bits = 0x40000  # it was, since boot
     board.run(throttle, 10)
     assert throttle.fps == 10
-    board.bits = 0x1  # too little power is not heat
-    board.run(throttle, 2)
+
+
+def test_too_little_power_is_not_heat() -> None:
+    board = Board(ambient_c=40, per_frame_c=0)
+    throttle = board.throttle(10)
+    board.bits = 0x50005  # the firmware throttles for it too
+    board.run(throttle, 10)
     assert throttle.fps == 10
+    board.bits = 0x5000D  # too warm besides
+    board.run(throttle, 2)
+    assert throttle.fps < 10
 
 
 def test_without_a_limit_or_a_thermometer_nothing_changes() -> None:
