@@ -78,7 +78,9 @@ def frames(
         return frames
 
     def is_closed() -> bool:
-        return is_paused(config, pause) or (lender is not None and lender.is_lent())
+        # asked during a pause too: else the end of a loan, and what was drawn then, would be missed
+        is_lent = lender is not None and lender.is_lent()
+        return is_lent or is_paused(config, pause)
 
     has_hours = config.quiet_hours and not is_recorded(config.source)
     if config.paused or pause or lender or has_hours:

@@ -1,8 +1,10 @@
 """What the configuration says reaches the parts: each key changes what they do."""
 
+import contextlib
 import json
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import pytest
 
 from edge import wiring
+from edge.camera_loan import borrowed
 from edge.config import Config, load_config
 from edge.delivery import outbox_db
 from edge.delivery.mqtt_broker import Broker
+from edge.pause import PauseSwitch
 from edge.sources.demo import Scene
 from edge.sources.frame import frame_of
 from edge.types import Box, CaptureSettings, Face, Frames, Message, People, Visit
@@ -294,3 +298,24 @@ def test_only_what_serves_one_program_at_a_time_is_lent(
 ) -> None:
     config = load("").model_copy(update={"source": source})
     assert (wiring.lender(config, lambda: None) is not None) == is_lent
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_camera_lent_during_a_pause_is_noticed_when_it_comes_back(
+    load: Load, tmp_path: Path, paused: bool
+) -> None:
+    """Else zones that were drawn meanwhile would not be read."""
+    config = load(f"state_dir: {tmp_path}")
+    switch, returned = PauseSwitch(tmp_path / "paused"), threading.Event()
+    lender = wiring.lender(config, returned.set)
+    with contextlib.closing(wiring.frames(config, pause=switch, lender=lender)) as moments:
+        next(moments)
+        if paused:
+            switch.command(b"pause")
+        with borrowed(tmp_path):
+            while getattr(next(moments), "camera", "ok") != "resting":
+                pass
+        assert not returned.is_set()
+        for _ in range(3):
+            next(moments)
+    assert returned.is_set()
