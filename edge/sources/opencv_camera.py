@@ -72,7 +72,10 @@ class Capture:
 
     def read(self, _over: Callable[[], bool]) -> tuple[Image, None]:
         """The next picture, upright; there is no gray copy. Raises SourceError if none comes."""
-        readable, image = self._capture.read()
+        try:
+            readable, image = self._capture.read()
+        except cv2.error as error:  # a picture damaged on its way
+            raise SourceError(f"{self._name}: gives a broken picture") from error
         if not readable:
             raise SourceError(f"{self._name}: gives no more frames")
         return upright(np.asarray(image, np.uint8), self._settings), None

@@ -7,11 +7,14 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edge.errors import SourceError
-from edge.sources.opencv_camera import stream, usb
+from edge.sources.opencv_camera import Capture, stream, usb
 from edge.sources.stream_errors import diagnose
 from edge.types import CaptureSettings
 from tests.support.broker import free_port
@@ -133,3 +136,15 @@ def test_nobody_is_there(server: str) -> None:
 def test_a_device_that_is_not_a_camera() -> None:
     with pytest.raises(SourceError, match=r"camera /dev/null: is not a camera; name a video dev"):
         usb("/dev/null", VIEW)
+
+
+def test_a_picture_damaged_on_its_way_does_not_end_the_program() -> None:
+    """The camera is opened again, as after any other failure."""
+
+    class Damaged(cv2.VideoCapture):
+        def read(self, *_: Any) -> Any:
+            return cv2.imdecode(np.empty(0, np.uint8), cv2.IMREAD_COLOR)
+
+    camera = Capture(Damaged(), "camera /dev/video0", VIEW)
+    with pytest.raises(SourceError, match="camera /dev/video0: gives a broken picture"):
+        camera.read(lambda: False)
