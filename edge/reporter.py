@@ -50,7 +50,8 @@ class Reporter:
         self._health_due = float("-inf")
         self._state = ("ok", False)
         """State of the camera, and whether the daemon was paused, at the last heartbeat."""
-        self._unsaved: list[Window] = []
+        self._unsaved: list[tuple[Window, float | None]] = []
+        """Windows, and the clock with which each was stamped if it had not been set by then."""
 
     def open(self, info: Mapping[str, Any]) -> None:
         """Publish the birth messages: availability, info and discovery."""
@@ -66,7 +67,7 @@ class Reporter:
 
         If the disk refuses it, it waits in memory and is tried again with the next health.
         """
-        self._unsaved.append(window)
+        self._unsaved.append((window, None if self._time_synced() else self._clock()))
         try:
             self._save()
         except OutboxError as error:
@@ -74,15 +75,15 @@ class Reporter:
 
     def _save(self) -> None:
         while self._unsaved:
-            message = self._store(self._unsaved[0])
+            window, unset_clock = self._unsaved[0]
+            message = self._store(window, unset_clock)
             # it is counted now: whatever fails from here on, it must not be counted again
-            window = self._unsaved.pop(0)
+            self._unsaved.pop(0)
             self._courier.announce(message)
             self._publisher.publish(self._messages.state(message))
             sd_notify.notify(f"STATUS=window {message.key}: {window.people.total} people")
 
-    def _store(self, window: Window) -> Message:
-        synced = self._time_synced()
+    def _store(self, window: Window, unset_clock: float | None) -> Message:
         return self._outbox.append(
             window.people,
             # a window that ends at midnight belongs to the day before
@@ -90,9 +91,9 @@ class Reporter:
             seconds=window.seconds,
             ages=self._ages_of(window),
             make=lambda epoch, seq, totals: self._messages.window(
-                window, epoch=epoch, seq=seq, totals=totals, time_synced=synced
+                window, epoch=epoch, seq=seq, totals=totals, time_synced=unset_clock is None
             ),
-            unset=None if synced else (boot_id(), self._clock()),
+            unset=None if unset_clock is None else (boot_id(), unset_clock),
         )
 
     def _ages_of(self, window: Window) -> tuple[int, ...] | None:

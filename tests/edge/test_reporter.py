@@ -269,6 +269,27 @@ def test_windows_made_before_the_clock_was_set_get_their_right_time(tmp_path: Pa
     desk.outbox.close()
 
 
+def test_a_window_that_the_disk_refused_until_the_clock_was_set_gets_its_right_time(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path / "outbox.db")
+    desk.courier.close(0)
+    other = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+    other.execute("CREATE TRIGGER no AFTER INSERT ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
+    desk.synced = False
+    desk.reporter.on_window(WINDOW)
+    desk.ahead += 90
+    desk.synced = True
+    desk.frame(0)
+    other.execute("DROP TRIGGER no")
+    other.close()
+    desk.frame(100)
+    (saved,) = (json.loads(message.payload) for message in desk.outbox.pending())
+    end = datetime.fromisoformat(saved["window"]["end"])
+    assert (end.timestamp(), saved["time_synced"]) == (round(WINDOW.end) + 90, True)
+    desk.outbox.close()
+
+
 def test_windows_of_an_earlier_boot_keep_their_stamps(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
     for boot in ("before", "now"):
