@@ -57,6 +57,8 @@ class Link:
         self._client, self._broker, self._addresses = client, broker, addresses
         self._on_greeting, self._wake = on_greeting, wake
         self._reached = self._silent = False
+        self._dropped = False
+        client.on_socket_open = self._on_socket_open
         client.on_socket_register_write = self._on_want_write
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -110,6 +112,12 @@ class Link:
                 self.hung = True
                 self.drop()
 
+    def _on_socket_open(self, *_: object) -> None:
+        """End a link that was dropped while it was connecting, before it greets the broker."""
+        if self._dropped:
+            self.drop()
+            raise ConnectionAbortedError
+
     def _on_want_write(self, *_: object) -> None:
         with contextlib.suppress(OSError):  # nudged already, or closed
             self._nudge.send(b"!")
@@ -156,7 +164,11 @@ class Link:
         self.drop()
 
     def drop(self) -> None:
-        """End the connection as if the cable were cut: the broker publishes the will."""
+        """End the connection as if the cable were cut: the broker publishes the will.
+
+        A link that is still connecting ends before it greets the broker.
+        """
+        self._dropped = True
         connection = self._client.socket()
         if isinstance(connection, socket.socket):
             with contextlib.suppress(OSError):

@@ -160,6 +160,31 @@ def test_a_broker_that_stops_while_the_publisher_closes(
     assert "the last message was not delivered" in caplog.text
 
 
+def test_a_publisher_closed_while_it_connects_never_greets_the_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another may have its client id by then, and would be thrown out."""
+    resolve, asked, answer = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any, **keys: Any) -> Any:
+        asked.set()
+        assert answer.wait(20)
+        return resolve(*arguments, **keys)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        publisher = MqttPublisher(broker(server.getsockname()[1]), will=WILL)
+        assert asked.wait(20)
+        publisher.close(ONLINE)
+        answer.set()
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(1) == b""
+    publisher._thread.join(20)
+    assert not publisher._thread.is_alive()
+
+
 def test_windows_wait_for_the_broker_and_arrive_in_order(
     start_delivery: Delivery,
     mosquitto: Mosquitto,
