@@ -39,10 +39,31 @@ def write_all_atomically(files: Mapping[Path, bytes], *, private: bool = False) 
                 os.fsync(file.fileno())
         for path in files:
             _beside(path).replace(path)
+        for folder in {path.parent for path in files}:
+            _sync(folder)
     finally:
         for path in files:
             with contextlib.suppress(OSError):
                 _beside(path).unlink(missing_ok=True)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file, if there is one, for good: a power cut does not bring it back.
+
+    Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are safely on disk: a file's own sync does not do it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _beside(path: Path) -> Path:
@@ -67,6 +88,7 @@ def replace_verified(path: Path, content: bytes, verify: Callable[[Path], None])
             os.fsync(file.fileno())
         verify(new)
         new.replace(path)
+        _sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ import logging
 import queue
 from pathlib import Path
 
-from edge.atomic_file import write_atomically
+from edge.atomic_file import remove_durably, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class PauseSwitch:
             if self._on:
                 write_atomically(self._file, b"")
             else:
-                self._file.unlink(missing_ok=True)
+                remove_durably(self._file)
         except OSError as error:
             state = "paused" if self._on else "resumed"
             log.error("%s: %s only until a restart (%s)", self._file, state, error.strerror)
