@@ -10,9 +10,9 @@ from typing import Any
 
 MAX_LOAD = 0.5
 """Largest expected load, cores: warm weather and other programs need the rest."""
-SMALL_SAVING = 1.2
+SMALL_SAVING = 1.25
 """Settings that take at most this many times as much as the cheapest are not given up for those:
-that would lose people and keep no board cool."""
+that would lose people, and the loads are known no better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Defaults:
 
 
 CHOICES = {
-    Defaults(fps=10.0): 2035.0,
-    Defaults(fps=7.5): 2022.0,
-    Defaults(fps=5.0): 2081.0,
-    Defaults(fps=5.0, min_face_px=30): 1876.0,
+    Defaults(fps=10.0): 1614.0,
+    Defaults(fps=7.5): 1562.0,
+    Defaults(fps=5.0): 1578.0,
+    Defaults(fps=5.0, min_face_px=30): 1316.0,
 }
 """Million instructions per second while four people are in view, as tools/instructions.py counts
 them; from what counts the most people to the least. Fewer than five frames per second lose some."""
