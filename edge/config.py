@@ -25,6 +25,7 @@ from edge.config_values import (
     ModelPath,
     Name,
     Polygon,
+    Polygons,
     QuietHours,
     Source,
     WebAddress,
@@ -103,7 +104,7 @@ class Zones(Section):
     """The parts of the picture in which faces count."""
 
     region: Polygon | None = None
-    excluded: Annotated[tuple[Polygon, ...], Field(strict=False, max_length=100)] = ()
+    excluded: Polygons = ()
 
 
 class Tracker(Section):

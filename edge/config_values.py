@@ -1,6 +1,7 @@
 """Types of single values in config.yaml: names, hosts, files, sources, polygons."""
 
 import ipaddress
+import itertools
 import re
 import socket
 from pathlib import Path
@@ -20,6 +21,8 @@ NAME = r"[A-Za-z0-9_-]{1,64}"
 """A site or device: one level of an MQTT topic, and part of entity ids."""
 DISCOVERY_PREFIX = r"[^\s#+/$][^\s#+]{0,127}"
 """The beginning of an MQTT topic."""
+MAX_CORNERS = 100
+"""Of a polygon."""
 
 
 def existing_file(path: Path) -> Path:
@@ -143,6 +146,31 @@ def _source(source: str) -> str:
     )
 
 
+def _polygon(value: Any) -> Any:
+    """`value` if it is a polygon: pydantic would report each wrong number, and its own words."""
+    if not _is_polygon(value):
+        raise ValueError(
+            f"{quoted(value)}: must be 3 to {MAX_CORNERS} corners, each [x, y] in fractions of the "
+            "picture from 0 to 1: [[0, 0.2], [1, 0.2], [1, 1]]"
+        )
+    return value
+
+
+def _polygons(value: Any) -> Any:
+    if _is_polygon(value):
+        raise ValueError("must be a list of polygons, not one: put one more [ ] around it")
+    return value
+
+
+def _is_polygon(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and 3 <= len(value) <= MAX_CORNERS
+        and all(isinstance(corner, list | tuple) and len(corner) == 2 for corner in value)
+        and all(type(part) in (int, float) and 0 <= part <= 1 for part in itertools.chain(*value))
+    )
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]
 Source = Annotated[str, AfterValidator(_source)]
@@ -162,7 +190,9 @@ ExistingFile = Annotated[Path, Field(strict=False), AfterValidator(existing_file
 
 QuietHours = Annotated[Hours, BeforeValidator(lambda text: Hours.parse(str(text)))]
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Point = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
-Polygon = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
+Point = Annotated[tuple[float, float], Field(strict=False)]
+Polygon = Annotated[tuple[Point, ...], Field(strict=False), BeforeValidator(_polygon)]
 """Corners, x and y in fractions of the picture from its top left corner."""
+Polygons = Annotated[
+    tuple[Polygon, ...], Field(strict=False, max_length=100), BeforeValidator(_polygons)
+]

@@ -100,6 +100,17 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path, monkeypatch: pytest.Mon
             "clear text",
         ),
         ("detector: {min_face_px: 50, max_face_px: 50}", "greater than min_face_px"),
+        (
+            "zones: {region: [[0, 0], [1, 1]]}",
+            "1 mistake\n  zones.region: [[0, 0], [1, 1]]: must be 3",
+        ),
+        ("zones: {region: [[0, 0], [640, 0], [640, 360]]}", "in fractions of the picture"),
+        ("zones: {region: [[0, 0], [true, 0], [1, 1]]}", "each [x, y]"),
+        ("zones: {region: 5}", "zones.region: 5: must be 3 to 100 corners"),
+        (
+            "zones: {excluded: [[0.8, 0], [1, 0], [1, 0.3], [0.8, 0.3]]}",
+            "1 mistake\n  zones.excluded: must be a list of polygons, not one: put one more [ ]",
+        ),
         ("? [a]\n: b", "is not valid YAML"),
         ("1: 2", "Keys should be strings"),
         ("source: demo2", "no such file"),

@@ -155,7 +155,7 @@ def test_zones_with_mistakes_change_nothing(viewer: Viewer) -> None:
         viewer.enter()
     before = viewer.ask("/start", {})["zones"]
     for values, words in (
-        ({"region": [[0, 0], [1, 1]]}, "at least 3"),
+        ({"region": [[0, 0], [1, 1]]}, "must be 3 to 100 corners"),
         ({"region": [[0, 0], [1, 0], [1, 1.5]]}, "region"),
         ({"regions": None}, "unknown key"),
         ({"excluded": "all"}, "must be a list"),
