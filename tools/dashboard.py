@@ -172,8 +172,14 @@ def read_broker(args: argparse.Namespace) -> Broker:
         broker = broker._replace(password=password)
     if args.broker_ca and not args.broker_ca.is_file():
         raise ConfigError(f"--broker-ca {args.broker_ca}: is not a file")
-    if args.broker_cert and not broker.tls:
+    if (args.broker_ca or args.broker_cert) and not broker.tls:
         raise ConfigError("--broker: a certificate is for mqtts://, not for mqtt://")
+    if broker.password and not (broker.tls or is_loopback(broker.host)):
+        print(
+            "dashboard: WARNING: the broker's password crosses the network unencrypted; "
+            "mqtts:// changes that",
+            file=sys.stderr,
+        )
     return broker
 
 

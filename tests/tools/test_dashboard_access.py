@@ -197,6 +197,13 @@ def test_other_machines_need_a_password_or_a_proxy(refused: Refused, host: str) 
         (["--broker", "mqtt://localhost:99999"], "out of range"),
         (["--broker-password-file", "nothing"], "nothing"),
         (["--broker-ca", "nothing"], "--broker-ca nothing: is not a file"),
+        (["--broker-ca", "not-pem"], "a certificate is for mqtts://, not for mqtt://"),
+        (
+            ["--broker", "mqtt://u:p@192.0.2.1", "--store", "/nowhere/tally.db"],
+            "WARNING: the broker's password crosses the network unencrypted",
+        ),
+        (["--listen", "8330"], "8330: must be like 127.0.0.1:8330"),
+        (["--store", "mysql://localhost/x"], "--store mysql://localhost/x: name a file, or "),
         (["--broker", "mqtts://localhost", "--broker-ca", "not-pem"], "--broker-ca not-pem: "),
         (["--broker-cert", "crt"], "--broker-cert and --broker-key belong together"),
         (

@@ -33,6 +33,8 @@ class Database:
         Raises ConfigError if psycopg is needed and missing.
         """
         self.is_postgres = name.startswith(("postgresql://", "postgres://"))
+        if "://" in name and not self.is_postgres:
+            raise ConfigError(f"--store {name}: name a file, or a database by postgresql://")
         self._name = name
         self._kept = threading.local()
         if self.is_postgres:

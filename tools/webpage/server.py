@@ -34,7 +34,7 @@ class Address(NamedTuple):
         if not colon or text.endswith("]"):
             host, port = text, str(PORT)
         host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isdecimal() or int(port) > 65535:
+        if not host or host.isdecimal() or not port.isdecimal() or int(port) > 65535:
             raise argparse.ArgumentTypeError(
                 f"{text}: must be like 127.0.0.1:{PORT} or [::1]:{PORT}"
             )
