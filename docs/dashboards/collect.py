@@ -79,8 +79,13 @@ STATEMENTS = {"window": (KEEP, KEEP_AGES), "info": (DROP_MATRIX, KEEP_MATRIX)}
 
 def collect(file: str, url: str) -> None:
     broker = urlsplit(url)
+    if broker.scheme not in ("mqtt", "mqtts") or not broker.hostname:
+        sys.exit(f"{url}: must be like mqtt://localhost:1883 or mqtts://user:password@broker")
     db = sqlite3.connect(file, isolation_level=None)  # each window is on disk at once
-    db.executescript(f"PRAGMA journal_mode=WAL; {TABLE}")
+    try:
+        db.executescript(f"PRAGMA journal_mode=WAL; {TABLE}")
+    except sqlite3.DatabaseError as error:
+        sys.exit(f"{file}: cannot be used ({error}); name another file, or a new one")
     columns = [column for _, column, *_ in db.execute("PRAGMA table_info(windows)")]
     for column, kind in ADDED.items():
         if column not in columns:
@@ -121,7 +126,7 @@ def collect(file: str, url: str) -> None:
     if broker.scheme == "mqtts":
         client.tls_set()
     client.connect_async(
-        broker.hostname or "localhost", broker.port or (8883 if broker.scheme == "mqtts" else 1883)
+        broker.hostname, broker.port or (8883 if broker.scheme == "mqtts" else 1883)
     )
     client.loop_forever(retry_first_connection=True)
 

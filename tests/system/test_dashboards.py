@@ -74,6 +74,25 @@ def collector(broker: Mosquitto, file: Path) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
+@pytest.mark.parametrize(
+    ("file", "url", "words"),
+    [
+        ("windows.db", "localhost", "localhost: must be like mqtt://localhost:1883"),
+        ("windows.db", "http://broker", "must be like mqtt://localhost:1883"),
+        ("text", "mqtt://localhost", "text: cannot be used (file is not a database)"),
+    ],
+)
+def test_the_collector_names_mistakes(tmp_path: Path, file: str, url: str, words: str) -> None:
+    (tmp_path / "text").write_text("no database" * 99)
+    run = subprocess.run(
+        [sys.executable, DOCS / "collect.py", file, url],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def publish(broker: Mosquitto, messages: list[Message]) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.max_inflight_messages_set(1)  # or the broker might get them in another order
