@@ -90,7 +90,8 @@ def make_bundles(args: argparse.Namespace) -> None:
     present = sum(number for outcome, number in numbers.items() if outcome not in AWAY)
     words = ", ".join(f"{numbers[outcome]} {outcome}" for outcome in Outcome if numbers[outcome])
     bundles = "1 bundle" if present == 1 else f"{present} bundles"
-    print(f"{bundles} in {args.fleet / BUNDLES}, for {len(outcomes)} devices: {words}")
+    listed = "1 device" if len(outcomes) == 1 else f"{len(outcomes)} devices"
+    print(f"{bundles} in {args.fleet / BUNDLES}, for {listed}: {words}")
 
 
 def renew_some(args: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ModelError
+from edge.errors import ConfigError, ModelError
 from edge.vision.classifier import Classifier
 from edge.vision.tflite import RUNTIMES, Floats
 from tools.cli.exit import add_verbose, run_command
@@ -77,6 +77,17 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
     return lines
 
 
+def read_crops(path: Path) -> npt.NDArray[np.uint8]:
+    """Crops from a file of NumPy's. Raises ConfigError."""
+    try:
+        crops = np.load(path)
+    except (OSError, EOFError, ValueError) as error:
+        raise ConfigError(f"--crops {path}: is no .npy file that can be read ({error})") from error
+    if not (isinstance(crops, np.ndarray) and crops.ndim == 4 and crops.dtype == np.uint8):
+        raise ConfigError(f"--crops {path}: must hold uint8 crops: number, height, width, channels")
+    return crops
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a .tflite file with its JSON beside it")
@@ -86,8 +97,8 @@ def main() -> int:
     add_verbose(parser)
     args = parser.parse_args()
     try:
-        lines = measure(args.model, None if args.crops is None else np.load(args.crops))
-    except (ModelError, OSError, EOFError, ValueError) as error:
+        lines = measure(args.model, None if args.crops is None else read_crops(args.crops))
+    except ConfigError as error:
         print(f"latency: {error}", file=sys.stderr)
         return 2
     print("\n".join(lines))

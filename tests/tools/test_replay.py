@@ -163,6 +163,9 @@ def test_truth_of_real_clips(clips: Path) -> None:
     "text",
     [
         "female: x\nmale: 1",
+        "female: -1",
+        "male: 2.7",
+        "male: true",
         "female: 1\nvisits: 3",
         "female: 1\nvisits: [{gender: female, first_s: 1}]",
         "female: 1\nvisits: [{gender: woman, first_s: 1, last_s: 2}]",
@@ -175,7 +178,9 @@ def test_truth_of_real_clips(clips: Path) -> None:
 def test_a_truth_that_is_not_one(tmp_path: Path, text: str) -> None:
     file = tmp_path / "clip.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigError, match=r"clip\.yaml: must hold numbers of female, male and"):
+    with pytest.raises(
+        ConfigError, match=r"clip\.yaml: must hold whole numbers of female, male and"
+    ):
         read_truth(file, "clip.mp4")
 
 

@@ -9,10 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from edge.errors import ConfigError
 from edge.sources.demo import PEOPLE
 from edge.sources.recordings import open_file
 from edge.types import Image
@@ -93,6 +96,21 @@ def test_latency_names_what_is_missing(args: list[str | Path]) -> None:
     assert run.returncode == 2
     assert "No such file" in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "content", [b"no array", b"", np.zeros((2, 128, 128, 3)), np.zeros(3, np.uint8)]
+)
+def test_latency_names_a_file_without_crops(
+    tmp_path: Path, content: bytes | npt.NDArray[Any]
+) -> None:
+    file = tmp_path / "crops.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        np.save(file, content)
+    with pytest.raises(ConfigError, match=r"--crops .*crops\.npy: (is no|must hold)"):
+        latency.read_crops(file)
 
 
 def test_a_slow_model_is_timed_on_fewer_faces(monkeypatch: pytest.MonkeyPatch) -> None:

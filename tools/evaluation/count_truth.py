@@ -18,8 +18,8 @@ VIDEOS = frozenset(
 )
 """Lower-case suffixes of clips whose truth may lie beside them; any other needs an entry."""
 FORMAT = (
-    "must hold numbers of female, male and perhaps unsure people, and perhaps visits: for each its "
-    "gender, first_s, a later last_s, and perhaps attention_s, face_px and path"
+    "must hold whole numbers of female, male and perhaps unsure people, and perhaps visits: for "
+    "each its gender, first_s, a later last_s, and perhaps attention_s, face_px and path"
 )
 
 
@@ -57,7 +57,7 @@ def read_truth(path: Path, clip: str) -> Truth:
     if not isinstance(content, dict) or not {"female", "male"} & set(content):
         raise ConfigError(f"truth {path}: says nothing about {Path(clip).name}")
     try:
-        people = People(*(int(content.get(key, 0)) for key in (*LABELS, "unsure")))
+        people = People(*(_number(content.get(key, 0)) for key in (*LABELS, "unsure")))
         visits = tuple(content.get("visits", ()))
         for visit in visits:
             _check(visit)
@@ -105,6 +105,13 @@ def _load(path: Path) -> object:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise ConfigError(f"truth {path}: cannot be read ({error})") from error
+
+
+def _number(value: object) -> int:
+    """A number of people. Raises ValueError."""
+    if type(value) is not int or value < 0:
+        raise ValueError(value)
+    return value
 
 
 def _check(visit: Mapping[str, Any]) -> None:
