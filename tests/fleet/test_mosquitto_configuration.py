@@ -1,12 +1,29 @@
 """The configuration docs/fleet/mosquitto.conf, run with the shipped access rules."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fleet.brokers import free_port, program
 from tests.fleet.certificates import FOREIGN, OWN, check
 from tests.fleet.node import Node
 from tests.support.paths import ROOT
+
+
+def revoked(certificates: Path, folder: Path) -> Path:
+    """The authority's list of revoked certificates: none."""
+    authority = x509.load_pem_x509_certificate((certificates / "ca.crt").read_bytes())
+    key = serialization.load_pem_private_key((certificates / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    builder = x509.CertificateRevocationListBuilder(authority.subject, now, now + timedelta(1))
+    file = folder / "revoked.crl"
+    file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return file
 
 
 def test_the_certificates_name_is_the_user_of_the_access_rules(
@@ -17,7 +34,8 @@ def test_the_certificates_name_is_the_user_of_the_access_rules(
     for old, new in {
         "listener 8883": f"listener {port}",
         "/etc/mosquitto/certs/broker": str(certificates / "server"),
-        "/etc/mosquitto/certs": str(certificates),
+        "/etc/mosquitto/certs/authority.crt": str(certificates / "ca.crt"),
+        "/etc/mosquitto/certs/revoked.crl": str(revoked(certificates, tmp_path)),
         "/etc/mosquitto/acl": str(tmp_path / "acl"),
         "/var/lib/mosquitto": str(tmp_path),
     }.items():
