@@ -4,8 +4,6 @@
 # make model DATA=path/to/fairface
 #              train, quantize and evaluate a model on labelled faces, and write its model card
 # make onnx    install what tools/quantize.py needs for ONNX files
-# make dashboard
-#              install what tools/dashboard.py needs, the page that shows what devices count
 # make web     install what tools/web.py needs, the page to try models on
 # make deb     build the Debian package for this kind of machine (docs/fleet/updates.md)
 # make test    install what the tests need and run all checks
