@@ -3,7 +3,7 @@
 VERSION = "1.0.0"
 """Whose counts were compared with the truth."""
 FILMS, REPLAYS, PEOPLE = 24, 72, 1473
-"""Films of made crowds, how often they were counted, and the people in all replays together."""
+"""Films of simulated crowds, how often they were counted, and people in all replays together."""
 RANGES = {
     "fps": (3.125, 12.50),
     "light": (27.67, 187.7),

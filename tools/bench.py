@@ -77,7 +77,9 @@ def options() -> argparse.Namespace:
         help="also run a daemon, measure how soon it counts and, after this long, its memory",
     )
     parser.add_argument(
-        "--scenes", action="store_true", help="also measure made views: still, busy and crowded"
+        "--scenes",
+        action="store_true",
+        help="also measure simulated views: still, busy and crowded",
     )
     parser.add_argument(
         "--faces",
@@ -89,7 +91,7 @@ def options() -> argparse.Namespace:
         "--baselines", action="store_true", help="also measure other ways to look at the frames"
     )
     parser.add_argument(
-        "--seconds", type=at_least(2), default=8, help="length of each made view; default: 8"
+        "--seconds", type=at_least(2), default=8, help="length of each simulated view; default: 8"
     )
     parser.add_argument(
         "--page",

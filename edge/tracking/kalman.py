@@ -28,7 +28,7 @@ INITIAL_SPEED = 5.0
 ENTRY_SPEED = 4.0
 """Mean speed of a face that has just come in, and its standard deviation, face widths per second.
 
-Chosen on twenty made crowds, at 3 frames a second and at 12.
+Chosen on twenty simulated crowds, at 3 frames a second and at 12.
 """
 INITIAL_GROWTH = 0.3
 """Standard deviation of a new face's growth, as a logarithm per second: 4 m away, walking up."""

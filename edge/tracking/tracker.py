@@ -35,8 +35,8 @@ LOST_AFTER_FRAMES = 1.5
 REAPPEARANCE_DISTANCE = 1.0
 """Largest distance between the paths of a lost face and of one that reappears, face widths.
 
-In twenty made crowds most faces that were closer were the same person's, at 3 frames a second and
-at 12, and most of the others somebody else's.
+In twenty simulated crowds most faces that were closer were the same person's, at 3 frames a second
+and at 12, and most of the others somebody else's.
 """
 ALONE_REAPPEARANCE_DISTANCE = 3.5
 """The same if nobody else is in view: people step aside while turned away."""
@@ -46,13 +46,14 @@ appears on their path is counted already..."""
 REMEMBERED_DISTANCE = 0.3
 """...if it is within this distance, face widths.
 
-In forty made crowds it was the same person in 15 cases of 17 at 12 frames a second, and in 17 of 22
-at 3.
+In forty simulated crowds it was the same person in 15 cases of 17 at 12 frames a second, and in 17
+of 22 at 3.
 """
 NEWCOMER_COST = -3.0
 """Cost of a match above which the face is a newcomer's.
 
-In ten made crowds half of the matches above it joined two people, at 3 frames a second and at 12.
+In ten simulated crowds half of the matches above it joined two people, at 3 frames a second and at
+12.
 """
 TOUCH_DISTANCE = 1.3
 """Faces touch if their middles are closer than this along each axis, in mean widths of the two."""

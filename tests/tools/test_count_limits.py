@@ -1,4 +1,4 @@
-"""The counts keep to limits on made crowds that anyone can make, and on real clips."""
+"""The counts keep to limits on simulated crowds that anyone can make, and on real clips."""
 
 from pathlib import Path
 

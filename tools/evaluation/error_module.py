@@ -12,7 +12,7 @@ MODULE = '''\
 VERSION = "{version}"
 """Whose counts were compared with the truth."""
 FILMS, REPLAYS, PEOPLE = {films}, {replays}, {people}
-"""Films of made crowds, how often they were counted, and the people in all replays together."""
+"""Films of simulated crowds, how often they were counted, and people in all replays together."""
 RANGES = {{
 {ranges}
 }}
