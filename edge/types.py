@@ -129,8 +129,8 @@ MIN_CHECKS_CLEAR = 0.3
 """Fraction of a track's checks at which it must see a face clearly.
 
 In 22 real clips and two simulated crowds it did so at 0.31 or more for each of 80 people, masked or
-out of focus. Of 13 things seen often enough (a fire, a wheel, leaves, print) it did so at 0.19 or less
-for eleven.
+out of focus. Of 13 things seen often enough (a fire, a wheel, leaves, print) it did so at 0.19 or
+less for eleven.
 """
 
 
