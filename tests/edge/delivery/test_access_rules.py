@@ -297,6 +297,8 @@ def test_what_was_acknowledged_outlives_the_broker(broker: Sample, connect: Conn
 def test_the_daemon_reaches_it_as_the_guide_says(broker: Sample, tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "dashboards.md").read_text()
     (example,) = re.findall(r"```yaml\n(device: lobby\n.*?)```", guide, re.DOTALL)
+    assert "/etc/edge-tally/" in example
+    example = example.replace("/etc/edge-tally/", f"{tmp_path}/")
     keys = yaml.safe_load(example) | {"source": "demo"}
     keys["mqtt"] |= {"host": "127.0.0.1", "port": broker.port}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(keys))

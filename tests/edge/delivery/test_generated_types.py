@@ -25,11 +25,11 @@ def source(made_once: MadeOnce) -> Path:
 
     def generate(folder: Path) -> None:
         text = (ROOT / "docs" / "dashboards.md").read_text().replace("\\\n", " ")
-        (command,) = re.findall(r"^datamodel-codegen .*", text, re.MULTILINE)
+        (command,) = re.findall(r"^\.venv/bin/datamodel-codegen .*", text, re.MULTILINE)
         name, *words = shlex.split(command)
         assert words[-1] == "tally.py"
         run = subprocess.run(
-            [Path(sys.executable).with_name(name), *words[:-1], folder / "tally.py"],
+            [Path(sys.executable).with_name(Path(name).name), *words[:-1], folder / "tally.py"],
             cwd=ROOT, capture_output=True, text=True,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
