@@ -58,12 +58,12 @@ def remove_durably(path: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Wait until the names in a folder are safely on disk: a file's own sync does not do it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems cannot
+    with contextlib.suppress(OSError):  # some file systems cannot, and it may not be readable
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _beside(path: Path) -> Path:
