@@ -78,11 +78,15 @@ STATEMENTS = {"window": (KEEP, KEEP_AGES), "info": (DROP_MATRIX, KEEP_MATRIX)}
 
 
 def collect(file: str, url: str) -> None:
-    broker = urlsplit(url)
-    if broker.scheme not in ("mqtt", "mqtts") or not broker.hostname:
-        sys.exit(f"{url}: must be like mqtt://localhost:1883 or mqtts://user:password@broker")
-    db = sqlite3.connect(file, isolation_level=None)  # each window is on disk at once
     try:
+        broker = urlsplit(url)
+        host, port = broker.hostname, broker.port or {"mqtt": 1883, "mqtts": 8883}[broker.scheme]
+    except (KeyError, ValueError):
+        host, port = None, 0
+    if host is None:  # the URL is not repeated: it may hold a password
+        sys.exit("the broker must be like mqtt://localhost:1883 or mqtts://user:password@name")
+    try:
+        db = sqlite3.connect(file, isolation_level=None)  # each window is on disk at once
         db.executescript(f"PRAGMA journal_mode=WAL; {TABLE}")
     except sqlite3.DatabaseError as error:
         sys.exit(f"{file}: cannot be used ({error}); name another file, or a new one")
@@ -125,9 +129,7 @@ def collect(file: str, url: str) -> None:
         client.username_pw_set(unquote(broker.username), unquote(broker.password or ""))
     if broker.scheme == "mqtts":
         client.tls_set()
-    client.connect_async(
-        broker.hostname, broker.port or (8883 if broker.scheme == "mqtts" else 1883)
-    )
+    client.connect_async(host, port)
     client.loop_forever(retry_first_connection=True)
 
 

@@ -77,8 +77,11 @@ def collector(broker: Mosquitto, file: Path) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize(
     ("file", "url", "words"),
     [
-        ("windows.db", "localhost", "localhost: must be like mqtt://localhost:1883"),
+        ("windows.db", "localhost", "the broker must be like mqtt://localhost:1883"),
         ("windows.db", "http://broker", "must be like mqtt://localhost:1883"),
+        ("windows.db", "mqtt://user:secret@broker:99999", "must be like mqtt://localhost:1883"),
+        ("missing/windows.db", "mqtt://localhost", "cannot be used (unable to open database file)"),
+        ("windows.db", "mqtt://", "must be like mqtt://localhost:1883"),
         ("text", "mqtt://localhost", "text: cannot be used (file is not a database)"),
     ],
 )
@@ -91,6 +94,7 @@ def test_the_collector_names_mistakes(tmp_path: Path, file: str, url: str, words
     assert run.returncode == 1
     assert words in run.stderr
     assert "Traceback" not in run.stderr
+    assert "secret" not in run.stderr
 
 
 def publish(broker: Mosquitto, messages: list[Message]) -> None:
