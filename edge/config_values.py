@@ -196,3 +196,4 @@ Polygon = Annotated[tuple[Point, ...], Field(strict=False), BeforeValidator(_pol
 Polygons = Annotated[
     tuple[Polygon, ...], Field(strict=False, max_length=100), BeforeValidator(_polygons)
 ]
+"""A list of polygons. One that is not in such a list is the likeliest mistake."""

@@ -46,9 +46,11 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
     if not classifiers:
         raise ModelError("; ".join(dict.fromkeys(lines)))
     preprocessing = next(iter(classifiers.values()))[0].preprocessing
+    shape = (TIMED_CALLS, preprocessing.size, preprocessing.size, preprocessing.channels)
     if crops is None:
-        shape = (TIMED_CALLS, preprocessing.size, preprocessing.size, preprocessing.channels)
         crops = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    elif crops.shape[1:] != shape[1:]:
+        raise ConfigError(f"--crops: must be {shape[1:]} for this model, not {crops.shape[1:]}")
     seconds: dict[tuple[str, bool], list[list[float]]] = {key: [] for key in classifiers}
     outputs: dict[tuple[str, bool], list[Floats]] = {key: [] for key in classifiers}
     start = time.perf_counter()
@@ -80,11 +82,13 @@ def measure(model: Path, crops: npt.NDArray[np.uint8] | None) -> list[str]:
 def read_crops(path: Path) -> npt.NDArray[np.uint8]:
     """Crops from a file of NumPy's. Raises ConfigError."""
     try:
-        crops = np.load(path)
+        crops: npt.NDArray[np.uint8] = np.load(path)
     except (OSError, EOFError, ValueError) as error:
         raise ConfigError(f"--crops {path}: is no .npy file that can be read ({error})") from error
     if not (isinstance(crops, np.ndarray) and crops.ndim == 4 and crops.dtype == np.uint8):
         raise ConfigError(f"--crops {path}: must hold uint8 crops: number, height, width, channels")
+    if not len(crops):
+        raise ConfigError(f"--crops {path}: must hold uint8 crops, and holds none")
     return crops
 
 

@@ -99,7 +99,7 @@ def test_latency_names_what_is_missing(args: list[str | Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"no array", b"", np.zeros((2, 128, 128, 3)), np.zeros(3, np.uint8)]
+    "content", [b"no array", b"", np.zeros((2, 128, 128, 3)), np.zeros((0, 128, 128, 3), np.uint8)]
 )
 def test_latency_names_a_file_without_crops(
     tmp_path: Path, content: bytes | npt.NDArray[Any]
@@ -111,6 +111,13 @@ def test_latency_names_a_file_without_crops(
         np.save(file, content)
     with pytest.raises(ConfigError, match=r"--crops .*crops\.npy: (is no|must hold)"):
         latency.read_crops(file)
+
+
+def test_latency_names_crops_of_another_size(tmp_path: Path) -> None:
+    np.save(tmp_path / "crops.npy", np.zeros((2, 64, 64, 3), np.uint8))
+    run = tool("latency", MODEL, "--crops", tmp_path / "crops.npy")
+    assert run.returncode == 2
+    assert "latency: --crops: must be (128, 128, 3) for this model, not (64, 64, 3)" in run.stderr
 
 
 def test_a_slow_model_is_timed_on_fewer_faces(monkeypatch: pytest.MonkeyPatch) -> None:
