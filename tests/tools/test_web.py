@@ -211,12 +211,17 @@ def test_each_model_can_be_chosen(page: Browser, server: Server, files: Path) ->
     page.upload(files / "two.png")
     page.wait_for_result("Faces: 2")
     page.click("#model input")
-    wait_for(lambda: len(page.all(OFFERED)) >= 6, "the models are not offered")
+    offered: list[str] = []
+
+    def all_are_shown() -> bool:
+        # the list fades in: for a moment its options are there and have no visible text
+        offered[:] = [option.text.removeprefix("✓").strip() for option in page.all(OFFERED)]
+        return len(offered) >= 6 and all(offered)
+
+    wait_for(all_are_shown, "the models are not offered")
     shipped = [Path("models/gender.tflite"), Path("models/gender-free.tflite")]
     more = [files / "models" / f"{name}.tflite" for name in ("age", "both", "gender", "second")]
-    assert [option.text.removeprefix("✓").strip() for option in page.all(OFFERED)] == [
-        f"{name} ({read_card(name).id})" for name in (*shipped, *more)
-    ]
+    assert offered == [f"{name} ({read_card(name).id})" for name in (*shipped, *more)]
     page.click(OFFERED, "second.tflite")
     wait_for(lambda: bars(page.result), "the bars are not shown")
     # what is no model does not keep the others from being tried
