@@ -12,7 +12,7 @@ from edge.sources import pictures
 from edge.sources.pictures import SUFFIXES, PictureError
 from edge.types import Image
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 SCENERY = 360
 """Height of the pictures in which a background is drawn, pixels; it is enlarged to the film's."""
 WORDS = ("SALE", "OPEN", "EXIT", "No. 8", "-30 %", "TICKETS", "Room B", "COFFEE", "&", "0:00")
@@ -57,7 +57,7 @@ def read(path: Path, size: tuple[int, int], rng: np.random.Generator) -> Image:
     return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _colour(rng: np.random.Generator, low: int = 30, high: int = 230) -> Colour:
+def _color(rng: np.random.Generator, low: int = 30, high: int = 230) -> Color:
     blue, green, red = (int(tone) for tone in rng.integers(low, high, 3))
     return blue, green, red
 
@@ -77,7 +77,7 @@ def _room(width: int, rng: np.random.Generator) -> Image:
 
 def _paper(room: Image, rng: np.random.Generator) -> None:
     """Wallpaper of rings, dots and checks."""
-    step, kind, ink = int(rng.integers(18, 50)), rng.integers(3), _colour(rng)
+    step, kind, ink = int(rng.integers(18, 50)), rng.integers(3), _color(rng)
     for y in range(0, SCENERY, step):
         for x in range(0, room.shape[1], step):
             middle = (x + (y // step % 2) * step // 2, y)
@@ -98,12 +98,12 @@ def _shelves(room: Image, rng: np.random.Generator) -> None:
             size = int(rng.integers(spacing // 4, spacing // 2 - 3))
             _thing(room, x, board, size, rng)
             x += 2 * size + int(rng.integers(4, 25))
-        cv2.rectangle(room, (0, board), (room.shape[1], board + 6), _colour(rng, 40, 120), -1)
+        cv2.rectangle(room, (0, board), (room.shape[1], board + 6), _color(rng, 40, 120), -1)
 
 
 def _thing(room: Image, x: int, board: int, size: int, rng: np.random.Generator) -> None:
     """Something on a board that lies at y = `board`."""
-    glaze, dark = _colour(rng, 120, 250), _colour(rng, 20, 110)
+    glaze, dark = _color(rng, 120, 250), _color(rng, 20, 110)
     kind = rng.integers(4)
     if kind == 0:  # a plate with a rim and dots
         cv2.circle(room, (x, board - size), size, glaze, -1, cv2.LINE_AA)
@@ -150,7 +150,7 @@ def _notices(room: Image, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(4, 9))):
         x, y = int(rng.integers(room.shape[1] - 60)), int(rng.integers(10, SCENERY // 2))
         width, height = (int(side) for side in rng.integers(50, 130, 2))
-        sheet, ink = _colour(rng, 170, 255), _colour(rng, 0, 120)
+        sheet, ink = _color(rng, 170, 255), _color(rng, 0, 120)
         cv2.rectangle(room, (x, y), (x + width, y + height), sheet, -1)
         word, font = str(rng.choice(WORDS)), cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(room, word, (x + 6, y + 28), font, 0.8, ink, 2, cv2.LINE_AA)
@@ -164,7 +164,7 @@ def _window(room: Image, rng: np.random.Generator) -> None:
     x, y = int(rng.integers(room.shape[1] * 3 // 4)), int(rng.integers(10, 60))
     width, height = int(rng.integers(70, 160)), int(rng.integers(80, 150))
     corners = (x, y), (x + width, y + height)
-    cv2.rectangle(room, *corners, _colour(rng, 225, 255), -1)
+    cv2.rectangle(room, *corners, _color(rng, 225, 255), -1)
     frame: npt.NDArray[np.int64] = rng.integers(50, 120, 1)
     tone = (int(frame[0]),) * 3
     cv2.rectangle(room, *corners, tone, 4)

@@ -17,7 +17,7 @@ class Person:
 
     head: Head
     clothes: tuple[int, int, int]
-    """Their colour, B G R."""
+    """Their color, B G R."""
     walk: Walk
     masked: bool = False
 

@@ -20,7 +20,7 @@ LEVELS = 3
 PROFILE = 70.0
 """Yaw from which nothing of the face is seen, degrees."""
 MASKS = ((225, 205, 180), (240, 240, 240), (60, 50, 50))
-"""Colours of masks, B G R."""
+"""Colors of masks, B G R."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ def _oval(cx: float, cy: float, across: float, down: float, softness: float) -> 
 
 
 def _layer(picture: npt.NDArray[np.generic], alpha: Layer) -> Layer:
-    colours = picture.astype(np.float32) * alpha[:, :, None]
-    return np.dstack((colours, 255 * alpha)).astype(np.float32)
+    colors = picture.astype(np.float32) * alpha[:, :, None]
+    return np.dstack((colors, 255 * alpha)).astype(np.float32)
 
 
 def _copies(layer: Layer) -> tuple[Layer, ...]:
@@ -116,7 +116,7 @@ def _copies(layer: Layer) -> tuple[Layer, ...]:
 
 
 def _tones(canvas: Image, rng: np.random.Generator) -> tuple[Layer, Layer]:
-    """Colours of the cheeks and of the hair, which is seen above the face if it is dark; B G R."""
+    """Colors of the cheeks and of the hair, which is seen above the face if it is dark; B G R."""
     x, y = BOX_PX + BOX_PX // 3, BOX_PX
     cheeks = canvas[y + BOX_PX // 2 : y + 2 * BOX_PX // 3, x : x + BOX_PX // 3]
     top = canvas[y - 8 : y + 4, x : x + BOX_PX // 3].reshape(-1, 3)
@@ -150,9 +150,9 @@ def _put_on_mask(canvas: Image, rng: np.random.Generator) -> None:
     outline = np.array([(0.08, 0.55), (0.5, 0.47), (0.92, 0.55), (0.85, 0.95), (0.5, 1.12)])
     outline = np.vstack((outline, [(0.15, 0.95)]))
     points = np.round(BOX_PX * (1 + outline)).astype(np.int32)
-    colour = MASKS[rng.integers(len(MASKS))]
-    cv2.fillPoly(canvas, [points], colour, cv2.LINE_AA)
+    color = MASKS[rng.integers(len(MASKS))]
+    cv2.fillPoly(canvas, [points], color, cv2.LINE_AA)
     for fold in (0.68, 0.78, 0.88):
         y = round(BOX_PX * (1 + fold))
         ends = (round(1.2 * BOX_PX), y), (round(1.8 * BOX_PX), y)
-        cv2.line(canvas, *ends, tuple(0.85 * tone for tone in colour), 2, cv2.LINE_AA)
+        cv2.line(canvas, *ends, tuple(0.85 * tone for tone in color), 2, cv2.LINE_AA)
