@@ -22,7 +22,9 @@ class Pipeline:
         tracker: Tracker,
         classify: Classify | None,
         classify_age: Classify | None = None,
-        face_score: Callable[[Frame, Box, int], float] = lambda frame, box, view: 1.0,
+        face_evidence: Callable[[Frame, Box, float, int], float] = (
+            lambda frame, box, hits, view: 1.0
+        ),
         counter: Counter,
         health: Health,
         on_window: Callable[[Window], None],
@@ -33,13 +35,13 @@ class Pipeline:
     ) -> None:
         """Without `classify` everybody stays unknown; `classify_age` is another model for the age.
 
-        `face_score` is asked again and again how probably what is followed is a face, each time
+        `face_evidence` is asked again and again how probably what is followed is a face, each time
         in the next view of it.
 
         `on_frame` gets each analyzed frame with the tracks seen in it, `on_present` each moment's
         `mono` with the number of people in view, None while the camera shows nothing.
         """
-        self._detect, self._face_score, self._tracker = detect, face_score, tracker
+        self._detect, self._face_evidence, self._tracker = detect, face_evidence, tracker
         self._models = [model for model in (classify, classify_age) if model is not None]
         self._counter, self._health = counter, health
         self._on_window, self._on_frame, self._on_visit = on_window, on_frame, on_visit
@@ -90,8 +92,8 @@ class Pipeline:
         with self._health.timed("detect"):
             for track in tracks:
                 if self._tracker.wants_check(track):
-                    score = self._face_score(frame, track.box, track.checks)
-                    self._tracker.check(track, score)
+                    evidence = self._face_evidence(frame, track.box, track.haar_hits, track.checks)
+                    self._tracker.check(track, evidence)
 
     def _vote(self, looks: Looks, tracks: Sequence[Track]) -> None:
         for track in tracks:

@@ -1,5 +1,6 @@
 """The values that flow from frame to window, each made by one module and read by the next."""
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -110,28 +111,18 @@ class Face:
 
     box: Box
     score: float
-    """The detector's own confidence; comparable only within one detector."""
+    """Haar's overlapping hits; of a face that was only verified or recovered, the verifier's
+    probability, 0 to 1."""
     roll: float = 0.0
     """Tilt of the head, degrees clockwise; 0 if unknown."""
     recovered: bool = False
     """Found only because a track predicted it there: it continues a track but begins none."""
 
 
-MIN_CHECKS_SEEN = 0.4
-"""Fraction of a track's checks at which the verifier must see a face.
-
-In 19 real clips it saw one in 0.46 or more of all sightings of each person, and in 0.33 or less of
-seven of the eight things that Haar took for a face (hands, walls, trees, a shoe).
-"""
-CLEAR_SCORE = 0.7
-"""Probability at which it sees a face clearly, 0 to 1."""
-MIN_CHECKS_CLEAR = 0.3
-"""Fraction of a track's checks at which it must see a face clearly.
-
-In 22 real clips and two simulated crowds it did so at 0.31 or more for each of 80 people, masked or
-out of focus. Of 13 things seen often enough (a fire, a wheel, leaves, print) it did so at 0.19 or
-less for eleven.
-"""
+MIN_EVIDENCE_FOLLOWED = -math.log(2)
+"""Least mean evidence of a face at which something is followed: odds of 1 to 2."""
+MIN_EVIDENCE_COUNTED = math.log(2)
+"""Least mean evidence at which it is counted: odds of 2 to 1."""
 
 
 @dataclass(slots=True)
@@ -152,6 +143,8 @@ class Track:
     """Tilt of the head at the latest sighting, degrees clockwise."""
     hidden: bool = False
     """Whether another face was so near then that it may hide a part of this one."""
+    haar_hits: float = 0.0
+    """`Face.score` at the latest sighting; 0 if it was only recovered."""
     hits: int = 1
     """Frames in which the face was seen."""
     confirmed: bool = False
@@ -175,10 +168,10 @@ class Track:
     """Whether it has kept still for so long that it is a picture of a face."""
     checks: int = 0
     """How often the verifier looked again at what is followed."""
-    checks_seen: int = 0
-    """How often it saw a face there."""
-    checks_clear: int = 0
-    """How often it saw one clearly."""
+    evidence: float = 0.0
+    """Weighted sum of its evidence of a face, each the natural logarithm of the odds."""
+    evidence_weight: float = 0.0
+    """Sum of the weights of these looks, each at most 1."""
     last_check: float = 0.0
     """`Frame.mono` of the latest check, seconds."""
     failed: int = 0
@@ -191,6 +184,7 @@ class Track:
     def extend(self, later: "Track") -> None:
         """Go on as `later`, which follows the same person."""
         self.box, self.roll, self.hidden = later.box, later.roll, later.hidden
+        self.haar_hits = later.haar_hits
         self.last, self.last_vote, self.last_check = later.last, later.last_vote, later.last_check
         self.hits += later.hits
         self.votes += later.votes
@@ -198,21 +192,21 @@ class Track:
         self.log_odds += later.log_odds
         self.log_ages = tuple(a + b for a, b in zip(self.log_ages, later.log_ages, strict=True))
         self.checks += later.checks
-        self.checks_seen += later.checks_seen
-        self.checks_clear += later.checks_clear
+        self.evidence += later.evidence
+        self.evidence_weight += later.evidence_weight
         self.failed, self.failed_since = later.failed, later.failed_since
         self.failed_attention_s = self.attention_s + later.failed_attention_s
         self.facing, self.attention_s = later.facing, self.attention_s + later.attention_s
 
     @property
     def may_be_face(self) -> bool:
-        """Whether the verifier sees a face often enough to go on; true until it was asked."""
-        return self.checks_seen >= MIN_CHECKS_SEEN * self.checks
+        """Whether the evidence suffices to go on; true until the verifier was asked."""
+        return self.evidence >= MIN_EVIDENCE_FOLLOWED * self.evidence_weight
 
     @property
     def is_face(self) -> bool:
-        """Whether it also sees one clearly, so that there is somebody to count."""
-        return self.may_be_face and self.checks_clear >= MIN_CHECKS_CLEAR * self.checks
+        """Whether the evidence suffices to count it."""
+        return self.evidence >= MIN_EVIDENCE_COUNTED * self.evidence_weight
 
     @property
     def is_visitor(self) -> bool:

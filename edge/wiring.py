@@ -176,12 +176,12 @@ def detector(config: Config) -> HaarDetector:
     settings = config.detector
     verifier = BlazeFace(
         settings.judge,
-        min_score=settings.min_score,
         runtime=config.classifier.runtime,
         threads=config.classifier.threads,
     )
     return HaarDetector(
         verifier,
+        min_score=settings.min_score,
         min_face_px=settings.min_face_px,
         max_face_px=settings.max_face_px,
         scale_factor=settings.scale_factor,
@@ -284,7 +284,7 @@ def pipeline(
     detect = detector(config)
     return Pipeline(
         detect=detect,
-        face_score=detect.face_score,
+        face_evidence=detect.face_evidence,
         tracker=tracker(config),
         classify=models.main,
         classify_age=models.age,

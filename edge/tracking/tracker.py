@@ -10,7 +10,7 @@ from edge.tracking import matching, view_edge, votes
 from edge.tracking.kalman import REAPPEARANCE_RATIO, FaceMotion
 from edge.tracking.matching import Gender
 from edge.tracking.stationary import StationaryFilter, StationaryObjects
-from edge.types import CLEAR_SCORE, Box, Face, Track, Visit
+from edge.types import MIN_EVIDENCE_FOLLOWED, Box, Face, Track, Visit
 
 PREDICTABLE_S = 1.5
 """Longest time for which a lost face is looked for where its motion leads, seconds."""
@@ -259,21 +259,22 @@ class Tracker:
 
         It has looked at a new track already; from then on what Haar finds there is taken for it.
         """
-        lifetime = track.last - track.first
-        gap_s = CHECK_EVERY_S if track.failed else max(CHECK_EVERY_S, CHECK_EVERY * lifetime)
+        gap_s = CHECK_EVERY_S if track.failed else _check_gap_s(track)
         return track.hits > 1 and not track.stationary and track.last - track.last_check >= gap_s
 
-    def check(self, track: Track, score: float) -> None:
-        """Add the verifier's probability of a face, 0 if it saw none; drop a track that is no face.
+    def check(self, track: Track, evidence: float) -> None:
+        """Add the evidence of a face by one look, ln of its odds; drop a track that is no face.
 
-        If the verifier has seen none for the patience, the person has left, and what is followed
-        since is something else: the track ends where that began.
+        If there has been no face for the patience, the person has left, and what is followed since
+        is something else: the track ends where that began.
         """
+        # after a failed check the next ones follow sooner: they must not outweigh those before
+        weight = min(1.0, (track.last - track.last_check) / _check_gap_s(track))
         track.checks += 1
-        track.checks_seen += score > 0
-        track.checks_clear += score >= CLEAR_SCORE
+        track.evidence += weight * evidence
+        track.evidence_weight += weight
         track.last_check = track.last
-        if score > 0:
+        if evidence >= MIN_EVIDENCE_FOLLOWED:
             track.failed = 0
         else:
             track.failed += 1
@@ -366,6 +367,7 @@ class Tracker:
         box, elapsed = face.box, mono - track.last
         self._motion[track.id].update(box, mono, recovered=face.recovered, hidden=hidden)
         track.box, track.roll, track.hidden, track.last = box, face.roll, hidden, mono
+        track.haar_hits = 0.0 if face.recovered else face.score
         track.hits += 1
         if not face.recovered:
             self._attend(track, mono)
@@ -377,6 +379,11 @@ class Tracker:
         elif stillness.still_s >= self._static_after:
             self._stationary.add(stillness, mono)
             track.stationary = True
+
+
+def _check_gap_s(track: Track) -> float:
+    """Least time between two checks of a track unless the latest failed, seconds."""
+    return max(CHECK_EVERY_S, CHECK_EVERY * (track.last - track.first))
 
 
 def _is_touched(boxes: Sequence[Box], index: int) -> bool:

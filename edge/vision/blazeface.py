@@ -45,6 +45,8 @@ MIDDLE = sum(LANDMARKS) / len(LANDMARKS)
 OFFSETS = tuple(point - MIDDLE for point in LANDMARKS)
 """`LANDMARKS` from their mean, `MIDDLE`."""
 SPREAD = sum(abs(offset) ** 2 for offset in OFFSETS)
+MIN_SCORE = 0.1
+"""Least probability of a face: below it there is none, however large a part of it is guessed."""
 MAX_SHIFT = 0.35
 """Largest shift of the face from the middle of the place along each axis, in its sides."""
 
@@ -52,10 +54,8 @@ MAX_SHIFT = 0.35
 class BlazeFace:
     """Finds the face at a place, as a callable from picture and box to `Face` or None."""
 
-    def __init__(
-        self, model: Path, *, min_score: float = 0.5, runtime: str = "auto", threads: int = 1
-    ) -> None:
-        """Faces below the probability `min_score`, 0 to 1, do not count. Raises ModelError."""
+    def __init__(self, model: Path, *, runtime: str = "auto", threads: int = 1) -> None:
+        """Raises ModelError."""
         read_model(model)
         self._interpreter, _ = open_interpreter(model, runtime, threads)
         self._input = Tensor.of(self._interpreter.get_input_details()[0])
@@ -65,7 +65,6 @@ class BlazeFace:
         if self._input.shape != (1, SIZE, SIZE, 3) or [o.shape for o in outputs] != shapes:
             raise ModelError(f"model {model}: is not MediaPipe's BlazeFace for short range")
         self._values, self._scores = outputs
-        self._min_score = min_score
 
     def __call__(self, image: Image, box: Box, ratio: float, view: int = 0) -> Face | None:
         """The most probable face at `box`, a Haar box in pixels of the B G R `image`.
@@ -80,7 +79,7 @@ class BlazeFace:
         left, top = round(box.cx - side / 2), round(box.cy - side / 2)
         picture = square(image, left, top, side, SIZE)
         values, scores = self._run(picture, mirrored)
-        candidates = np.flatnonzero(scores >= self._min_score)
+        candidates = np.flatnonzero(scores >= MIN_SCORE)
         for index in candidates[np.argsort(-scores[candidates], kind="stable")].tolist():
             points = _points(values[index, 4:12].tolist(), self._anchors[index].tolist(), mirrored)
             corner = complex(left, top)

@@ -5,11 +5,12 @@ only at what Haar found and where a followed face should be, so it costs little.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
 from edge.geometry import overlap
-from edge.types import Box, Face, Frame, Image
+from edge.types import MIN_EVIDENCE_COUNTED, MIN_EVIDENCE_FOLLOWED, Box, Face, Frame, Image
 from edge.vision.search import SelectiveSearch, Sizes, WholeSearch
 from edge.vision.zones import Polygon, Zones
 
@@ -28,9 +29,22 @@ face found twice is counted twice, and one that is half hidden comes to light so
 """
 
 
+MIN_PROBABILITY = 0.1
+"""The verifier's lowest probability, and 1 less this its highest: a single look proves no more."""
+NEUTRAL_HITS = 2
+"""Hits of Haar's that tell neither for a face nor against one.
+
+A face out of focus has many hits, up to 40, and little of what the verifier looks for; what only
+looks like a face has few. In ten simulated crowds and 823 pictures without faces, the logarithm of
+1 + hits weighed 1.7 times as much as the verifier's log-odds; with equal weights fewer things were
+taken for faces in 400 of these pictures, blurred.
+"""
+
+
 class Verifier(Protocol):
     """Looks for a face at one place of a picture, at most `ratio` times as large or small.
 
+    Its score is the probability of a face, 0 to 1; None is a probability near 0.
     Another `view` shows it the same place a little differently.
     """
 
@@ -44,6 +58,7 @@ class HaarDetector:
         self,
         verify: Verifier,
         *,
+        min_score: float = 0.5,
         min_face_px: int = 24,
         max_face_px: int | None = None,
         scale_factor: float = 1.1,
@@ -52,20 +67,23 @@ class HaarDetector:
         excluded: Sequence[Polygon] = (),
         selective: bool = False,
     ) -> None:
-        """What Haar finds is a face if `verify` sees one there too.
+        """What Haar finds is a face if `verify` agrees.
 
+        With `min_score`, 0 to 1, as its probability, `verify` tells neither for a face nor against.
         Sizes are sides of the box in image pixels; no `max_face_px` means no limit.
         `scale_factor` is the ratio between one searched size and the next, `min_neighbours` the
         number of overlapping hits that make a face. A face counts if its center lies in `region`
         and in none of `excluded`. A `selective` detector gets frames of one view in their order,
-        and searches what has changed in it; another one searches each frame for itself.
+        and searches what has changed in it; what may be a face is found too, for it is judged
+        again while it is followed. Another one searches each frame for itself.
 
         Raises EdgeError if this OpenCV carries no cascade files.
         """
         sizes = Sizes(min_face_px, max_face_px, scale_factor, min_neighbours)
         self._zones = Zones(region, excluded)
         self._search = (SelectiveSearch if selective else WholeSearch)(sizes, self._zones)
-        self._verify = verify
+        self._verify, self._min_score = verify, min_score
+        self._min_evidence = MIN_EVIDENCE_FOLLOWED if selective else MIN_EVIDENCE_COUNTED
 
     def __call__(self, frame: Frame, predicted: Sequence[Box] = ()) -> list[Face]:
         """Faces in pixels of `frame.image`, left to right.
@@ -77,27 +95,39 @@ class HaarDetector:
         faces = [
             face
             for face in _without_duplicates(candidates)
-            if _is_among(face.box, predicted) or self.face_score(frame, face.box) > 0
+            if _is_among(face.box, predicted)
+            or self.face_evidence(frame, face.box, face.score) >= self._min_evidence
         ]
         boxes = [face.box for face in faces]
         for place in predicted:
             if not _is_among(place, boxes):
                 recovered = self._verify(frame.image, place, RECOVER_RATIO)
-                if recovered is not None and self._counts(recovered.box, frame):
+                if (
+                    recovered is not None
+                    and recovered.score >= self._min_score
+                    and self._counts(recovered.box, frame)
+                ):
                     faces.append(dataclasses.replace(recovered, recovered=True))
         return sorted(_without_duplicates(faces), key=lambda face: (face.box.x, face.box.y))
 
-    def face_score(self, frame: Frame, box: Box, view: int = 0) -> float:
-        """The verifier's probability of a face at `box`, in pixels of `frame.image`.
+    def face_evidence(self, frame: Frame, box: Box, hits: float, view: int = 0) -> float:
+        """ln of the odds, by one look, that there is a face at `box`, pixels of `frame.image`.
 
-        It is 0 if the verifier sees none there.
+        The verifier's odds are multiplied by those of Haar's `hits`, unless Haar sees none there.
         """
         face = self._verify(frame.image, box, VERIFY_RATIO, view)
-        return face.score if face is not None else 0.0
+        score = 0.0 if face is None else face.score
+        score = min(max(score, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
+        evidence = _log_odds(score) - _log_odds(self._min_score)
+        return evidence + (math.log((1 + hits) / (1 + NEUTRAL_HITS)) if hits else 0.0)
 
     def _counts(self, box: Box, frame: Frame) -> bool:
         height, width = frame.image.shape[:2]
         return self._zones.contain(box, (width, height))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
 
 
 def _without_duplicates(faces: list[Face]) -> list[Face]:

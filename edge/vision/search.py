@@ -60,7 +60,7 @@ class WholeSearch:
             self._sizes.min_neighbours,
         )
         return [
-            Face(_scaled(Box(box.x + left, box.y + top, box.w, box.h), ratio), hits)
+            Face(_scaled(Box(box.x + left, box.y + top, box.w, box.h), ratio), hits / HITS_RATIO)
             for box, hits in boxes
         ]
 

@@ -75,15 +75,15 @@ def test_what_the_verifier_does_not_see_again_is_not_counted() -> None:
     """A shelf that it took for a face once, beside a person."""
     person, shelf = Box(60, 30, 30, 30), Box(10, 30, 30, 30)
     visits: list[Visit] = []
-    asked: list[tuple[Box, int]] = []
+    asked: list[tuple[Box, float, int]] = []
 
-    def face_score(_frame: Frame, box: Box, view: int) -> float:
-        asked.append((box, view))
-        return float(box == person)
+    def face_evidence(_frame: Frame, box: Box, hits: float, view: int) -> float:
+        asked.append((box, hits, view))
+        return 1.0 if box == person else -1.0
 
     Pipeline(
-        detect=lambda frame, expected: [Face(shelf, 1.0), Face(person, 1.0)],
-        face_score=face_score,
+        detect=lambda frame, expected: [Face(shelf, 1.0), Face(person, 7.0)],
+        face_evidence=face_evidence,
         tracker=Tracker(),
         classify=Guess(0.1, None),
         counter=Counter(min_people=1),
@@ -92,7 +92,8 @@ def test_what_the_verifier_does_not_see_again_is_not_counted() -> None:
         on_visit=visits.append,
     ).run(Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31))
     assert [visit.label for visit in visits] == ["female"]
-    views = [view for box, view in asked if box == person]
+    assert {hits for box, hits, _ in asked if box == person} == {7.0}
+    views = [view for box, _, view in asked if box == person]
     assert views == list(range(len(views)))
     assert len(views) > 10
 

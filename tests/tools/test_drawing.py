@@ -89,7 +89,7 @@ def test_what_is_not_counted_says_so() -> None:
         track(90, 40, 30, votes=0),
         track(180, 40, 30, confirmed=False),
         track(270, 40, 30, stationary=True),
-        track(360, 40, 30, checks=10, checks_seen=10, checks_clear=2),
+        track(360, 40, 30, evidence=6.5, evidence_weight=10),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(film, "draw_labels", note)

@@ -13,6 +13,7 @@ from edge.tracking.tracker import Tracker
 from edge.types import Box, Face, Frame, Image
 from edge.vision.blazeface import BlazeFace
 from edge.vision.detector import HaarDetector
+from edge.vision.search import SelectiveSearch, WholeSearch
 from tests.support.paths import ROOT
 
 
@@ -90,7 +91,7 @@ def test_nobody_faces_the_camera(verify: BlazeFace, clips: Path) -> None:
 
 def test_a_shelf_that_haar_takes_for_a_face_is_none(verify: BlazeFace, clips: Path) -> None:
     frames = list(open_file(clips / "classroom.gif"))
-    everything = HaarDetector(lambda image, box, ratio, view=0: Face(box, 1.0))
+    everything = HaarDetector(lambda image, box, ratio, view=0: Face(box, 1.0), min_score=0.1)
     shelf = Box(160, 62, 60, 60)
     seen = [[f for f in everything(frame) if overlap(f.box, shelf) > 0.5] for frame in frames]
     assert sum(map(len, seen)) > 30
@@ -171,3 +172,53 @@ def test_recovered_faces_outside_of_the_region_do_not_count(verify: BlazeFace) -
     assert places
     whole = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     assert HaarDetector(verify, excluded=[whole])(frame, places) == []
+
+
+@pytest.mark.parametrize(
+    ("score", "hits", "faces"),
+    [
+        (0.66, 2, 0),  # odds of 1.94: Haar's hits tell nothing
+        (0.67, 2, 1),
+        (0.67, 1, 0),
+        (0.5, 5, 1),  # as a face out of focus
+        (0.2, 22, 0),
+        (0.2, 24, 1),
+        (0.0, 50, 0),  # no better than 0.1
+        (0.0, 54, 1),
+        (1.0, 0.4, 1),  # no better than 0.9
+    ],
+)
+def test_the_odds_of_haar_and_of_the_verifier_are_multiplied(
+    score: float, hits: float, faces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Box(100, 100, 50, 50)
+    monkeypatch.setattr(WholeSearch, "__call__", lambda *_: [Face(place, hits)])
+    detect = HaarDetector(lambda image, box, ratio, view=0: Face(box, score) if score else None)
+    assert len(detect(scene_frame(9.5))) == faces
+
+
+def test_what_is_followed_may_be_less_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is judged again, a single picture is not."""
+    place = Box(100, 100, 50, 50)
+    found: list[int] = []
+    for search, selective in ((WholeSearch, False), (SelectiveSearch, True)):
+        monkeypatch.setattr(search, "__call__", lambda *_: [Face(place, 2)])
+        for score in (0.3, 0.35, 0.7):
+            detect = HaarDetector(
+                lambda image, box, ratio, view=0, score=score: Face(box, score),
+                selective=selective,
+            )
+            found.append(len(detect(scene_frame(9.5))))
+    assert found == [0, 0, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("min_score", "faces"), [(0.3, 1), (0.5, 1), (0.7, 0)])
+def test_a_higher_min_score_finds_less(
+    min_score: float, faces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Box(100, 100, 50, 50)
+    monkeypatch.setattr(WholeSearch, "__call__", lambda *_: [])
+    weak = HaarDetector(lambda image, box, ratio, view=0: Face(box, 0.6), min_score=min_score)
+    assert len(weak(scene_frame(9.5), [place])) == faces
+    monkeypatch.setattr(WholeSearch, "__call__", lambda *_: [Face(place, 4)])
+    assert len(weak(scene_frame(9.5))) == faces
