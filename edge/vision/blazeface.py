@@ -46,7 +46,7 @@ OFFSETS = tuple(point - MIDDLE for point in LANDMARKS)
 """`LANDMARKS` from their mean, `MIDDLE`."""
 SPREAD = sum(abs(offset) ** 2 for offset in OFFSETS)
 MIN_SCORE = 0.1
-"""Least probability of a face: below it there is none, however large a part of it is guessed."""
+"""Least probability of a face that is returned, 0 to 1."""
 MAX_SHIFT = 0.35
 """Largest shift of the face from the middle of the place along each axis, in its sides."""
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from edge.geometry import overlap
 from edge.types import MIN_EVIDENCE_COUNTED, MIN_EVIDENCE_FOLLOWED, Box, Face, Frame, Image
+from edge.vision.blazeface import MIN_SCORE
 from edge.vision.search import SelectiveSearch, Sizes, WholeSearch
 from edge.vision.zones import Polygon, Zones
 
@@ -27,10 +28,6 @@ In a film of a crowd, seven in ten pairs of boxes that overlap at all share less
 each other. Two in ten share 0.6 or more: one face. What lies between is taken for one face, for a
 face found twice is counted twice, and one that is half hidden comes to light soon.
 """
-
-
-MIN_PROBABILITY = 0.1
-"""The verifier's lowest probability, and 1 less this its highest: a single look proves no more."""
 NEUTRAL_HITS = 2
 """Hits of Haar's that tell neither for a face nor against one.
 
@@ -44,7 +41,7 @@ taken for faces in 400 of these pictures, blurred.
 class Verifier(Protocol):
     """Looks for a face at one place of a picture, at most `ratio` times as large or small.
 
-    Its score is the probability of a face, 0 to 1; None is a probability near 0.
+    Its score is the probability of a face, from `MIN_SCORE` to 1; None means a lower one.
     Another `view` shows it the same place a little differently.
     """
 
@@ -116,8 +113,8 @@ class HaarDetector:
         The verifier's odds are multiplied by those of Haar's `hits`, unless Haar sees none there.
         """
         face = self._verify(frame.image, box, VERIFY_RATIO, view)
-        score = 0.0 if face is None else face.score
-        score = min(max(score, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
+        # a single look proves no more than what the verifier can still deny
+        score = MIN_SCORE if face is None else min(face.score, 1 - MIN_SCORE)
         evidence = _log_odds(score) - _log_odds(self._min_score)
         return evidence + (math.log((1 + hits) / (1 + NEUTRAL_HITS)) if hits else 0.0)
 

@@ -197,6 +197,16 @@ def test_the_odds_of_haar_and_of_the_verifier_are_multiplied(
     assert len(detect(scene_frame(9.5))) == faces
 
 
+def test_both_searches_have_about_as_many_hits_on_a_face(verify: BlazeFace) -> None:
+    """Else the same odds would not fit both."""
+    for cycle in range(5):
+        frame = scene_frame(cycle * CYCLE_S + 3.2)
+        whole, selective = (HaarDetector(verify, selective=way)(frame) for way in (False, True))
+        assert len(whole) == len(selective) > 0
+        for a, b in zip(whole, selective, strict=True):
+            assert 0.4 < a.score / b.score < 1.1
+
+
 def test_what_is_followed_may_be_less_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is judged again, a single picture is not."""
     place = Box(100, 100, 50, 50)
