@@ -939,6 +939,18 @@ def test_what_is_probably_no_face_is_not_a_person(looks: list[float], people: in
     assert len(tracker.finish()) == people
 
 
+def test_a_recovered_face_has_no_hits() -> None:
+    """Its score is the verifier's, which is asked again in the check."""
+    tracker = Tracker()
+    tracker.update([face(300)], 0, SIZE)
+    hits = []
+    for step, (score, recovered) in enumerate([(9.0, False), (0.8, True), (12.0, False)], 1):
+        seen = replace(face(300), score=score, recovered=recovered)
+        (track,), _ = tracker.update([seen], step / 10, SIZE)
+        hits.append(track.haar_hits)
+    assert hits == [9.0, 0.0, 12.0]
+
+
 def test_what_is_no_face_is_dropped_before_a_person_joins_it() -> None:
     tracker = Tracker()
     for step in range(6):
