@@ -32,6 +32,8 @@ class Look(NamedTuple):
     """Probability that it is a man's, 0 to 1; None if no model estimates the gender."""
     ages: list[float] | None = None
     """Those of `AGE_GROUPS`; None if no model estimates the age."""
+    face: float | None = None
+    """Probability that it is a face at all, 0 to 1; None if no model estimates it."""
 
 
 class Looks:
@@ -62,4 +64,6 @@ class Looks:
                 look = look._replace(male=float(predictions.gender[0, MALE]))
             if predictions.age is not None:
                 look = look._replace(ages=predictions.age[0].tolist())
+            if predictions.face is not None and look.face is None:
+                look = look._replace(face=float(predictions.face[0]))
         return look

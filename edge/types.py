@@ -172,6 +172,8 @@ class Track:
     """Weighted sum of its evidence of a face, each the natural logarithm of the odds."""
     evidence_weight: float = 0.0
     """Sum of the weights of these looks, each at most 1."""
+    face_log_odds: float = 0.0
+    """Weighted sum over votes of the classifier's evidence of a face; 0 if it gives none."""
     last_check: float = 0.0
     """`Frame.mono` of the latest check, seconds."""
     failed: int = 0
@@ -194,6 +196,7 @@ class Track:
         self.checks += later.checks
         self.evidence += later.evidence
         self.evidence_weight += later.evidence_weight
+        self.face_log_odds += later.face_log_odds
         self.failed, self.failed_since = later.failed, later.failed_since
         self.failed_attention_s = self.attention_s + later.failed_attention_s
         self.facing, self.attention_s = later.facing, self.attention_s + later.attention_s
@@ -201,17 +204,22 @@ class Track:
     @property
     def may_be_face(self) -> bool:
         """Whether the evidence suffices to go on; true until the verifier was asked."""
-        return self.evidence >= MIN_EVIDENCE_FOLLOWED * self.evidence_weight
+        return self._has_evidence(MIN_EVIDENCE_FOLLOWED)
 
     @property
     def is_face(self) -> bool:
         """Whether the evidence suffices to count it."""
-        return self.evidence >= MIN_EVIDENCE_COUNTED * self.evidence_weight
+        return self._has_evidence(MIN_EVIDENCE_COUNTED)
 
     @property
     def is_visitor(self) -> bool:
         """Whether it counts as a person, from what is known so far."""
         return self.confirmed and self.is_face and not self.stationary
+
+    def _has_evidence(self, least: float) -> bool:
+        """Whether the means of the verifier's looks and of the votes together reach `least`."""
+        voted = self.face_log_odds / self.weight if self.weight else 0.0
+        return self.evidence >= (least - voted) * self.evidence_weight
 
     @property
     def age(self) -> str:

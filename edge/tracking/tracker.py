@@ -289,15 +289,23 @@ class Tracker:
     def wants_vote(self, track: Track) -> bool:
         """Whether one more prediction for this track's face would help."""
         return (
-            track.is_visitor
+            track.confirmed
+            and track.may_be_face
+            and not track.stationary
             and track.votes < self._votes
             and (self._ages or abs(track.log_odds) < SURE_LOG_ODDS)
             and (track.votes == 0 or track.last - track.last_vote >= VOTE_EVERY_S)
         )
 
-    def vote(self, track: Track, male: float | None, ages: Sequence[float] | None = None) -> None:
+    def vote(
+        self,
+        track: Track,
+        male: float | None,
+        ages: Sequence[float] | None = None,
+        face: float | None = None,
+    ) -> None:
         """Add one prediction for this face, as `votes.add`."""
-        votes.add(track, male, ages)
+        votes.add(track, male, ages, face)
 
     def finish(self) -> list[Visit]:
         """End all tracks, and remember nobody: the view is over."""

@@ -11,11 +11,18 @@ HIDDEN_WEIGHT = 0.25
 """Factor on the votes of a face that another one may hide in part."""
 MIN_PROBABILITY = 0.002
 """A vote's lowest probability: an int8 output cannot be surer than its last step."""
+FACE_WEIGHT = 0.5
+"""Factor on the log odds of a face: classifier and verifier often err about the same things."""
 
 
-def add(track: Track, male: float | None, ages: Sequence[float] | None = None) -> None:
-    """Add one prediction for this face: the probability, 0 to 1, that it is a man's, and those
-    of `AGE_GROUPS`; None for what is not estimated."""
+def add(
+    track: Track,
+    male: float | None,
+    ages: Sequence[float] | None = None,
+    face: float | None = None,
+) -> None:
+    """Add one prediction: the probability, 0 to 1, that this face is a man's, those of
+    `AGE_GROUPS`, and the one that it is a face at all; None for what is not estimated."""
     weight = min(1.0, track.box.w / CLEAR_FACE_PX) * (HIDDEN_WEIGHT if track.hidden else 1.0)
     track.weight += weight
     if male is not None:
@@ -23,14 +30,16 @@ def add(track: Track, male: float | None, ages: Sequence[float] | None = None) -
     if ages is not None:
         sums = zip(track.log_ages, ages, strict=True)
         track.log_ages = tuple(total + weight * math.log(_clip(p)) for total, p in sums)
+    if face is not None:
+        track.face_log_odds += weight * FACE_WEIGHT * log_odds(face)
     track.votes += 1
     track.last_vote = track.last
 
 
-def log_odds(male: float) -> float:
-    """ln(p(male) / p(female)) of one vote, from the probability of a man, 0 to 1."""
-    male = _clip(male)
-    return math.log(male / (1 - male))
+def log_odds(probability: float) -> float:
+    """ln(p / (1 - p)) of one vote, from a probability of 0 to 1."""
+    probability = _clip(probability)
+    return math.log(probability / (1 - probability))
 
 
 def mean_log_odds(track: Track) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.types import AGE_GROUPS, LABELS, Image
-from edge.vision.model_card import read_card
+from edge.vision.model_card import FACE_OUTPUT, read_card
 from edge.vision.tflite import Floats, Tensor, open_interpreter
 
 
@@ -20,6 +20,8 @@ class Predictions:
     """float32 (n, 2): p(female), p(male); None if the model does not estimate it."""
     age: Floats | None
     """float32 (n, 8): p of each of `AGE_GROUPS`; None if the model does not estimate it."""
+    face: Floats | None = None
+    """float32 (n,): p of a face at all; None if the model does not estimate it."""
 
 
 class Classifier:
@@ -57,6 +59,14 @@ class Classifier:
                 f"but its JSON says {[1, size, size, channels]}"
             )
         self._input = inputs[0]
+        by_name = {tensor.name: tensor for tensor in outputs}
+        self._face = by_name.get(FACE_OUTPUT) if self.card.face else None
+        outputs = [tensor for tensor in outputs if tensor is not self._face]
+        if self.card.face and (self._face is None or self._face.shape != (1, 1)):
+            raise ModelError(
+                f"model {model}: its JSON says that it tells faces from other things, but it has "
+                f"no output {FACE_OUTPUT!r} of one value"
+            )
         widths = []
         if self.card.labels:
             widths.append(1 if self.card.output == "sigmoid" else len(LABELS))
@@ -75,6 +85,7 @@ class Classifier:
         """Predictions for uint8 crops made by `preprocessing.crop`."""
         genders: list[Floats] = []
         ages: list[Floats] = []
+        faces: list[Floats] = []
         for crop in crops:
             values = self._input.quantize(self.preprocessing.normalize(crop[None]))
             self._interpreter.set_tensor(self._input.index, values)
@@ -85,11 +96,14 @@ class Classifier:
                 genders.append(np.array([1 - out[0], out[0]], np.float32) if sigmoid else out)
             if self._age:
                 ages.append(self._read(self._age))
+            if self._face:
+                faces.append(self._read(self._face))
         # the model may have its labels in the other order
         order = [self.card.labels.index(label) for label in LABELS] if self._gender else []
         return Predictions(
             np.reshape(genders, (-1, len(LABELS)))[:, order] if self._gender else None,
             np.reshape(ages, (-1, len(AGE_GROUPS))) if self._age else None,
+            np.reshape(faces, -1) if self._face else None,
         )
 
     def genders(self, crops: Iterable[Image]) -> Floats:

@@ -14,6 +14,8 @@ from edge.vision.tflite import read_model
 
 MODEL_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 """Regular expression that a model's name, part of every published window, must match."""
+FACE_OUTPUT = "face"
+"""Name of the output, one sigmoid value, with the probability that the crop shows a face."""
 
 
 class ModelCard(pydantic.BaseModel, frozen=True):
@@ -27,6 +29,8 @@ class ModelCard(pydantic.BaseModel, frozen=True):
     """`sigmoid`: one value, the probability of the second label; `softmax`: one value per label."""
     ages: tuple[str, ...] = ()
     """The age groups, one softmax value each; empty if the model estimates only gender."""
+    face: bool = False
+    """Whether the output `FACE_OUTPUT` tells faces from other things."""
     input: Preprocessing
     confusion: tuple[Measurement, ...] = ()
     """What `tools/evaluate.py --record` measured, the newest last; empty until it did."""

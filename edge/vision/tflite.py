@@ -79,6 +79,7 @@ class Tensor:
     """An input or output of a model, and how its integers stand for real numbers."""
 
     index: int
+    name: str
     shape: tuple[int, ...]
     dtype: type[np.generic]
     scale: float
@@ -88,7 +89,14 @@ class Tensor:
     def of(cls, details: dict[str, Any]) -> "Tensor":
         scale, zero_point = details["quantization"]
         shape = tuple(int(n) for n in details["shape"])
-        return cls(details["index"], shape, details["dtype"], float(scale), int(zero_point))
+        return cls(
+            details["index"],
+            details["name"],
+            shape,
+            details["dtype"],
+            float(scale),
+            int(zero_point),
+        )
 
     def quantize(self, values: Floats) -> npt.NDArray[Any]:
         """Real numbers to the tensor's type; float tensors take them as they are."""

@@ -29,14 +29,18 @@ class Cutter:
 class Guess:
     """A classifier that says the same of every face."""
 
-    def __init__(self, male: float | None, group: str | None) -> None:
+    def __init__(self, male: float | None, group: str | None, face: float | None = None) -> None:
         self.preprocessing = Cutter()
-        self._male, self._group = male, group
+        self._male, self._group, self._face = male, group, face
 
     def __call__(self, crops: Sequence[Image]) -> Predictions:
         gender = None if self._male is None else np.array([(1 - self._male, self._male)])
         ages = [float(group == self._group) for group in AGE_GROUPS]
-        return Predictions(gender, None if self._group is None else np.array([ages]))
+        return Predictions(
+            gender,
+            None if self._group is None else np.array([ages]),
+            None if self._face is None else np.array([self._face], np.float32),
+        )
 
 
 @pytest.mark.parametrize(
@@ -69,6 +73,29 @@ def test_one_model_or_two_say_gender_and_age(
     (window,) = windows
     assert window.people == People(**{expected[0]: 1})
     assert window.ages == tuple(int(age == expected[1]) for age in AGES)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "people"),
+    [(None, None, 0), (0.9, None, 1), (None, 0.9, 1), (0.1, 0.9, 0)],
+)
+def test_the_first_model_that_knows_says_whether_it_is_a_face(
+    first: float | None, second: float | None, people: int
+) -> None:
+    """Of what the verifier is not sure about."""
+    visits: list[Visit] = []
+    Pipeline(
+        detect=lambda frame, expected: [Face(Box(60, 30, 30, 30), 1.0)],
+        face_evidence=lambda frame, box, hits, view: 0.2,
+        tracker=Tracker(ages=True),
+        classify=Guess(0.1, None, first),
+        classify_age=Guess(None, "57+", second),
+        counter=Counter(min_people=1, ages=True),
+        health=Health(),
+        on_window=lambda window: None,
+        on_visit=visits.append,
+    ).run(Frame(n, n / 10, UTC + n / 10, PICTURE, PICTURE[:, :, 0]) for n in range(31))
+    assert len(visits) == people
 
 
 def test_what_the_verifier_does_not_see_again_is_not_counted() -> None:

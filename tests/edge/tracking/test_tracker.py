@@ -286,21 +286,22 @@ def test_a_track_goes_on_as_another() -> None:
     early = Track(
         1, face(300).box, 0, 2, facing=1.9, attention_s=1.5, hits=20, confirmed=True, settled=True,
         votes=3, last_vote=1.8, weight=2.5, log_odds=4, log_ages=ages[0], checks=9,
-        evidence=6, evidence_weight=7, haar_hits=9, last_check=1.7, failed=1, failed_since=1.6,
-        failed_attention_s=1.4,
+        evidence=6, evidence_weight=7, face_log_odds=3, haar_hits=9, last_check=1.7, failed=1,
+        failed_since=1.6, failed_attention_s=1.4,
     )  # fmt: skip
     late = Track(
         2, face(400).box, 3, 4, facing=3.9, attention_s=0.5, roll=7, hidden=True, hits=10,
         confirmed=True, settled=True, votes=2, last_vote=3.8, weight=1.5, log_odds=-1,
-        log_ages=ages[1], checks=4, evidence=-1, evidence_weight=3, haar_hits=5, last_check=3.7,
-        failed=2, failed_since=3.5, failed_attention_s=0.3,
+        log_ages=ages[1], checks=4, evidence=-1, evidence_weight=3, face_log_odds=-1, haar_hits=5,
+        last_check=3.7, failed=2, failed_since=3.5, failed_attention_s=0.3,
     )  # fmt: skip
     early.extend(late)
     assert early == Track(
         1, face(400).box, 0, 4, facing=3.9, attention_s=2, roll=7, hidden=True, hits=30,
         confirmed=True, settled=True, votes=5, last_vote=3.8, weight=4, log_odds=3,
-        log_ages=(3.0,) * len(AGE_GROUPS), checks=13, evidence=5, evidence_weight=10, haar_hits=5,
-        last_check=3.7, failed=2, failed_since=3.5, failed_attention_s=1.8,
+        log_ages=(3.0,) * len(AGE_GROUPS), checks=13, evidence=5, evidence_weight=10,
+        face_log_odds=2, haar_hits=5, last_check=3.7, failed=2, failed_since=3.5,
+        failed_attention_s=1.8,
     )  # fmt: skip
 
 
@@ -937,6 +938,43 @@ def test_what_is_probably_no_face_is_not_a_person(looks: list[float], people: in
         tracker.check(track, evidence)
     assert tracker.present == people
     assert len(tracker.finish()) == people
+
+
+@pytest.mark.parametrize(
+    ("evidence", "votes", "people"),
+    [
+        (0.2, [0.9] * 3, 1),  # ln(9) / 2 more
+        (0.2, [0.6] * 3, 0),
+        (0.2, [0.5, 0.5, 0.98], 1),
+        (1.5, [0.02] * 3, 0),
+        (1.5, [0.3] * 3, 1),
+        (1.5, [None] * 3, 1),
+        (0.2, [None] * 3, 0),
+    ],
+)
+def test_the_classifier_too_says_whether_it_is_a_face(
+    evidence: float, votes: list[float | None], people: int
+) -> None:
+    tracker = Tracker()
+    for step in range(30):
+        (track,), _ = tracker.update([face(300)], step / 10, SIZE)
+        if tracker.wants_check(track):
+            tracker.check(track, evidence)
+        if tracker.wants_vote(track):
+            tracker.vote(track, 0.6, None, votes[min(track.votes, len(votes) - 1)])
+    assert tracker.present == people
+    assert len(tracker.finish()) == people
+
+
+def test_what_the_classifier_takes_for_no_face_is_dropped() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        tracks, _ = tracker.update([face(300)], step / 10, SIZE)
+        for track in filter(tracker.wants_check, tracks):
+            tracker.check(track, -0.2)
+        for track in filter(tracker.wants_vote, tracks):
+            tracker.vote(track, 0.6, None, 0.1)
+    assert track.id > 1
 
 
 def test_a_recovered_face_has_no_hits() -> None:

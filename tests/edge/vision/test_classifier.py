@@ -17,7 +17,7 @@ from edge.vision.classifier import Classifier
 from edge.vision.model_card import read_card
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import RUNTIMES, Tensor
-from tests.support.paths import MODEL
+from tests.support.paths import FREE_MODEL, MODEL
 from tools.datasets.dataset import crops_of, load
 
 
@@ -87,7 +87,7 @@ def test_grey_input_has_one_channel() -> None:
 
 
 def test_quantising_is_undone_within_half_a_step() -> None:
-    tensor = Tensor(0, (1, 1), np.int8, scale=0.02, zero_point=-3)
+    tensor = Tensor(0, "gender", (1, 1), np.int8, scale=0.02, zero_point=-3)
     values = np.linspace(-2, 2, 101, dtype=np.float32)
     assert np.abs(tensor.dequantize(tensor.quantize(values)) - values).max() <= 0.0101
     # beyond the ends of int8 values stay at the end
@@ -104,6 +104,22 @@ def test_composite_faces_get_their_own_label_with_confidence() -> None:
         (female, male) = classifier.genders([classifier.preprocessing.crop(picture, box)])[0]
         assert female + male == pytest.approx(1, abs=1e-6)
         assert (female if file.name.startswith("female") else male) > 0.8, file.name
+
+
+@pytest.mark.parametrize("model", [MODEL, FREE_MODEL])
+def test_shipped_models_tell_faces_from_other_things(model: Path, faces: list[Image]) -> None:
+    classifier = Classifier(model)
+    size = classifier.preprocessing.size
+    crops = [np.asarray(cv2.resize(face, (size, size)), np.uint8) for face in faces]
+    shown = classifier(crops).face
+    assert shown is not None
+    assert np.mean(shown > 0.5) > 0.95
+    rng = np.random.default_rng(1)
+    noise = [rng.integers(0, 256, (size, size, 3), np.uint8) for _ in range(10)]
+    stripes = [np.roll(crop // 64 % 2 * 255, n, 0) for n, crop in enumerate(noise)]
+    things = classifier([*noise, *stripes, *(np.full_like(noise[0], 25 * n) for n in range(10))])
+    assert things.face is not None
+    assert np.mean(things.face < 0.5) > 0.9
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no build from 3.12 on")
@@ -168,6 +184,7 @@ def test_missing_json(copy: Path) -> None:
         ),
         ({"ages": ["young", "old"]}, "ages are"),
         ({"ages": []}, r"its JSON says \[1, 1\]$"),
+        ({"face": False}, r"gives output \[1, 1\] and \[1, 1\] and \[1, 8\], but its JSON says"),
         ({"input": {"size": 96}}, r"its JSON says \[1, 96, 96, 3\]"),
         ({"input": {"colour": "grey", "size": 112}}, r"its JSON says \[1, 112, 112, 1\]"),
         ({"input": 5}, "gender.json: input"),
