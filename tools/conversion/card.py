@@ -13,7 +13,7 @@ import pydantic
 from edge.atomic_file import write_all_atomically, write_atomically
 from edge.types import AGE_GROUPS, LABELS
 from edge.vision.confusion import Measurement
-from edge.vision.model_card import ModelCard
+from edge.vision.model_card import ModelCard, read_card
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import open_interpreter
 from tools.datasets.archive import DataError
@@ -36,6 +36,14 @@ class AnnotatedCard(ModelCard, frozen=True):
         text = _json(keys | self.notes)
         write_all_atomically({path: data, path.with_suffix(".json"): text})
         return path
+
+
+def copied(model: Path, **changes: Any) -> AnnotatedCard:
+    """The card beside a model, its notes too, with these changes. Raises ModelError."""
+    card = read_card(model)
+    keys = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+    notes = {key: keys[key] for key in keys if key not in ("schema", *ModelCard.model_fields)}
+    return AnnotatedCard(**card.model_dump() | changes, notes=notes)
 
 
 def record(measured: Measurement, model: Path) -> Path:
