@@ -16,6 +16,8 @@ from edge.vision.model_card import FACE_OUTPUT
 from edge.vision.tflite import Floats
 from tools.datasets.archive import DataError
 
+FACE_LOG_ODDS = "face/log_odds"
+"""Name of the last layer's output, before the sigmoid."""
 MAX_LOG_ODDS = 4.0
 """Largest log odds, either way, that the new output gives: a single look proves no more."""
 SIGMOID_STEP, SIGMOID_ZERO = 1 / 256, -128
@@ -45,7 +47,7 @@ def with_face_output(model: bytes, weights: Floats, bias: float) -> bytes:
     product_step = step * float(graph.tensors[graph.features].quantization.scale[0])
     rows = np.rint(weights / step).astype(np.int8)[None]
     offset = np.rint([bias / product_step]).astype(np.int32)
-    log_odds = graph.add_tensor("face/log_odds", [1, 1], MAX_LOG_ODDS / 128)
+    log_odds = graph.add_tensor(FACE_LOG_ODDS, [1, 1], MAX_LOG_ODDS / 128)
     face = graph.add_tensor(FACE_OUTPUT, [1, 1], SIGMOID_STEP, SIGMOID_ZERO)
     inputs = [
         graph.features,

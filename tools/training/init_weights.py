@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from edge.vision.tflite import open_interpreter
+from tools.conversion.face_output import FACE_LOG_ODDS
 from tools.datasets.archive import DataError
 from tools.networks.names import HEADS
 
@@ -135,7 +136,8 @@ def _convolution_pairs(model: keras.Model) -> list[tuple[Any, Any]]:
 def _file_weights(path: Path) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
     """Dequantized (kernel, bias) of the convolutions, in order, and of the fully connected layers.
 
-    The convolution that classifies ImageNet's pictures is left out.
+    The convolution that classifies ImageNet's pictures is left out, and the layer that tells faces
+    from other things: it is learned afterwards.
     """
     interpreter, _ = open_interpreter(path)
     tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
@@ -155,6 +157,8 @@ def _file_weights(path: Path) -> tuple[list[tuple[Any, Any]], list[tuple[Any, An
     connected: list[tuple[Any, Any]] = []
     for operator in interpreter._get_ops_details():
         kind = operator["op_name"]
+        if tensors[operator["outputs"][0]]["name"] == FACE_LOG_ODDS:
+            continue
         if kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             _, kernel, bias = operator["inputs"]  # Keras' converter writes a bias always
             layers = connected if kind == "FULLY_CONNECTED" else convolutions
