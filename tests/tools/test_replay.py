@@ -292,8 +292,13 @@ def test_people_out_of_focus_are_counted(tmp_path: Path) -> None:
     assert replay(config).people == People(female=1, male=1)
 
 
-def test_what_is_never_clearly_a_face_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("evidence", "people"), [(-1.5, 0), (-0.5, 2)])
+def test_verifier_and_classifier_together_decide_what_is_a_person(
+    monkeypatch: pytest.MonkeyPatch, evidence: float, people: int
+) -> None:
+    """The classifier takes both people for faces."""
     config = load_unrestricted(ROOT / "config.yaml", str(CLIP))
-    assert replay(config).people.total == 2
-    monkeypatch.setattr(HaarDetector, "face_evidence", lambda self, frame, box, hits, view=0: 0.5)
-    assert replay(config).people.total == 0
+    monkeypatch.setattr(
+        HaarDetector, "face_evidence", lambda self, frame, box, hits, view=0: evidence
+    )
+    assert replay(config).people.total == people
