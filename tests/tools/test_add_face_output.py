@@ -61,7 +61,7 @@ def test_the_new_output_is_a_logistic_regression_on_the_features(
     crops = crops_of(load(few_faces).part("test"), before.preprocessing)
     data = plain_model.read_bytes()
     features = np.concatenate([*map(Features(data, before.preprocessing), crops)])
-    weights = np.random.default_rng(1).normal(0, 1, features.shape[1]).astype(np.float32)
+    weights = np.asarray(np.random.default_rng(1).normal(0, 1, features.shape[1]), np.float32)
     weights *= 3 / np.std(features @ weights)
     bias = float(-np.mean(features @ weights))
     out = tmp_path / "face.tflite"
