@@ -209,12 +209,19 @@ def crop_of(sample: Sample, preprocessing: Preprocessing, face_px: int | None = 
     except PictureError as error:
         raise DataError(f"{sample.name} {error}") from error
     box = sample.face(image, preprocessing)
-    scale = 1.0 if face_px is None else face_px / (max(box.w, box.h) * preprocessing.crop_scale)
-    if scale < 1:
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        box = Box(box.x * scale, box.y * scale, box.w * scale, box.h * scale)
+    if face_px is not None:
+        image, box = shrunk(image, box, face_px / preprocessing.crop_scale)
     return preprocessing.crop(image, box)
+
+
+def shrunk(image: Image, box: Box, side: float) -> tuple[Image, Box]:
+    """The picture and a box in it shrunk until the box has this `side`, pixels; never enlarged."""
+    scale = side / max(box.w, box.h)
+    if scale >= 1:
+        return image, box
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return image, Box(box.x * scale, box.y * scale, box.w * scale, box.h * scale)
 
 
 def crops_of(samples: Sequence[Sample], preprocessing: Preprocessing) -> list[Image]:

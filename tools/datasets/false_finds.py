@@ -11,15 +11,14 @@ from edge.types import Box, Image
 from edge.vision.cascade import Cascade
 from tools.cli.progress import bar
 from tools.datasets.archive import DataFiles
+from tools.datasets.face_search import MIN_FACE_PX
 
 VIEW = 640, 480
 """Width and height of the part of a picture that is searched, pixels: a frame of a camera."""
 MAX_ZOOM = 2.2
 """Largest size of a picture, in multiples of the smallest that fills the view."""
-MIN_FACE_PX = 24
-SCALE_FACTOR = 1.1
-MIN_NEIGHBOURS = 1
-"""The search is as the daemon's, but takes single hits too: there are few false finds."""
+SCALE_FACTOR, MIN_NEIGHBOURS = 1.1, 1
+"""As the daemon's search, but with one neighbour less: there are few false finds."""
 MAX_FINDS = 12
 """Most finds in one view, those with the most hits: a texture may have hundreds."""
 

@@ -11,6 +11,7 @@ from edge.types import Box, Image
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import Floats, Tensor, open_interpreter
 from tools.conversion.face_output import with_features
+from tools.datasets.dataset import shrunk
 from tools.training.augmentation import degraded, random_view
 
 FACE_PX = 22, 128
@@ -51,11 +52,7 @@ def spoilt(image: Image, box: Box, preprocessing: Preprocessing, rng: np.random.
 
     Faces and other things are spoilt alike, so that this does not tell them apart.
     """
-    side = float(np.exp(rng.uniform(*np.log(FACE_PX))))
-    if (scale := side / box.w) < 1:
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        box = Box(box.x * scale, box.y * scale, box.w * scale, box.h * scale)
+    image, box = shrunk(image, box, float(np.exp(rng.uniform(*np.log(FACE_PX)))))
     if rng.random() < DEFOCUSED:
         blur = float(rng.uniform(0.01, MAX_DEFOCUS)) * box.w
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)

@@ -944,7 +944,8 @@ def test_what_is_probably_no_face_is_not_a_person(looks: list[float], people: in
     ("evidence", "votes", "people"),
     [
         (0.2, [0.9] * 3, 1),  # ln(9) / 2 more
-        (0.2, [0.6] * 3, 0),
+        (0.2, [0.75] * 3, 1),
+        (0.2, [0.7] * 3, 0),
         (0.2, [0.5, 0.5, 0.98], 1),
         (1.5, [0.02] * 3, 0),
         (1.5, [0.3] * 3, 1),
