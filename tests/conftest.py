@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import settings
 
-from tests.support import face_folder, scheduling
+from tests.support import cloud_pictures, face_folder, scheduling
 from tests.support.broker import NO_BROKER, Mosquitto, Subscriber
 from tests.support.commands import tool, without
 from tests.support.paths import CLIP, MODEL, ROOT
@@ -168,6 +168,12 @@ def example(made_once: MadeOnce) -> Path:
 def few_faces(made_once: MadeOnce) -> Path:
     """A folder of 160 labelled faces, aligned, with its table beside it."""
     return made_once("data", lambda folder: face_folder.write(folder / "faces")) / "faces"
+
+
+@pytest.fixture(scope="session")
+def clouds(made_once: MadeOnce) -> Path:
+    """A folder of pictures of nothing, in which Haar sees a face here and there."""
+    return made_once("clouds", cloud_pictures.write)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,9 @@ FOLLOW_SHIFT = 0.4
 """Largest distance along each axis from its predicted middle to where it is searched for, in
 its sides."""
 
+Plan = dict[float, list[Area]]
+"""Sides to search for, and the areas in which such faces would lie; pixels."""
+
 
 def passes(scale_factor: float) -> int:
     """The number of passes if each size is `scale_factor` times the one before."""
@@ -59,16 +62,10 @@ class Schedule:
         ]
         self._mono = -math.inf
 
-    def __call__(
-        self, mono: float, changed: Cells, followed: Sequence[Box]
-    ) -> dict[float, list[Area]]:
-        """Sides to search for at `mono`, seconds, and the areas in which such faces would lie.
-
-        `changed` are the cells that changed since the frame before, `followed` the predicted
-        faces, in pixels: each is searched for in every frame, at about its size.
-        """
+    def __call__(self, mono: float, changed: Cells) -> Plan:
+        """Where to search for faces at `mono`, seconds, if these cells have just changed."""
         gap, self._mono = mono - self._mono, mono
-        plan: dict[float, list[Area]] = {}
+        plan: Plan = {}
         across, down = self._size[0] / changed.shape[1], self._size[1] / changed.shape[0]
         for number, one in enumerate(self._passes):
             for sides, (left, top, right, bottom) in one.run(mono, gap, changed, across):
@@ -77,6 +74,11 @@ class Schedule:
                     self._add(plan, side, area)
             if math.isinf(gap):  # from now on the passes run in turn
                 one.delay(number / len(self._passes))
+        return plan
+
+    def around(self, followed: Sequence[Box]) -> Plan:
+        """Where to search for predicted faces, in pixels, in every frame: at about their sizes."""
+        plan: Plan = {}
         for box in followed:
             for side in self._sides:
                 if 1 / FOLLOW_RATIO <= box.w / side <= FOLLOW_RATIO:
@@ -85,7 +87,7 @@ class Schedule:
                     self._add(plan, side, Area(*middles))
         return plan
 
-    def _add(self, plan: dict[float, list[Area]], side: float, middles: Area) -> None:
+    def _add(self, plan: Plan, side: float, middles: Area) -> None:
         """Add the area of the faces of this size with their middles there, if there are any."""
         (width, height), region, half = self._size, self._region, side / 2
         left, right = (

@@ -90,14 +90,18 @@ class SelectiveSearch:
         # what lies between the searched places of one frame is at those of the next
         self._shift = (self._shift + 1) % STEP
         hits: list[Box] = []
-        plan = self._schedule(frame.mono, self._motion(frame.gray), followed)
-        for side, areas in plan.items():
+        plan = self._schedule(frame.mono, self._motion(frame.gray))
+        around = self._schedule.around(followed)
+        for side in sorted(plan.keys() | around.keys()):
             level = pyramid.level(side / FACE)
             scale = frame.gray.shape[1] / level.shape[1]
-            parts = [_in_level(area, scale, level.shape) for area in areas]
+            parts, likely = (
+                [_in_level(area, scale, level.shape) for area in areas.get(side, [])]
+                for areas in (plan, around)
+            )
             hits += [
                 Box(x * scale, y * scale, side, side)
-                for x, y in self._cascade.hits(level, parts, self._shift)
+                for x, y in self._cascade.hits(level, parts, likely, self._shift)
             ]
         return [Face(_scaled(box, ratio), number) for box, number in grouped(hits, self._min_hits)]
 

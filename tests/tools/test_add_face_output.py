@@ -37,23 +37,6 @@ def plain_model(small_model: Path, few_faces: Path, made_once: MadeOnce) -> Path
     return made_once("plain-model", make) / "plain.tflite"
 
 
-@pytest.fixture(scope="session")
-def clouds(made_once: MadeOnce) -> Path:
-    """A folder of pictures of nothing, in which Haar sees a face here and there."""
-
-    def make(folder: Path) -> None:
-        rng = np.random.default_rng(1)
-        for number in range(25):
-            picture = np.full((480, 640, 3), 128.0, np.float32)
-            for size in (4, 8, 16, 32):
-                blots = rng.normal(0, 18 * size**0.5, (480 // size, 640 // size, 1))
-                blots = np.repeat(blots, 3, axis=2).astype(np.float32)
-                picture += cv2.resize(blots, (640, 480), interpolation=cv2.INTER_CUBIC)
-            cv2.imwrite(str(folder / f"{number}.png"), np.clip(picture, 0, 255).astype(np.uint8))
-
-    return made_once("clouds", make)
-
-
 def test_the_new_output_is_a_logistic_regression_on_the_features(
     plain_model: Path, few_faces: Path, tmp_path: Path
 ) -> None:

@@ -40,14 +40,14 @@ def false_finds(
         if min(picture.shape[:2]) < MIN_FACE_PX:
             continue
         for _ in range(views):
-            view = _random_view(picture, rng)
+            view = random_part(picture, rng)
             gray = np.asarray(cv2.cvtColor(view, cv2.COLOR_BGR2GRAY), np.uint8)
             finds = cascade.faces(gray, MIN_FACE_PX, 0, SCALE_FACTOR, MIN_NEIGHBOURS)
             finds.sort(key=lambda find: find[1], reverse=True)
             yield member, view, [box for box, _ in finds[:MAX_FINDS]]
 
 
-def _random_view(picture: Image, rng: np.random.Generator) -> Image:
+def random_part(picture: Image, rng: np.random.Generator) -> Image:
     height, width = picture.shape[:2]
     smallest = max(VIEW[0] / width, VIEW[1] / height)
     scale = smallest * float(np.exp(rng.uniform(0, np.log(MAX_ZOOM))))

@@ -36,7 +36,7 @@ def is_at(hits: list[Place], place: Place) -> bool:
 @pytest.mark.parametrize("shift", [0, 1])
 def test_around_hits_the_places_between_the_steps_are_searched(shift: int) -> None:
     gray, _ = room(25)
-    hits = Cascade().hits(gray, [WHOLE], shift)
+    hits = Cascade().hits(gray, [WHOLE], [], shift)
 
     def lattice(shift: int) -> set[Place]:
         """Hits at the places with this remainder, each place looked at for itself."""
@@ -46,7 +46,7 @@ def test_around_hits_the_places_between_the_steps_are_searched(shift: int) -> No
         )
         parts = {(x, y): (x, y, x + size, y + size) for x, y in places}
         return {
-            place for place, part in parts.items() if place in cascade.hits(gray, [part], shift)
+            place for place, part in parts.items() if place in cascade.hits(gray, [], [part], shift)
         }
 
     steps, between = lattice(shift), lattice(1 - shift)
@@ -60,7 +60,7 @@ def test_around_hits_the_places_between_the_steps_are_searched(shift: int) -> No
 def test_a_face_between_the_steps_is_found_from_another_place_on() -> None:
     gray, places = room(31)
     cascade = Cascade()
-    even, odd = (cascade.hits(gray, [WHOLE], shift) for shift in (0, 1))
+    even, odd = (cascade.hits(gray, [WHOLE], [], shift) for shift in (0, 1))
     found = [(is_at(even, place), is_at(odd, place)) for place in places]
     assert found.count((True, False)) >= 2
     assert found.count((False, True)) >= 2
@@ -70,11 +70,11 @@ def test_parts_that_overlap_give_each_hit_once() -> None:
     gray, places = room(25)
     cascade = Cascade()
     parts = [WHOLE, (7, 3, WIDTH, HEIGHT), (0, 0, 161, 91)]
-    together = cascade.hits(gray, parts, 0)
+    together = cascade.hits(gray, parts, [], 0)
     assert len(together) == len(set(together))
-    assert set(cascade.hits(gray, [WHOLE], 0)) <= set(together)
+    assert set(cascade.hits(gray, [WHOLE], [], 0)) <= set(together)
     assert all(is_at(together, place) for place in places[4:])
 
 
 def test_where_nothing_looks_like_a_face_there_is_none() -> None:
-    assert Cascade().hits(np.full((HEIGHT, WIDTH), 90, np.uint8), [WHOLE], 0) == []
+    assert Cascade().hits(np.full((HEIGHT, WIDTH), 90, np.uint8), [WHOLE], [], 0) == []

@@ -79,7 +79,7 @@ def test_a_still_place_is_swept_in_time(
 ) -> None:
     rng = np.random.default_rng(seed)
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
-    searched = [is_searched(schedule(t, changes(rng, share), []), *face) for t in moments]
+    searched = [is_searched(schedule(t, changes(rng, share)), *face) for t in moments]
     assert searched[0]
     for stretch in promised(moments, SWEEP_S):
         assert any(searched[n] for n in stretch)
@@ -104,7 +104,7 @@ def test_a_face_that_appears_is_searched_for_in_time(
             changed[max(0, row - reach) : row + reach + 1, max(0, column - reach) :][
                 :, : column + reach + 1 - max(0, column - reach)
             ] = True
-        searched.append(is_searched(schedule(t, changed, []), *face))
+        searched.append(is_searched(schedule(t, changed), *face))
     for stretch in promised(moments, PASS_S):
         if stretch[0] == appears:
             assert any(searched[n] for n in stretch)
@@ -118,7 +118,8 @@ def test_a_followed_face_is_searched_for_in_each_frame(
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
     x, y, side = face
     for t in moments:
-        plan = schedule(t, STILL, [Box(x - side / 2, y - side / 2, side, side)])
+        schedule(t, STILL)
+        plan = schedule.around([Box(x - side / 2, y - side / 2, side, side)])
         assert is_searched(plan, x, y, side)
         for shift in (-0.29, 0.29):
             moved = x + shift * side
@@ -129,7 +130,7 @@ def test_a_followed_face_is_searched_for_in_each_frame(
 @pytest.mark.parametrize("fps", [10, 12.5, 30])
 def test_a_still_view_is_searched_seldom(fps: float) -> None:
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
-    plans = [schedule(n / fps, STILL, []) for n in range(round(20 * fps))]
+    plans = [schedule(n / fps, STILL) for n in range(round(20 * fps))]
     busy = [plan for plan in plans[1:] if plan]
     assert len(busy) <= 2 * (20 / SWEEP_S) * 1.1
     # the passes take turns, so that no frame takes much longer than the others
@@ -140,7 +141,7 @@ def test_what_was_searched_lately_is_not_swept() -> None:
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
     changed = STILL.copy()
     changed[:, :40] = True
-    plans = [schedule(n / 10, changed if n == 15 else STILL, []) for n in range(60)]
+    plans = [schedule(n / 10, changed if n == 15 else STILL) for n in range(60)]
     there, elsewhere = (
         [n / 10 for n, plan in enumerate(plans) if is_searched(plan, *place, SIDES[4])]
         for place in ((100, 180), (540, 180))
@@ -154,17 +155,17 @@ def test_what_was_searched_lately_is_not_swept() -> None:
 @pytest.mark.parametrize(("fps", "share"), [(3, 1.0), (10, 1 / 3), (30, 1 / 9)])
 def test_a_view_that_changes_is_searched_as_often_at_any_rate(fps: float, share: float) -> None:
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
-    plans = [schedule(n / fps, ~STILL, []) for n in range(round(20 * fps))]
+    plans = [schedule(n / fps, ~STILL) for n in range(round(20 * fps))]
     searched = [is_searched(plan, 320, 180, SIDES[4]) for plan in plans]
     assert np.mean(searched) == pytest.approx(share, rel=0.15)
 
 
 def test_only_the_changed_part_is_searched() -> None:
     schedule = Schedule(SIDES, SIZE, ALL, passes(1.1))
-    schedule(0, STILL, [])
+    schedule(0, STILL)
     changed = STILL.copy()
     changed[20:25, 30:35] = True  # 40 by 40 pixels at (240, 160)
-    plans = [schedule(n / 10, changed, []) for n in range(1, 8)]
+    plans = [schedule(n / 10, changed) for n in range(1, 8)]
     sides = {side for plan in plans for side in plan}
     # much larger faces would change much more
     assert min(SIDES) in sides
@@ -176,7 +177,8 @@ def test_only_the_changed_part_is_searched() -> None:
 
 def test_faces_outside_of_the_region_are_not_searched_for() -> None:
     schedule = Schedule(SIDES, SIZE, Area(0, 0, 320, 360), passes(1.1))
-    plan = schedule(0, ~STILL, [Box(500, 100, 40, 40)])
+    plan = schedule(0, ~STILL)
+    assert not schedule.around([Box(500, 100, 40, 40)])
     assert all(area.right <= 320 + side / 2 for side, areas in plan.items() for area in areas)
     assert is_searched(plan, 319, 180, SIDES[0])
 

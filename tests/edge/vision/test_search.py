@@ -88,9 +88,11 @@ def test_places_between_the_steps_of_one_frame_are_searched_in_the_next(
     shifts: list[set[int]] = []
     hits = Cascade.hits
 
-    def record(cascade: Cascade, level: Image, parts: Iterable[Rect], shift: int) -> list[Place]:
+    def record(
+        cascade: Cascade, level: Image, parts: Iterable[Rect], likely: Iterable[Rect], shift: int
+    ) -> list[Place]:
         shifts[-1].add(shift)
-        return hits(cascade, level, parts, shift)
+        return hits(cascade, level, parts, likely, shift)
 
     monkeypatch.setattr(Cascade, "hits", record)
     image, box = with_face(300, 100, 80)
