@@ -58,7 +58,8 @@ class Cascade:
         """Places of all hits of `FACE` pixels in parts of a picture, each once.
 
         The search takes steps, from places with the remainder `shift`, 0 or 1, on; it is OpenCV's
-        in the `likely` parts, and fast in the others. Around hits OpenCV's looks at all places.
+        in the `likely` parts, and fast in the others, where OpenCV's looks again around what was
+        found. Around its hits it also looks between the steps.
         """
         hits = {place for part in likely for place in _search(self._cascade, level, part, shift)}
         fast = {place for part in parts for place in _search(self._fast, level, part, shift)}
