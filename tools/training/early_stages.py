@@ -138,10 +138,10 @@ class Booster:
         for _ in range(number):
             weights = start * np.exp(np.where(is_wanted, -total, total))
             weights /= weights.sum()
-            row, edge, below, above = _best_stump(bins, weights, is_wanted)
-            edge = min(edge, len(self._edges[row]) - 1)
-            total += np.where(bins[row] <= edge, below, above)
-            stumps.append(Stump(self._features[row], float(self._edges[row][edge]), below, above))
+            best, edge, below, above = _best_stump(bins, weights, is_wanted)
+            edge = min(edge, len(self._edges[best]) - 1)
+            total += np.where(bins[best] <= edge, below, above)
+            stumps.append(Stump(self._features[best], float(self._edges[best][edge]), below, above))
         return stumps
 
 
