@@ -27,7 +27,7 @@ from tools.conversion.face_output import with_face_output
 from tools.datasets import dataset
 from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.dataset import DataSet
-from tools.datasets.false_finds import false_finds
+from tools.datasets.false_finds import add_arguments, false_finds
 from tools.training.face_output import Features, fit, spoilt
 
 FEW_FACES, REPEATS = 1000, 4
@@ -120,19 +120,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="an int8 .tflite file, its JSON beside it")
     dataset.add_arguments(parser, "--data", several=True)
-    parser.add_argument(
-        "--without-faces",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="PATH",
-        help="pictures of anything but people, a folder or zip file; may be repeated",
-    )
+    add_arguments(parser)
     parser.add_argument("--out", type=output_file(".tflite"), required=True, metavar="TFLITE")
     outputs.add_arguments(parser)
-    parser.add_argument(
-        "--max-faces", type=at_least(1), default=4000, help="most faces of each data set"
-    )
     parser.add_argument(
         "--views", type=at_least(1), default=3, help="parts of each picture that are searched"
     )

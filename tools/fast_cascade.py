@@ -25,10 +25,9 @@ from tools.cli.exit import run_command
 from tools.cli.options import at_least, output_file
 from tools.cli.progress import bar
 from tools.conversion.cascade_file import Feature, Stage, cascade_text, read_cascade
-from tools.datasets import dataset
+from tools.datasets import dataset, false_finds
 from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.face_search import MIN_FACE_PX
-from tools.datasets.false_finds import random_part
 from tools.training.augmentation import random_view
 from tools.training.early_stages import (
     Booster,
@@ -54,6 +53,8 @@ FIRST_STAGES = 10
 """The cascade's stages whose features the new ones may have, too."""
 WANTED, UNWANTED = 20_000, 30_000
 """Most windows on faces, and on other things, that one stage is learned from."""
+MIN_UNWANTED = 20
+"""Fewest other windows to learn a stage from."""
 PER_VIEW, PER_FACE = 25, 3
 """Most windows from one view of a picture without faces, and from around a face, for one stage."""
 FILMED = 0.5
@@ -96,7 +97,7 @@ def views_without_faces(args: argparse.Namespace, rng: np.random.Generator) -> l
             except PictureError:
                 continue
             if min(picture.shape[:2]) >= MIN_FACE_PX:
-                gray = cv2.cvtColor(random_part(picture, rng), cv2.COLOR_BGR2GRAY)
+                gray = cv2.cvtColor(false_finds.random_part(picture, rng), cv2.COLOR_BGR2GRAY)
                 view = np.asarray(gray, np.uint8)
                 views.append(as_filmed(view, rng) if rng.random() < FILMED else view)
     if not views:
@@ -122,22 +123,36 @@ class Pictures:
         self._cascade = cv2.CascadeClassifier(str(cascade))
 
     def passing(self, stages: list[Stage], rng: np.random.Generator) -> Windows:
-        """Windows that pass these stages, in random order."""
+        """Windows that pass these stages, in random order.
+
+        Raises DataError if the pictures without faces have too few to begin with.
+        """
         cascade = loaded(stages or [everything()])
+        windows = passing(self._without_faces, cascade, PER_VIEW, rng)
+        if not stages and len(windows) < MIN_UNWANTED:
+            raise DataError(
+                f"--without-faces: has {len(windows)} places that are not flat; at least "
+                f"{MIN_UNWANTED} are needed, so add pictures"
+            )
         around = passing(self._faces, cascade, PER_FACE, rng, self._cascade)
-        windows = np.concatenate([passing(self._without_faces, cascade, PER_VIEW, rng), around])
+        windows = np.concatenate([windows, around])
         return np.asarray(windows[rng.permutation(len(windows))], np.uint8)
 
 
 def learned(
-    wanted: Windows, pictures: Pictures, features: list[Feature], rng: np.random.Generator
+    wanted: Windows, source: Pictures, features: list[Feature], rng: np.random.Generator
 ) -> tuple[list[Stage], float]:
-    """New stages, and the fraction of the other windows that pass them all."""
+    """New stages, and the fraction of the other windows that pass them all.
+
+    There are fewer stages than plans if too few windows pass.
+    """
     stages: list[Stage] = []
     rate = 1.0
     booster: Booster | None = None
     for plan in PLANS:
-        unwanted = pictures.passing(stages, rng)
+        unwanted = source.passing(stages, rng)
+        if len(unwanted) < MIN_UNWANTED:
+            break
         learn, rest = np.split(unwanted, [min(UNWANTED, len(unwanted) // 2)])
         booster = booster or Booster(features, wanted[:WANTED], learn)
         stage = booster.stage(plan, wanted[:WANTED], learn)
@@ -164,10 +179,7 @@ def make(args: argparse.Namespace) -> None:
     kept = passes(early, held_back).mean()
     print(f"kept      {kept:.1%} of {len(held_back)} windows on faces of the val splits")
     print(f"rejected  all but {rate:.2%} of the windows without")
-    notice = (
-        f"{notice}\n    The first {len(early)} stages are not OpenCV's; they take the place of "
-    )
-    notice += f"{REPLACED}.\n"
+    notice += f"\n    The first {len(early)} stages are not OpenCV's; they replace {REPLACED}.\n"
     args.out.write_text(cascade_text(notice, [*early, *stages[REPLACED:]]), "utf-8")
     print(f"written   {args.out}")
 
@@ -175,14 +187,7 @@ def make(args: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     dataset.add_arguments(parser, "--data", several=True)
-    parser.add_argument(
-        "--without-faces",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="PATH",
-        help="pictures of anything but faces, a folder or zip file; may be repeated",
-    )
+    false_finds.add_arguments(parser)
     parser.add_argument("--out", type=output_file(".xml"), required=True, metavar="XML")
     outputs.add_arguments(parser)
     parser.add_argument(
@@ -191,9 +196,6 @@ def main() -> int:
         default=OPENCV_FILE,
         metavar="XML",
         help=f"of upright features and stumps, for {FACE} pixels; default: OpenCV's",
-    )
-    parser.add_argument(
-        "--max-faces", type=at_least(1), default=4000, help="most faces of each data set"
     )
     parser.add_argument(
         "--features",

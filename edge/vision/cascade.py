@@ -3,6 +3,7 @@
 P. Viola, M. Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001.
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -71,7 +72,10 @@ class Cascade:
 
 
 def _loaded(file: Path) -> cv2.CascadeClassifier:
-    cascade = cv2.CascadeClassifier(str(file))
+    cascade = cv2.CascadeClassifier()
+    # a damaged file is an error, a missing one is not
+    with contextlib.suppress(cv2.error):
+        cascade.load(str(file))
     if cascade.empty():
         raise EdgeError(
             f"OpenCV {cv2.__version__} cannot read {file}; "

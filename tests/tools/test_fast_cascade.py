@@ -192,6 +192,18 @@ def test_a_cascade_learns_to_reject_sooner(few_faces: Path, clouds: Path, tmp_pa
     assert "--force replaces it" in again.stderr
 
 
+def test_flat_pictures_teach_nothing(few_faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    cv2.imwrite(str(tmp_path / "flat" / "1.png"), np.full((300, 300, 3), 90, np.uint8))
+    run = tool(
+        "fast_cascade", "--data", few_faces, "--without-faces", tmp_path / "flat",
+        "--max-faces", "10", "--features", "20", "--out", tmp_path / "fast.xml",
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "places that are not flat; at least 20 are needed" in run.stderr
+    assert not (tmp_path / "fast.xml").exists()
+
+
 def test_without_pictures_nothing_is_learned(few_faces: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "1.png").write_bytes(b"no picture")

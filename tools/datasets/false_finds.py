@@ -1,6 +1,8 @@
 """What Haar takes for a face in pictures without any."""
 
+import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ from edge.sources import pictures
 from edge.sources.pictures import PictureError
 from edge.types import Box, Image
 from edge.vision.cascade import Cascade
+from tools.cli.options import at_least
 from tools.cli.progress import bar
 from tools.datasets.archive import DataFiles
 from tools.datasets.face_search import MIN_FACE_PX
@@ -21,6 +24,21 @@ SCALE_FACTOR, MIN_NEIGHBOURS = 1.1, 1
 """As the daemon's search, but with one neighbour less: there are few false finds."""
 MAX_FINDS = 12
 """Most finds in one view, those with the most hits: a texture may have hundreds."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--without-faces` and `--max-faces`, for what learns from both."""
+    parser.add_argument(
+        "--without-faces",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="PATH",
+        help="pictures of anything but people's faces, a folder or zip file; may be repeated",
+    )
+    parser.add_argument(
+        "--max-faces", type=at_least(1), default=4000, help="most faces of each data set"
+    )
 
 
 def false_finds(
@@ -48,6 +66,7 @@ def false_finds(
 
 
 def random_part(picture: Image, rng: np.random.Generator) -> Image:
+    """A part of a picture, B G R, as large as a frame: uint8 (480, 640, 3)."""
     height, width = picture.shape[:2]
     smallest = max(VIEW[0] / width, VIEW[1] / height)
     scale = smallest * float(np.exp(rng.uniform(0, np.log(MAX_ZOOM))))

@@ -81,10 +81,8 @@ def on_face(view: Image, cascade: cv2.CascadeClassifier, rng: np.random.Generato
         level = pyramid.level(scale)
         for shift in ((0, 0), (0, 1), (1, 0), (1, 1)):
             for x, y in hits(cascade, level, shift).tolist():
-                if (
-                    overlap(Box(x * scale, y * scale, FACE * scale, FACE * scale), face)
-                    > FACE_OVERLAP
-                ):
+                box = Box(x * scale, y * scale, FACE * scale, FACE * scale)
+                if overlap(box, face) > FACE_OVERLAP:
                     found.append(level[y : y + FACE, x : x + FACE])
         scale *= RATIO
     return [found[i].copy() for i in rng.permutation(len(found))[:PER_FACE]]

@@ -1,14 +1,18 @@
 """The cascade looks for faces in steps, and around what it finds also between them."""
 
 import itertools
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edge.errors import EdgeError
 from edge.sources.demo import PEOPLE, Scene
 from edge.types import Image
-from edge.vision.cascade import FACE, NEARBY, STEP, Cascade, Place
+from edge.vision.cascade import FACE, NEARBY, OPENCV_FILE, STEP, Cascade, Place
+from tools.conversion.cascade_file import Stage, cascade_text, read_cascade
+from tools.training.windows import everything
 
 WIDTH, HEIGHT = 320, 180
 WHOLE = (0, 0, WIDTH, HEIGHT)
@@ -78,3 +82,28 @@ def test_parts_that_overlap_give_each_hit_once() -> None:
 
 def test_where_nothing_looks_like_a_face_there_is_none() -> None:
     assert Cascade().hits(np.full((HEIGHT, WIDTH), 90, np.uint8), [WHOLE], [], 0) == []
+
+
+def with_early_stage(threshold: float, file: Path) -> None:
+    """OpenCV's cascade after a stage that all windows pass, or none."""
+    notice, stages = read_cascade(OPENCV_FILE)
+    early = Stage(everything().stumps, threshold)
+    file.write_text(cascade_text(notice, [early, *stages]))
+
+
+def test_the_fast_cascade_decides_where_no_face_is_likely(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gray, places = room(25)
+    file = tmp_path / "fast.xml"
+    monkeypatch.setattr("edge.vision.cascade.FAST_FILE", file)
+    with_early_stage(1.0, file)
+    none = Cascade()
+    assert none.hits(gray, [WHOLE], [], 0) == []
+    likely = none.hits(gray, [], [WHOLE], 0)
+    assert all(is_at(likely, place) for place in places[4:])
+    with_early_stage(-1.0, file)
+    assert set(Cascade().hits(gray, [WHOLE], [], 0)) <= set(likely) != set()
+    file.write_text("no cascade")
+    with pytest.raises(EdgeError, match=r"cannot read .*fast\.xml"):
+        Cascade()
