@@ -1,6 +1,7 @@
 """A selective search finds what a search of every frame finds, in time and for less."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from edge.vision.cascade import Cascade, Place, Rect
 from edge.vision.schedule import PASS_S, SWEEP_S
 from edge.vision.search import SelectiveSearch, Sizes, WholeSearch
 from edge.vision.zones import Zones
+from tests.edge.vision.test_cascade import with_early_stage
 
 FPS = 10
 VIEW: Image = Scene().draw(0)
@@ -80,6 +82,18 @@ def test_a_followed_face_is_found_in_every_frame() -> None:
     search = SelectiveSearch(Sizes(), Zones())
     found = [is_found(search(frame_of(image, n), [box]), box) for n in range(30)]
     assert np.mean(found) > 0.9
+
+
+def test_around_a_followed_face_opencvs_cascade_searches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with_early_stage(1.0, tmp_path / "fast.xml")  # finds nothing
+    monkeypatch.setattr("edge.vision.cascade.FAST_FILE", tmp_path / "fast.xml")
+    image, box = with_face(300, 100, 80)
+    search = SelectiveSearch(Sizes(), Zones())
+    found = [is_found(search(frame_of(image, n), [box] if n >= 10 else []), box) for n in range(20)]
+    assert not any(found[:10])
+    assert all(found[10:])
 
 
 def test_places_between_the_steps_of_one_frame_are_searched_in_the_next(
