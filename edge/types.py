@@ -135,6 +135,8 @@ class Track:
     """`Frame.mono` of the first sighting, seconds."""
     last: float
     """`Frame.mono` of the latest sighting, seconds."""
+    last_look: float = -math.inf
+    """`Frame.mono` when it was last looked for where it should be, seconds."""
     facing: float = 0.0
     """`Frame.mono` of the latest sighting that was not only recovered, seconds."""
     attention_s: float = 0.0

@@ -32,6 +32,8 @@ LOST_AFTER_S = 0.2
 """Of a face not seen for longer than this, seconds, another person may have taken the place..."""
 LOST_AFTER_FRAMES = 1.5
 """...in the middle of the view only if it is also longer than this many frames."""
+LOOKS_PER_S = 10
+"""Looks for lost faces, all together, but one in each frame at least."""
 REAPPEARANCE_DISTANCE = 1.0
 """Largest distance between the paths of a lost face and of one that reappears, face widths.
 
@@ -145,7 +147,7 @@ class Tracker:
         self._spacing, self._updated = mono - before, mono
         boxes = [face.box for face in faces]
         free = set(range(len(faces)))
-        lost_since = mono - max(LOST_AFTER_S, LOST_AFTER_FRAMES * self._spacing)
+        lost_since = mono - self._lost_after_s()
         possible = matching.matches(followed, self._motion, faces, mono)
         for cost, track, index in matching.by_gender(possible, faces, lost_since, gender):
             is_newcomer = (
@@ -166,9 +168,22 @@ class Tracker:
         return [track for track in self._tracks if track.last == mono], visits
 
     def predict(self, mono: float) -> list[Box]:
-        """Where the faces that are followed should be at `mono`."""
-        followed = (track for track in self._tracks if mono - track.last <= PREDICTABLE_S)
-        return [self._motion[track.id].predict(mono) for track in followed]
+        """Where the faces that are followed should be at `mono`.
+
+        Those that were lost take turns: a look seldom finds one again.
+        """
+        lost_since = mono - self._lost_after_s()
+        followed = [track for track in self._tracks if mono - track.last <= PREDICTABLE_S]
+        lost = [track for track in followed if track.last < lost_since]
+        turns = round(max(1, min(len(lost), LOOKS_PER_S * self._spacing)))
+        later = sorted(lost, key=lambda track: track.last_look)[turns:]
+        due = [track for track in followed if track not in later]
+        for track in due:
+            track.last_look = mono
+        return [self._motion[track.id].predict(mono) for track in due]
+
+    def _lost_after_s(self) -> float:
+        return max(LOST_AFTER_S, LOST_AFTER_FRAMES * self._spacing)
 
     def _settle(self, track: Track, size: tuple[int, int], gender: Gender) -> None:
         """Decide whether a newly confirmed track continues one that was lost."""

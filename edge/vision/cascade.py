@@ -4,7 +4,7 @@ P. Viola, M. Jones: Rapid Object Detection using a Boosted Cascade of Simple Fea
 """
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,7 +23,7 @@ FACE = 24
 STEP = 2
 """Pixels from one searched place to the next, at this size."""
 NEARBY = 3
-"""Pixels to each side of a hit in which the places between the steps are searched."""
+"""Pixels to each side of a place in which the others around it are searched."""
 GROUP_EPS = 0.2
 """Largest difference between the sides of hits on one face, in their sides: OpenCV's default."""
 
@@ -53,22 +53,21 @@ class Cascade:
         )
         return _boxes(places, hits)
 
-    def hits(
-        self, level: Image, parts: Iterable[Rect], likely: Iterable[Rect], shift: int
-    ) -> list[Place]:
-        """Places of all hits of `FACE` pixels in parts of a picture, each once.
+    def hits(self, level: Image, part: Rect, shift: int) -> set[Place]:
+        """Places of all hits of `FACE` pixels in a part of a picture.
 
-        The search takes steps, from places with the remainder `shift`, 0 or 1, on; it is OpenCV's
-        in the `likely` parts, and fast in the others, where OpenCV's looks again around what was
-        found. Around its hits it also looks between the steps.
+        The search takes steps, from places with the remainder `shift`, 0 or 1, on.
         """
-        hits = {place for part in likely for place in _search(self._cascade, level, part, shift)}
-        fast = {place for part in parts for place in _search(self._fast, level, part, shift)}
-        for part in _around(fast - hits):
-            hits.update(_search(self._cascade, level, part, shift))
-        for part in _around(hits):
-            hits.update(_search(self._cascade, level, part, STEP - 1 - shift))
-        return sorted(hits)
+        return _search(self._cascade, level, part, shift)
+
+    def fast_hits(self, level: Image, part: Rect, shift: int) -> set[Place]:
+        """The same by the fast cascade, whose hits are to be looked at again."""
+        return _search(self._fast, level, part, shift)
+
+    def hits_around(self, level: Image, places: Collection[Place], shift: int) -> set[Place]:
+        """Those next to other places: all that are at most `NEARBY` away."""
+        found: set[Place] = set()
+        return found.union(*(self.hits(level, part, shift) for part in _around(places)))
 
 
 def _loaded(file: Path) -> cv2.CascadeClassifier:
@@ -84,14 +83,14 @@ def _loaded(file: Path) -> cv2.CascadeClassifier:
     return cascade
 
 
-def _search(cascade: cv2.CascadeClassifier, level: Image, part: Rect, shift: int) -> list[Place]:
+def _search(cascade: cv2.CascadeClassifier, level: Image, part: Rect, shift: int) -> set[Place]:
     left, top, right, bottom = part
     # parts that overlap are searched at the same places
     left, top = left + (shift - left) % STEP, top + (shift - top) % STEP
     places = cascade.detectMultiScale(
         level[top:bottom, left:right], minNeighbors=0, minSize=(FACE, FACE), maxSize=(FACE, FACE)
     )
-    return [(left + x, top + y) for x, y, _, _ in np.reshape(places, (-1, 4)).tolist()]
+    return {(left + x, top + y) for x, y, _, _ in np.reshape(places, (-1, 4)).tolist()}
 
 
 def _around(hits: Iterable[Place]) -> list[Rect]:

@@ -76,15 +76,18 @@ class Schedule:
                 one.delay(number / len(self._passes))
         return plan
 
-    def around(self, followed: Sequence[Box]) -> Plan:
-        """Where to search for predicted faces, in pixels, in every frame: at about their sizes."""
+    def around(self, face: Box) -> Plan:
+        """Where to search for a predicted face, in pixels, in every frame.
+
+        At about its size, the nearest one first.
+        """
         plan: Plan = {}
-        for box in followed:
-            for side in self._sides:
-                if 1 / FOLLOW_RATIO <= box.w / side <= FOLLOW_RATIO:
-                    reach = FOLLOW_SHIFT * box.w
-                    middles = box.cx - reach, box.cy - reach, box.cx + reach, box.cy + reach
-                    self._add(plan, side, Area(*middles))
+        reach = FOLLOW_SHIFT * face.w
+        middles = Area(face.cx - reach, face.cy - reach, face.cx + reach, face.cy + reach)
+        ratios = {side: max(face.w / side, side / face.w) for side in self._sides}
+        for side in sorted(ratios, key=ratios.__getitem__):
+            if ratios[side] <= FOLLOW_RATIO:
+                self._add(plan, side, middles)
         return plan
 
     def _add(self, plan: Plan, side: float, middles: Area) -> None:

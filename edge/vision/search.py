@@ -1,15 +1,15 @@
 """Where Haar sees faces in a frame: searched everywhere, or where a face may be."""
 
 import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edge.geometry import overlap
 from edge.types import Box, Face, Frame
 from edge.vision.areas import Area
-from edge.vision.cascade import FACE, STEP, Cascade, Rect, grouped
+from edge.vision.cascade import FACE, STEP, Cascade, grouped
+from edge.vision.frame_hits import FrameHits, Hit
 from edge.vision.motion import Motion
-from edge.vision.pyramid import Pyramid
 from edge.vision.schedule import Schedule, passes
 from edge.vision.zones import Zones
 
@@ -19,6 +19,13 @@ CELLS_PER_FACE = 3
 HITS_RATIO = 3
 """OpenCV's hits on one face for each hit here: it searches for large faces in smaller steps, and
 for all sizes at once."""
+CLEAR_HITS = 8
+"""Hits at the steps from which a followed face is clear: nothing else is searched for there.
+
+Each then stands for another one between the steps.
+"""
+CLEAR_OVERLAP = 0.5
+"""Overlap from which a hit is on a clear face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +93,31 @@ class SelectiveSearch:
             self._start(frame)
         ratio = frame.image.shape[1] / frame.gray.shape[1]
         followed = [_scaled(box, 1 / ratio) for box in predicted]
-        pyramid = Pyramid(frame.gray)
         # what lies between the searched places of one frame is at those of the next
         self._shift = (self._shift + 1) % STEP
-        hits: list[Box] = []
+        search = FrameHits(self._cascade, frame.gray, self._shift)
+        hits_on = [self._hits_on(face, search) for face in followed]
+        is_clear = [len(hits) >= CLEAR_HITS for hits in hits_on]
+        clear = set(itertools.chain(*itertools.compress(hits_on, is_clear)))
+        others = set(itertools.chain(*hits_on)) - clear
         plan = self._schedule(frame.mono, self._motion(frame.gray))
-        around = self._schedule.around(followed)
-        for side in sorted(plan.keys() | around.keys()):
-            level = pyramid.level(side / FACE)
-            scale = frame.gray.shape[1] / level.shape[1]
-            parts, likely = (
-                [_in_level(area, scale, level.shape) for area in areas.get(side, [])]
-                for areas in (plan, around)
-            )
-            hits += [
-                Box(x * scale, y * scale, side, side)
-                for x, y in self._cascade.hits(level, parts, likely, self._shift)
-            ]
-        return [Face(_scaled(box, ratio), number) for box, number in grouped(hits, self._min_hits)]
+        new = set(itertools.chain(*(search.within(*where, fast=True) for where in plan.items())))
+        clear_faces = list(itertools.compress(followed, is_clear))
+        new = {hit for hit in new - others if not _is_on(clear_faces, search.box(hit))}
+        others |= search.around(new)
+        others |= search.around(others, between=True)
+        boxes = [search.box(hit) for hit in sorted(others)]
+        boxes += STEP * [search.box(hit) for hit in sorted(clear - others)]
+        return [Face(_scaled(box, ratio), number) for box, number in grouped(boxes, self._min_hits)]
+
+    def _hits_on(self, face: Box, search: FrameHits) -> set[Hit]:
+        """OpenCV's hits where a followed face should be, at the steps, until it is clear."""
+        hits: set[Hit] = set()
+        for side, areas in self._schedule.around(face).items():
+            if len(hits) >= CLEAR_HITS:
+                break
+            hits |= search.within(side, areas)
+        return hits
 
     def _start(self, frame: Frame) -> None:
         height, width = frame.gray.shape
@@ -123,15 +137,5 @@ def _scaled(box: Box, factor: float) -> Box:
     return Box(box.x * factor, box.y * factor, box.w * factor, box.h * factor)
 
 
-def _in_level(area: Area, scale: float, shape: tuple[int, ...]) -> Rect:
-    """An area of the picture in a copy of this shape, `scale` times smaller.
-
-    Wider by a step to the right and down: the cascade leaves out the last place.
-    """
-    height, width = shape
-    return (
-        int(area.left / scale),
-        int(area.top / scale),
-        min(width, math.ceil(area.right / scale) + STEP),
-        min(height, math.ceil(area.bottom / scale) + STEP),
-    )
+def _is_on(faces: Iterable[Box], box: Box) -> bool:
+    return any(overlap(box, face) > CLEAR_OVERLAP for face in faces)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.tracking.tracker import Tracker
+from edge.tracking.tracker import LOST_AFTER_FRAMES, LOST_AFTER_S, PREDICTABLE_S, Tracker
 from edge.types import AGE_GROUPS, Box, Face, Track, Visit
 
 SIZE = (640, 360)
@@ -281,6 +281,24 @@ def test_a_lost_face_is_predicted_for_a_second_and_a_half() -> None:
     assert [len(tracker.predict(end + later)) for later in (0.1, 1.4, 1.6)] == [1, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("people", "fps", "looks"), [(1, 10, 1), (4, 10, 1), (4, 25, 1), (4, 3, 3)]
+)
+def test_lost_faces_take_turns_in_being_looked_for(people: int, fps: int, looks: int) -> None:
+    tracker = Tracker(patience=3)
+    faces = [face(100 + 150 * n) for n in range(people)]
+    for step in range(2 * fps):
+        tracker.update(faces, step / fps, SIZE)
+    places = []
+    for step in range(2 * fps, 2 * fps + math.ceil(PREDICTABLE_S * fps) - 1):
+        predicted = tracker.predict(step / fps)
+        tracker.update([], step / fps, SIZE)
+        is_lost = (step + 1) / fps - 2 > max(LOST_AFTER_S, LOST_AFTER_FRAMES / fps)
+        assert len(predicted) == (looks if is_lost else people)
+        places += predicted if is_lost else []
+    assert {round(box.cx) for box in places} == {round(one.box.cx) for one in faces}
+
+
 def test_a_track_goes_on_as_another() -> None:
     ages = [(float(n),) * len(AGE_GROUPS) for n in (1, 2)]
     early = Track(
@@ -372,6 +390,7 @@ def test_a_person_who_walks_out_is_waited_for_only_briefly(
 def test_a_face_seen_once_is_waited_for_half_as_long() -> None:
     tracker = Tracker(patience=2)
     tracker.update([face(300)], 0, SIZE)
+    assert len(tracker.predict(0.1)) == 1
     followed = []
     for mono in (0.1, 0.95, 1.05):
         tracker.update([], mono, SIZE)
@@ -683,6 +702,7 @@ def test_half_a_face_behind_another_does_not_mislead() -> None:
     for step in range(31):
         mono = step / 10
         tracker.update([face(max(500 - 60 * mono, 338)), face(260, 160, 100)], mono, SIZE)
+    tracker.update([face(260, 160, 100)], 3.5, SIZE)
     (place,) = (box for box in tracker.predict(3.6) if box.w < 80)
     assert place.cx < 320
 

@@ -33,55 +33,67 @@ def room(side: int) -> tuple[Image, list[Place]]:
     return gray, places
 
 
-def is_at(hits: list[Place], place: Place) -> bool:
+def is_at(hits: set[Place], place: Place) -> bool:
     return any(abs(x - place[0]) < 12 and abs(y - place[1]) < 12 for x, y in hits)
 
 
+@pytest.fixture(name="cascade", scope="module")
+def _cascade() -> Cascade:
+    return Cascade()
+
+
 @pytest.mark.parametrize("shift", [0, 1])
-def test_around_hits_the_places_between_the_steps_are_searched(shift: int) -> None:
+def test_the_places_around_hits_are_searched_at_the_steps_or_between(
+    cascade: Cascade, shift: int
+) -> None:
     gray, _ = room(25)
-    hits = Cascade().hits(gray, [WHOLE], [], shift)
+    size = FACE + STEP
 
     def lattice(shift: int) -> set[Place]:
         """Hits at the places with this remainder, each place looked at for itself."""
-        cascade, size = Cascade(), FACE + STEP
         places = itertools.product(
             range(shift, WIDTH - FACE, STEP), range(shift, HEIGHT - FACE, STEP)
         )
         parts = {(x, y): (x, y, x + size, y + size) for x, y in places}
-        return {
-            place for place, part in parts.items() if place in cascade.hits(gray, [], [part], shift)
-        }
+        return {place for place, part in parts.items() if place in cascade.hits(gray, part, shift)}
 
-    steps, between = lattice(shift), lattice(1 - shift)
-    near = {p for p in between if any(max(abs(p[0] - x), abs(p[1] - y)) <= NEARBY for x, y in hits)}
-    assert set(hits) <= steps | between
+    hits, steps = cascade.hits(gray, WHOLE, shift), lattice(shift)
+    assert hits <= steps
     # OpenCV takes a longer step after a place that is nothing like a face
-    assert len(steps & set(hits)) > 0.9 * len(steps) > 40
-    assert len(near & set(hits)) > 0.9 * len(near) > 40
+    assert len(hits) > 0.9 * len(steps) > 40
+    for remainder in (0, 1):
+        near = {
+            p
+            for p in lattice(remainder)
+            if any(max(abs(p[0] - x), abs(p[1] - y)) <= NEARBY for x, y in hits)
+        }
+        around = cascade.hits_around(gray, hits, remainder)
+        assert len(near & around) > 0.9 * len(near) > 40
+        assert around <= lattice(remainder)
 
 
-def test_a_face_between_the_steps_is_found_from_another_place_on() -> None:
+def test_a_face_between_the_steps_is_found_from_another_place_on(cascade: Cascade) -> None:
     gray, places = room(31)
-    cascade = Cascade()
-    even, odd = (cascade.hits(gray, [WHOLE], [], shift) for shift in (0, 1))
+    even, odd = (cascade.hits(gray, WHOLE, shift) for shift in (0, 1))
     found = [(is_at(even, place), is_at(odd, place)) for place in places]
     assert found.count((True, False)) >= 2
     assert found.count((False, True)) >= 2
 
 
-def test_parts_that_overlap_give_each_hit_once() -> None:
-    gray, places = room(25)
-    cascade = Cascade()
-    parts = [WHOLE, (7, 3, WIDTH, HEIGHT), (0, 0, 161, 91)]
-    together = cascade.hits(gray, parts, [], 0)
-    assert len(together) == len(set(together))
-    assert set(cascade.hits(gray, [WHOLE], [], 0)) <= set(together)
-    assert all(is_at(together, place) for place in places[4:])
+def test_parts_are_searched_at_the_same_places(cascade: Cascade) -> None:
+    gray, _ = room(25)
+    whole = cascade.hits(gray, WHOLE, 0)
+    for part in ((7, 3, WIDTH, HEIGHT), (0, 0, 161, 91)):
+        hits = cascade.hits(gray, part, 0)
+        inside = {(x, y) for x, y in whole if part[0] <= x < part[2] - 40 and part[1] <= y < 50}
+        assert len(hits & inside) > 0.9 * len(inside) > 5
+        assert all(x % STEP == y % STEP == 0 for x, y in hits)
 
 
-def test_where_nothing_looks_like_a_face_there_is_none() -> None:
-    assert Cascade().hits(np.full((HEIGHT, WIDTH), 90, np.uint8), [WHOLE], [], 0) == []
+def test_where_nothing_looks_like_a_face_there_is_none(cascade: Cascade) -> None:
+    plain = np.full((HEIGHT, WIDTH), 90, np.uint8)
+    assert cascade.hits(plain, WHOLE, 0) == cascade.fast_hits(plain, WHOLE, 0) == set()
+    assert cascade.hits_around(plain, [(30, 30)], 0) == cascade.hits_around(plain, [], 0) == set()
 
 
 def with_early_stage(threshold: float, file: Path) -> None:
@@ -91,19 +103,17 @@ def with_early_stage(threshold: float, file: Path) -> None:
     file.write_text(cascade_text(notice, [early, *stages]))
 
 
-def test_the_fast_cascade_decides_where_no_face_is_likely(
+def test_the_fast_cascade_is_a_file_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    gray, places = room(25)
+    gray, _ = room(25)
     file = tmp_path / "fast.xml"
     monkeypatch.setattr("edge.vision.cascade.FAST_FILE", file)
     with_early_stage(1.0, file)
-    none = Cascade()
-    assert none.hits(gray, [WHOLE], [], 0) == []
-    likely = none.hits(gray, [], [WHOLE], 0)
-    assert all(is_at(likely, place) for place in places[4:])
+    assert Cascade().fast_hits(gray, WHOLE, 0) == set()
     with_early_stage(-1.0, file)
-    assert set(Cascade().hits(gray, [WHOLE], [], 0)) <= set(likely) != set()
+    cascade = Cascade()
+    assert cascade.fast_hits(gray, WHOLE, 0) == cascade.hits(gray, WHOLE, 0) != set()
     file.write_text("no cascade")
     with pytest.raises(EdgeError, match=r"cannot read .*fast\.xml"):
         Cascade()

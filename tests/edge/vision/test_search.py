@@ -1,6 +1,6 @@
 """A selective search finds what a search of every frame finds, in time and for less."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -96,25 +96,52 @@ def test_around_a_followed_face_opencvs_cascade_searches(
     assert all(found[10:])
 
 
-def test_places_between_the_steps_of_one_frame_are_searched_in_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shifts: list[set[int]] = []
+@pytest.fixture(name="searched")
+def _searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The remainders of the places in all parts that OpenCV's cascade has searched."""
+    shifts: list[int] = []
     hits = Cascade.hits
 
-    def record(
-        cascade: Cascade, level: Image, parts: Iterable[Rect], likely: Iterable[Rect], shift: int
-    ) -> list[Place]:
-        shifts[-1].add(shift)
-        return hits(cascade, level, parts, likely, shift)
+    def record(cascade: Cascade, level: Image, part: Rect, shift: int) -> set[Place]:
+        shifts.append(shift)
+        return hits(cascade, level, part, shift)
 
     monkeypatch.setattr(Cascade, "hits", record)
+    return shifts
+
+
+def test_places_between_the_steps_of_one_frame_are_searched_in_the_next(
+    searched: list[int],
+) -> None:
     image, box = with_face(300, 100, 80)
     search = SelectiveSearch(Sizes(), Zones())
+    shifts = []
     for number in range(4):
-        shifts.append(set())
         search(frame_of(image, number), [box])
-    assert shifts in ([{0}, {1}] * 2, [{1}, {0}] * 2)
+        shifts.append(searched[-1])  # it is clear: nothing is searched between
+    assert shifts in ([0, 1] * 2, [1, 0] * 2)
+
+
+def test_around_a_clear_face_little_is_searched_and_its_hits_count_more(
+    searched: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, box = with_face(300, 100, 80)
+
+    def look() -> tuple[int, float]:
+        """Parts that were searched, and the mean number of hits on the face."""
+        search = SelectiveSearch(Sizes(), Zones())
+        search(frame_of(image, 0), [box])
+        searched.clear()
+        faces = [face for n in range(1, 9) for face in search(frame_of(image, n), [box])]
+        assert len(faces) == 8
+        assert is_found(faces, box)
+        return len(searched), float(np.mean([face.score for face in faces]))
+
+    few, hits = look()
+    monkeypatch.setattr("edge.vision.search.CLEAR_HITS", 1000)
+    many, all_hits = look()
+    assert few < many / 2
+    assert all_hits / 2 < hits < all_hits
 
 
 def crossings() -> Iterator[Frame]:
