@@ -90,7 +90,9 @@ def _search(cascade: cv2.CascadeClassifier, level: Image, part: Rect, shift: int
     places = cascade.detectMultiScale(
         level[top:bottom, left:right], minNeighbors=0, minSize=(FACE, FACE), maxSize=(FACE, FACE)
     )
-    return {(left + x, top + y) for x, y, _, _ in np.reshape(places, (-1, 4)).tolist()}
+    if not len(places):
+        return set()
+    return {(left + x, top + y) for x, y, _, _ in np.asarray(places).tolist()}
 
 
 def _around(hits: Iterable[Place]) -> list[Rect]:

@@ -22,35 +22,37 @@ class FrameHits:
         """`shift`, 0 or 1, is the remainder of the places that are searched."""
         self._cascade, self._shift = cascade, shift
         self._pyramid, self._width = Pyramid(gray), gray.shape[1]
+        self._levels: dict[float, tuple[Image, float]] = {}
+        """By side of a face: the smaller copy, and how many times smaller it is."""
 
     def within(self, side: float, areas: Iterable[Area], *, fast: bool = False) -> set[Hit]:
         """Hits of this size in areas of the gray copy, pixels, by OpenCV's cascade or the fast."""
         find = self._cascade.fast_hits if fast else self._cascade.hits
-        level, scale = self._level(side), self._scale(side)
+        level, scale = self._level(side)
         parts = (_part(area, scale, level.shape) for area in areas)
-        return {(side, *place) for part in parts for place in find(level, part, self._shift)}
+        return {(side, x, y) for part in parts for x, y in find(level, part, self._shift)}
 
     def around(self, hits: Iterable[Hit], *, between: bool = False) -> set[Hit]:
         """Hits by OpenCV's cascade next to others, at the steps or `between` them."""
         shift = STEP - 1 - self._shift if between else self._shift
         found: set[Hit] = set()
         for side, group in itertools.groupby(sorted(hits), key=itemgetter(0)):
-            places = [(x, y) for _, x, y in group]
-            around = self._cascade.hits_around(self._level(side), places, shift)
-            found.update((side, *place) for place in around)
+            level, _ = self._level(side)
+            places = self._cascade.hits_around(level, [(x, y) for _, x, y in group], shift)
+            found.update((side, x, y) for x, y in places)
         return found
 
     def box(self, hit: Hit) -> Box:
         """Where a hit lies in the gray copy."""
         side, x, y = hit
-        scale = self._scale(side)
+        _, scale = self._level(side)
         return Box(x * scale, y * scale, side, side)
 
-    def _level(self, side: float) -> Image:
-        return self._pyramid.level(side / FACE)
-
-    def _scale(self, side: float) -> float:
-        return self._width / self._level(side).shape[1]
+    def _level(self, side: float) -> tuple[Image, float]:
+        if side not in self._levels:
+            level = self._pyramid.level(side / FACE)
+            self._levels[side] = level, self._width / level.shape[1]
+        return self._levels[side]
 
 
 def _part(area: Area, scale: float, shape: tuple[int, ...]) -> Rect:

@@ -13,15 +13,9 @@ class Pyramid:
 
     def __init__(self, gray: Image) -> None:
         self._halves = [gray]
-        self._levels: dict[float, Image] = {}
 
     def level(self, scale: float) -> Image:
         """The picture, `scale` times smaller, 1 or more."""
-        if scale not in self._levels:
-            self._levels[scale] = self._smaller(scale)
-        return self._levels[scale]
-
-    def _smaller(self, scale: float) -> Image:
         height, width = self._halves[0].shape
         size = max(1, round(width / scale)), max(1, round(height / scale))
         base = self._half(int(math.log2(scale)))

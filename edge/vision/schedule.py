@@ -55,7 +55,9 @@ class Schedule:
 
         All are in pixels, as is the picture's `size`.
         """
-        self._sides, self._size, self._region = sides, size, region
+        self._size = size
+        self._middles = {side: _shrunk(side / 2, size, region) for side in sides}
+        """By side: where the middle of such a face may be."""
         self._passes = [
             _Pass([s for n, s in enumerate(sides) if n % passes == number or s >= LARGE_PX])
             for number in range(passes)
@@ -71,40 +73,45 @@ class Schedule:
             for sides, (left, top, right, bottom) in one.run(mono, gap, changed, across):
                 area = Area(left * across, top * down, right * across, bottom * down)
                 for side in sides:
-                    self._add(plan, side, area)
+                    if where := self._of_faces(side, area):
+                        plan.setdefault(side, []).append(where)
             if math.isinf(gap):  # from now on the passes run in turn
                 one.delay(number / len(self._passes))
         return plan
 
-    def around(self, face: Box) -> Plan:
+    def around(self, face: Box) -> Iterator[tuple[float, Area]]:
         """Where to search for a predicted face, in pixels, in every frame.
 
         At about its size, the nearest one first.
         """
-        plan: Plan = {}
         reach = FOLLOW_SHIFT * face.w
         middles = Area(face.cx - reach, face.cy - reach, face.cx + reach, face.cy + reach)
-        ratios = {side: max(face.w / side, side / face.w) for side in self._sides}
+        ratios = {side: max(face.w / side, side / face.w) for side in self._middles}
         for side in sorted(ratios, key=ratios.__getitem__):
-            if ratios[side] <= FOLLOW_RATIO:
-                self._add(plan, side, middles)
-        return plan
+            if ratios[side] > FOLLOW_RATIO:
+                break
+            if where := self._of_faces(side, middles):
+                yield side, where
 
-    def _add(self, plan: Plan, side: float, middles: Area) -> None:
-        """Add the area of the faces of this size with their middles there, if there are any."""
-        (width, height), region, half = self._size, self._region, side / 2
-        left, right = (
-            max(middles.left, region.left, half),
-            min(middles.right, region.right, width - half),
-        )
-        top, bottom = (
-            max(middles.top, region.top, half),
-            min(middles.bottom, region.bottom, height - half),
-        )
-        if left <= right and top <= bottom:
-            plan.setdefault(side, []).append(
-                Area(left - half, top - half, right + half, bottom + half)
-            )
+    def _of_faces(self, side: float, middles: Area) -> Area | None:
+        """The area of the faces of this size with their middles there, if there are any."""
+        possible, half = self._middles[side], side / 2
+        left, top = max(middles.left, possible.left), max(middles.top, possible.top)
+        right, bottom = min(middles.right, possible.right), min(middles.bottom, possible.bottom)
+        if left > right or top > bottom:
+            return None
+        return Area(left - half, top - half, right + half, bottom + half)
+
+
+def _shrunk(margin: float, size: tuple[int, int], region: Area) -> Area:
+    """The part of a region that is so far from the edges of a picture."""
+    width, height = size
+    return Area(
+        max(region.left, margin),
+        max(region.top, margin),
+        min(region.right, width - margin),
+        min(region.bottom, height - margin),
+    )
 
 
 class _Pass:

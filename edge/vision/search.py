@@ -113,10 +113,10 @@ class SelectiveSearch:
     def _hits_on(self, face: Box, search: FrameHits) -> set[Hit]:
         """OpenCV's hits where a followed face should be, at the steps, until it is clear."""
         hits: set[Hit] = set()
-        for side, areas in self._schedule.around(face).items():
+        for side, area in self._schedule.around(face):
+            hits |= search.within(side, [area])
             if len(hits) >= CLEAR_HITS:
                 break
-            hits |= search.within(side, areas)
         return hits
 
     def _start(self, frame: Frame) -> None:

@@ -9,11 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from edge.config import Config, load_config
 from edge.errors import EdgeError
+from edge.vision.cascade import Cascade
 from tests.support.commands import tool
 from tests.support.paths import CLIP, ROOT
 from tools import bench
@@ -21,7 +23,7 @@ from tools.evaluation import baselines, bench_report, machine
 from tools.evaluation.daemon import measure_daemon
 from tools.evaluation.instruction_marks import FRAME_BEGIN, FRAME_END, PLAIN_END
 from tools.evaluation.scene_cost import SceneCost, fitted, frames_of, measure_scene
-from tools.evaluation.stopwatch import KERNELS, Stopwatch
+from tools.evaluation.stopwatch import KERNELS, Stopwatch, timed_kernels
 from tools.instructions import between
 from tools.simulation.flow import MAX_FACES, SIZE, flow
 
@@ -50,12 +52,22 @@ def test_a_flow_has_as_many_faces_as_asked_for() -> None:
 
 
 def test_a_scene_costs_what_its_frames_take(config: Config) -> None:
-    methods = {name: dict(vars(kind)) for name, kind in KERNELS.items()}
+    methods = {kind: dict(vars(kind)) for kind in KERNELS}
     measured = measure_scene(config, flow(2), 2, 3)
     assert measured.faces == 2
     assert 1 < measured.followed <= 2
     assert 0 < measured.outside_ms < measured.cpu_ms <= measured.p95_ms
-    assert {name: dict(vars(kind)) for name, kind in KERNELS.items()} == methods
+    assert {kind: dict(vars(kind)) for kind in KERNELS} == methods
+
+
+def test_time_within_a_kernel_counts_once() -> None:
+    gray = np.asarray(cv2.cvtColor(flow(3).draw(2.0), cv2.COLOR_BGR2GRAY), np.uint8)
+    cascade, places = Cascade(), [(x, y) for x in range(0, 600, 20) for y in range(0, 320, 20)]
+    begin = time.process_time()
+    with timed_kernels() as seconds:
+        for _ in range(5):
+            cascade.hits_around(gray, places, 0)  # it calls `hits`
+    assert 0 < seconds["haar"] <= time.process_time() - begin
 
 
 def test_processor_time_is_of_the_innermost_stage(monkeypatch: pytest.MonkeyPatch) -> None:

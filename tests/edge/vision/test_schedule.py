@@ -1,5 +1,6 @@
 """Every place is searched for every size within its promised time, whatever moves."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -119,7 +120,9 @@ def test_a_followed_face_is_searched_for_in_each_frame(
     x, y, side = face
     for t in moments:
         schedule(t, STILL)
-        plan = schedule.around(Box(x - side / 2, y - side / 2, side, side))
+        around = list(schedule.around(Box(x - side / 2, y - side / 2, side, side)))
+        assert min(SIDES, key=lambda one: abs(math.log(one / side))) == around[0][0]
+        plan = {one: [area] for one, area in around}
         assert is_searched(plan, x, y, side)
         for shift in (-0.29, 0.29):
             moved = x + shift * side
@@ -178,7 +181,7 @@ def test_only_the_changed_part_is_searched() -> None:
 def test_faces_outside_of_the_region_are_not_searched_for() -> None:
     schedule = Schedule(SIDES, SIZE, Area(0, 0, 320, 360), passes(1.1))
     plan = schedule(0, ~STILL)
-    assert not schedule.around(Box(500, 100, 40, 40))
+    assert not list(schedule.around(Box(500, 100, 40, 40)))
     assert all(area.right <= 320 + side / 2 for side, areas in plan.items() for area in areas)
     assert is_searched(plan, 319, 180, SIDES[0])
 
