@@ -4,7 +4,8 @@
         --out edge/vision/frontalface_fast.xml
 
 The new stages learn to keep what the cascade takes for a face, from faces of the training split,
-and to reject the rest, from pictures that may show anything but faces. Its own later stages follow.
+and to reject the rest, from pictures that may show anything but faces. Some of its own later stages
+follow.
 """
 
 import argparse
@@ -49,6 +50,9 @@ PLANS = (
 )
 REPLACED = 6
 """The cascade's own stages that are left out: they reject what the new ones have rejected."""
+LAST = 16
+"""The last of its own stages that follows. What passes it is mostly near a face; which of these are
+hits is up to the whole cascade, which looks again around them."""
 FIRST_STAGES = 10
 """The cascade's stages whose features the new ones may have, too."""
 WANTED, UNWANTED = 20_000, 30_000
@@ -169,6 +173,11 @@ def make(args: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     rng = np.random.default_rng(args.seed)
     notice, stages = read_cascade(args.cascade)
+    if len(stages) <= REPLACED:
+        raise DataError(
+            f"cascade {args.cascade}: has {len(stages)} stages; "
+            f"{REPLACED} are replaced, so at least {REPLACED + 1} are needed"
+        )
     faces, wanted = views_of_faces(args, "train", rng)
     _, held_back = views_of_faces(args, "val", rng)
     without_faces = views_without_faces(args, rng)
@@ -179,8 +188,9 @@ def make(args: argparse.Namespace) -> None:
     kept = passes(early, held_back).mean()
     print(f"kept      {kept:.1%} of {len(held_back)} windows on faces of the val splits")
     print(f"rejected  all but {rate:.2%} of the windows without")
-    notice += f"\n    The first {len(early)} stages are not OpenCV's; they replace {REPLACED}.\n"
-    args.out.write_text(cascade_text(notice, [*early, *stages[REPLACED:]]), "utf-8")
+    notice += f"\n    The first {len(early)} stages are not OpenCV's: they replace {REPLACED},\n"
+    notice += f"    and of the others those after the first {LAST} are left out.\n"
+    args.out.write_text(cascade_text(notice, [*early, *stages[REPLACED:LAST]]), "utf-8")
     print(f"written   {args.out}")
 
 

@@ -73,6 +73,10 @@ CHECK_EVERY = 0.1
 ENOUGH_CHECKS = 5
 """Checks after which a track that is no face is dropped, or ended if they are the latest: a person
 who passes should not join it."""
+SURE_EVIDENCE = 1.5
+"""Mean evidence of a face, ln of its odds, with which after so many checks..."""
+SURE_CHECK_EVERY_S = 0.5
+"""...the least time between two of them is longer, seconds."""
 SURE_LOG_ODDS = 8.0
 """Summed evidence for a gender at which no more votes are needed, unless for an age."""
 
@@ -406,7 +410,11 @@ class Tracker:
 
 def _check_gap_s(track: Track) -> float:
     """Least time between two checks of a track unless the latest failed, seconds."""
-    return max(CHECK_EVERY_S, CHECK_EVERY * (track.last - track.first))
+    is_sure = (
+        track.checks >= ENOUGH_CHECKS and track.evidence >= SURE_EVIDENCE * track.evidence_weight
+    )
+    least_s = SURE_CHECK_EVERY_S if is_sure else CHECK_EVERY_S
+    return max(least_s, CHECK_EVERY * (track.last - track.first))
 
 
 def _is_touched(boxes: Sequence[Box], index: int) -> bool:

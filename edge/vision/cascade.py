@@ -16,8 +16,8 @@ from edge.types import Box, Image
 
 OPENCV_FILE = Path(cv2.__file__).parent / "data/haarcascade_frontalface_default.xml"
 FAST_FILE = Path(__file__).with_name("frontalface_fast.xml")
-"""The same with other early stages, which reject sooner what is no face and miss few of its hits;
-made by `tools/fast_cascade.py`."""
+"""The same with other early stages, which reject sooner what is no face, and without the last:
+it misses few hits and has others beside them. Made by `tools/fast_cascade.py`."""
 FACE = 24
 """Side of the cascade's faces, pixels: larger ones are found in a smaller picture."""
 STEP = 2

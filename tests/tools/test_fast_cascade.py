@@ -14,7 +14,7 @@ from tests.support.commands import tool
 from tools.conversion.cascade_file import Stage, cascade_text, read_cascade
 from tools.datasets.archive import DataError, DataFiles
 from tools.datasets.false_finds import random_part
-from tools.fast_cascade import REPLACED
+from tools.fast_cascade import LAST, REPLACED
 from tools.training.early_stages import Booster, Plan, Sums, Windows, passes, upright_features
 from tools.training.windows import everything, hits, loaded, passing
 
@@ -140,11 +140,11 @@ def test_what_is_no_cascade_of_stumps_is_named(
     assert message in str(caught.value)
 
 
-def test_the_daemons_cascade_ends_as_opencvs() -> None:
+def test_the_daemons_cascade_goes_on_as_opencvs() -> None:
     notice, stages = read_cascade(FAST_FILE)
     opencv_notice, opencv_stages = read_cascade(OPENCV_FILE)
     assert notice.startswith(opencv_notice)
-    kept = opencv_stages[REPLACED:]
+    kept = opencv_stages[REPLACED:LAST]
     assert len(stages) > len(kept)
     for mine, theirs in zip(stages[-len(kept) :], kept, strict=True):
         assert mine.threshold == pytest.approx(theirs.threshold, abs=1e-6)
@@ -190,6 +190,20 @@ def test_a_cascade_learns_to_reject_sooner(few_faces: Path, clouds: Path, tmp_pa
     again = tool(*command)
     assert again.returncode == 2
     assert "--force replaces it" in again.stderr
+
+
+def test_a_cascade_of_early_stages_alone_is_refused(
+    few_faces: Path, clouds: Path, tmp_path: Path
+) -> None:
+    notice, stages = read_cascade(OPENCV_FILE)
+    (tmp_path / "early.xml").write_text(cascade_text(notice, stages[:REPLACED]))
+    run = tool(
+        "fast_cascade", "--data", few_faces, "--without-faces", clouds,
+        "--cascade", tmp_path / "early.xml", "--out", tmp_path / "fast.xml",
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert f"early.xml: has {REPLACED} stages" in run.stderr
+    assert not (tmp_path / "fast.xml").exists()
 
 
 def test_flat_pictures_teach_nothing(few_faces: Path, tmp_path: Path) -> None:

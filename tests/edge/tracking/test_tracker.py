@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.tracking.tracker import LOST_AFTER_FRAMES, LOST_AFTER_S, PREDICTABLE_S, Tracker
+from edge.tracking.tracker import (
+    ENOUGH_CHECKS,
+    LOST_AFTER_FRAMES,
+    LOST_AFTER_S,
+    PREDICTABLE_S,
+    SURE_CHECK_EVERY_S,
+    Tracker,
+)
 from edge.types import AGE_GROUPS, Box, Face, Track, Visit
 
 SIZE = (640, 360)
@@ -1058,6 +1065,22 @@ def test_checks_spread_over_the_whole_track(seconds: float, fewest: int, most: i
     assert fewest <= len(times) <= most
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(times))
     assert times[-1] > 0.85 * seconds
+
+
+def test_what_is_surely_a_face_is_checked_less_often() -> None:
+    times: dict[float, list[float]] = {}
+    for evidence in (1.4, 1.6):
+        tracker = Tracker()
+        for step in range(41):
+            (track,), _ = tracker.update([face(300 + step)], step / 20, SIZE)
+            if tracker.wants_check(track):
+                tracker.check(track, evidence)
+                times.setdefault(evidence, []).append(track.last)
+    doubted, sure = times.values()
+    assert doubted[:ENOUGH_CHECKS] == sure[:ENOUGH_CHECKS]
+    later = sure[ENOUGH_CHECKS - 1 :]
+    assert all(SURE_CHECK_EVERY_S <= b - a < SURE_CHECK_EVERY_S + 0.1 for a, b in pairwise(later))
+    assert len(doubted) - ENOUGH_CHECKS > 3 * (len(sure) - ENOUGH_CHECKS)
 
 
 def test_a_new_or_stationary_face_is_not_checked() -> None:
