@@ -30,10 +30,10 @@ class Defaults:
 
 
 CHOICES = {
-    Defaults(fps=10.0): 1614.0,
-    Defaults(fps=7.5): 1562.0,
-    Defaults(fps=5.0): 1578.0,
-    Defaults(fps=5.0, min_face_px=30): 1316.0,
+    Defaults(fps=10.0): 972.0,
+    Defaults(fps=7.5): 930.0,
+    Defaults(fps=5.0): 937.0,
+    Defaults(fps=5.0, min_face_px=30): 822.0,
 }
 """Million instructions per second while four people are in view, as tools/instructions.py counts
 them; from what counts the most people to the least. Fewer than five frames per second lose some."""

@@ -33,7 +33,7 @@ LOST_AFTER_S = 0.2
 LOST_AFTER_FRAMES = 1.5
 """...in the middle of the view only if it is also longer than this many frames."""
 LOOKS_PER_S = 10
-"""Looks for lost faces, all together, but one in each frame at least."""
+"""Looks per second for faces that were lost, all together; at least one in each frame."""
 REAPPEARANCE_DISTANCE = 1.0
 """Largest distance between the paths of a lost face and of one that reappears, face widths.
 

@@ -107,6 +107,7 @@ class SelectiveSearch:
         others |= search.around(new)
         others |= search.around(others, between=True)
         boxes = [search.box(hit) for hit in sorted(others)]
+        # each stands for those between the steps too
         boxes += STEP * [search.box(hit) for hit in sorted(clear - others)]
         return [Face(_scaled(box, ratio), number) for box, number in grouped(boxes, self._min_hits)]
 
