@@ -174,7 +174,7 @@ class Tracker:
     def predict(self, mono: float) -> list[Box]:
         """Where the faces that are followed should be at `mono`.
 
-        Those that were lost take turns: a look seldom finds one again.
+        Ask once for each frame: those that were lost take turns, for a look seldom finds one.
         """
         lost_since = mono - self._lost_after_s()
         followed = [track for track in self._tracks if mono - track.last <= PREDICTABLE_S]

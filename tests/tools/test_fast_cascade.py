@@ -1,5 +1,6 @@
 """A cascade gets early stages that reject sooner what is no face, and keeps what it finds."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -175,7 +176,9 @@ def test_the_daemons_cascade_finds_what_opencvs_does() -> None:
     assert kept > 0.85 * found
 
 
-def test_a_cascade_learns_to_reject_sooner(few_faces: Path, clouds: Path, tmp_path: Path) -> None:
+def test_a_cascade_learns_to_reject_sooner(
+    few_faces: Path, clouds: Path, views: list[Image], tmp_path: Path
+) -> None:
     out = tmp_path / "out" / "fast.xml"
     command = (
         "fast_cascade", "--data", few_faces, "--without-faces", clouds, "--features", "300",
@@ -185,6 +188,12 @@ def test_a_cascade_learns_to_reject_sooner(few_faces: Path, clouds: Path, tmp_pa
     assert run.returncode == 0, run.stderr
     lines = [line.split()[0] for line in run.stdout.splitlines()]
     assert lines == ["learning", *["stage"] * 6, "kept", "rejected", "written"]
+    kept = re.search(r"^kept +([\d.]+)%", run.stdout, re.MULTILINE)
+    assert kept is not None
+    assert float(kept[1]) > 60  # of faces that it has not seen, after 80 that it has
+    windows = passing(views, loaded([everything()]), 100, np.random.default_rng(3))
+    mine, opencv = (stumps_looked_at(read_cascade(file)[1], windows) for file in (out, OPENCV_FILE))
+    assert mine < opencv / 5
     assert "not OpenCV's" in read_cascade(out)[0]
     assert not cv2.CascadeClassifier(str(out)).empty()
     again = tool(*command)
