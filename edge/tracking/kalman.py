@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge.geometry import center, distance_to_segment, square_box
+from edge.geometry import center, square_box
 from edge.types import Box
 
 POSITION_NOISE = 0.06
@@ -43,8 +43,6 @@ GATE = 20.0
 """Largest squared distance, in standard deviations, at which a box may be the same face."""
 MAX_DISTANCE = 2.0
 """Largest distance from the predicted place at which a box may be the same face, face widths."""
-REAPPEARANCE_RATIO = 1.5
-"""Largest ratio between the sizes of a face that was lost and reappears."""
 
 V = TypeVar("V", float, complex)
 
@@ -88,8 +86,12 @@ class FaceMotion:
         """`heading` is 1 for a face that comes in to the right, -1 to the left, else 0."""
         self.origin = box
         """Where the face was first seen."""
-        self._mono = mono
-        self._last = box
+        self.first = mono
+        """When that was, seconds."""
+        self.latest = box
+        """Where it was last seen."""
+        self.mono = mono
+        """When that was, seconds."""
         speed_deviation = ENTRY_SPEED if heading else INITIAL_SPEED
         self._max_speed = 2 * ENTRY_SPEED if heading else 0.0
         """How far from its predicted place it may be at the second sight, for each second since the
@@ -111,6 +113,11 @@ class FaceMotion:
         """Pixels per second, to the right and, as the imaginary part, downwards."""
         return self._position.rate
 
+    @property
+    def width(self) -> float:
+        """Pixels, when it was last seen."""
+        return math.exp(self._size.value)
+
     def before_origin(self, seconds: float) -> Box:
         """Where the face was this long before it was first seen, from its speed now."""
         return square_box(center(self.origin) - self.velocity * seconds, self.origin.w)
@@ -121,7 +128,7 @@ class FaceMotion:
 
     def match_cost(self, box: Box, mono: float) -> float | None:
         """Negative log likelihood of `box` as this face at `mono`; None if it cannot be."""
-        seconds = mono - self._mono
+        seconds = mono - self.mono
         if seconds <= 0:
             return None
         log_size = self._log_size(mono)
@@ -135,36 +142,18 @@ class FaceMotion:
             return None
         return squared + 2 * math.log(var) + math.log(size_var)
 
-    def reappearance_distance(self, other: "FaceMotion", first: float) -> float | None:
-        """Distance between the paths of this lost face and of one first seen at `first`, in face
-        widths; None if their sizes differ too much.
-
-        The smaller of two: from the other's origin to the path on which this face was going, as
-        it may have stopped anywhere on it; and from where this face was lost to the path on which
-        the other came, as it may have set off anywhere on it.
-        """
-        width = math.exp(self._log_size(first))
-        ratio = other.origin.w / width
-        if max(ratio, 1 / ratio) > REAPPEARANCE_RATIO:
-            return None
-        lost, found = center(self._last), center(other.origin)
-        gap = first - self._mono
-        to_own_path = distance_to_segment(found, lost, lost + self.velocity * gap)
-        to_other_path = distance_to_segment(lost, found, found - other.velocity * gap)
-        return min(to_own_path, to_other_path) / width
-
     def update(self, box: Box, mono: float, *, recovered: bool, hidden: bool) -> None:
         """Take in one more sighting; `hidden` if another face touches it."""
-        seconds = mono - self._mono
+        seconds = mono - self.mono
         position, size = self._center(mono), self._log_size(mono)
         noise = HIDDEN_POSITION_NOISE if hidden else 1.0
         self._position.update(position, center(box), seconds, noise * POSITION_NOISE)
         noise = HIDDEN_SIZE_NOISE if hidden else RECOVERED_NOISE if recovered else 1.0
         self._size.update(size, math.log(box.w), seconds, noise * SIZE_NOISE)
-        self._mono, self._last, self._max_speed = mono, box, 0.0
+        self.mono, self.latest, self._max_speed = mono, box, 0.0
 
     def _center(self, mono: float) -> complex:
-        return self._position.value + self._position.rate * (mono - self._mono)
+        return self._position.value + self._position.rate * (mono - self.mono)
 
     def _log_size(self, mono: float) -> float:
-        return self._size.value + self._size.rate * min(mono - self._mono, MAX_GROWTH_S)
+        return self._size.value + self._size.rate * min(mono - self.mono, MAX_GROWTH_S)

@@ -79,18 +79,24 @@ def by_gender(
         (
             _compared(match, males[match.face]) if match.face in males else match
             for match in candidates
-            if match.track.last >= lost_since or not contradicts(match.track, males.get(match.face))
+            if match.track.last >= lost_since
+            or contradiction(match.track, males.get(match.face)) <= MAX_CONTRADICTION
         ),
         faces,
     )
 
 
-def contradicts(track: Track, male: float | None) -> bool:
-    """Whether a face is of another gender than a track, as far as both are known.
+def contradiction(track: Track, male: float | None) -> float:
+    """How much less likely this look is of the person of the track than of anybody.
 
-    `male` is the probability, 0 to 1, that the face is a man's.
+    As a natural logarithm: negative if it is likelier, 0 if too little is known. `male` is the
+    probability, 0 to 1, that the face is a man's.
     """
-    return male is not None and _contradiction(track, male) > MAX_CONTRADICTION
+    known = _male(track)
+    if known is None or male is None:
+        return 0.0
+    male = min(max(male, MIN_ERROR), 1 - MIN_ERROR)
+    return -math.log(2 * (known * male + (1 - known) * (1 - male)))
 
 
 def is_known(track: Track) -> bool:
@@ -111,20 +117,8 @@ def _is_telling(of_face: Sequence[Match], lost_since: float) -> bool:
 
 
 def _compared(match: Match, male: float) -> Match:
-    cost = match.cost + COST_PER_CONTRADICTION * _contradiction(match.track, male)
+    cost = match.cost + COST_PER_CONTRADICTION * contradiction(match.track, male)
     return match._replace(cost=cost)
-
-
-def _contradiction(track: Track, male: float) -> float:
-    """How much less likely this look is of the person of the track than of anybody.
-
-    As a natural logarithm: negative if it is likelier, 0 if too little is known of the track.
-    """
-    known = _male(track)
-    if known is None:
-        return 0.0
-    male = min(max(male, MIN_ERROR), 1 - MIN_ERROR)
-    return -math.log(2 * (known * male + (1 - known) * (1 - male)))
 
 
 def _male(track: Track) -> float | None:

@@ -64,6 +64,20 @@ def match(similarity: Matrix) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if similarity[i, j] > 0]
 
 
+def person_at(moment: float, box: Box, truth: Sequence[TrueVisit]) -> int | None:
+    """Whose face a sighting lies on, by index: the nearest one; None if on nobody's.
+
+    All paths must be known.
+    """
+    sighting = np.array([(moment, box.cx, box.cy, box.w)])
+    on = [
+        (distance, person)
+        for person, true in enumerate(truth)
+        if (distance := _distances(sighting, np.array(true["path"], float))[0]) <= MAX_SHIFT
+    ]
+    return min(on)[1] if on else None
+
+
 def duration_s(true: TrueVisit) -> float:
     return float(true["last_s"] - true["first_s"])
 
@@ -90,13 +104,18 @@ def _likeness(counted: CountedVisit, true: TrueVisit) -> float:
 
 def _on_face(counted: CountedVisit, true: TrueVisit) -> float:
     """Fraction of the sightings, 0 to 1, that lie on the face, whose path is known."""
-    path = np.array(true["path"], float)
     seen = np.array([(moment, box.cx, box.cy, box.w) for moment, box in counted.sightings])
     if not len(seen):
         return 0.0
+    return float(np.mean(_distances(seen, np.array(true["path"], float)) <= MAX_SHIFT))
+
+
+def _distances(seen: Matrix, path: Matrix) -> Matrix:
+    """Of sightings, n x (seconds, x and y of the middle, side), from a face, in its sides;
+    infinite where it is out of view or of another size."""
     moments = seen[:, 0]
     x, y, side = (np.interp(moments, path[:, 0], path[:, column]) for column in (1, 2, 3))
     there = (moments >= path[0, 0] - MAX_GAP_S) & (moments <= path[-1, 0] + MAX_GAP_S)
-    near = np.hypot(seen[:, 1] - x, seen[:, 2] - y) <= MAX_SHIFT * side
     ratio = np.maximum(seen[:, 3] / side, side / seen[:, 3])
-    return float(np.mean(there & near & (ratio <= MAX_SIZE_RATIO)))
+    distance = np.hypot(seen[:, 1] - x, seen[:, 2] - y) / side
+    return np.where(there & (ratio <= MAX_SIZE_RATIO), distance, np.inf)

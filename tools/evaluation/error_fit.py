@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.expected_error import ErrorModel
+from tools.evaluation import logistic
 from tools.evaluation.error_counts import Count
+from tools.evaluation.logistic import Vector
 
-Vector = npt.NDArray[np.float64]
 FEATURES = ("fps", "light", "face_px", "crowding")
 """Conditions that the error depends on."""
 SIGNS = {"missed": (-1, -1, -1, 1), "surplus": (-1, 0, 0, 1)}
@@ -18,10 +18,6 @@ anybody, whatever a few films say by chance."""
 SLOPE_SD = 0.5
 """Standard deviation of the slopes expected beforehand, per standard deviation of the logarithm of
 a condition: keeps slopes that few films determine near 0."""
-MIN_SCALE = 0.05
-"""Least standard deviation of a logarithm to reckon with."""
-MAX_STEPS = 50
-"""Of Newton's method, which takes about six."""
 MIN_SPREAD, MAX_SPREAD = 0.002, 0.5
 """Bounds of the correlation of the errors in one film."""
 
@@ -52,7 +48,7 @@ def fit(counts: Sequence[Count], kind: str, center: dict[str, float]) -> ErrorMo
     for film in set(films):
         rest = films != film
         others = _estimate(x[rest], errors[rest], numbers[rest], SIGNS[kind])
-        left_out[~rest] = _share(x[~rest], others)
+        left_out[~rest] = logistic.probability(x[~rest], others)
     spread = _likeliest_spread(left_out, errors, numbers)
     slopes = dict(zip(FEATURES, map(float, weights[1:]), strict=True))
     return ErrorModel(slopes, float(weights[0]), spread)
@@ -72,37 +68,16 @@ def _errors(counts: Sequence[Count], kind: str) -> tuple[Vector, Vector]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def _share(x: Vector, weights: Vector) -> Vector:
-    return np.asarray(1 / (1 + np.exp(-x @ weights)))
-
-
 def _estimate(x: Vector, errors: Vector, numbers: Vector, signs: Sequence[int]) -> Vector:
     """The weights of a logistic regression, one per column of `x`, as far as `signs` allow."""
     free = np.ones(x.shape[1], bool)
     while True:
         weights = np.zeros(x.shape[1])
-        weights[free] = _newton(x[:, free], errors, numbers)
+        weights[free] = logistic.weights(x[:, free], errors, numbers, SLOPE_SD)
         wrong = weights * (0, *signs) < 0
         if not wrong.any():
             return weights
         free &= ~wrong
-
-
-def _newton(x: Vector, errors: Vector, numbers: Vector) -> Vector:
-    # a condition that never changes says nothing, and must not make the equations singular
-    scale = np.maximum(x[:, 1:].std(axis=0), MIN_SCALE)
-    penalty = np.diag([0.0, *(scale / SLOPE_SD) ** 2])
-    rate = (errors.sum() + 0.5) / (numbers.sum() + 1)
-    weights = np.array([math.log(rate / (1 - rate)), *[0.0] * (x.shape[1] - 1)])
-    for _ in range(MAX_STEPS):
-        share = _share(x, weights)
-        gradient = x.T @ (errors - numbers * share) - penalty @ weights
-        curvature = (x.T * (numbers * share * (1 - share))) @ x + penalty
-        step = np.linalg.solve(curvature, gradient)
-        weights += step
-        if np.abs(step).max() < 1e-6:
-            break
-    return weights
 
 
 def _likeliest_spread(shares: Vector, errors: Vector, numbers: Vector) -> float:

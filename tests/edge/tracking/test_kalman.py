@@ -108,42 +108,6 @@ def test_a_box_too_far_or_too_unlike_does_not_match() -> None:
     assert 50 < len(within) < 400
 
 
-def seen(x: float, speed: float, width: float = 50, first: float = 0.0) -> FaceMotion:
-    """A face that was followed for two seconds, at `x` when `first` was."""
-    motion = FaceMotion(at(x, width), first)
-    for step in range(1, 21):
-        place = at(x + speed * step / 10, width)
-        motion.update(place, first + step / 10, recovered=False, hidden=False)
-    return motion
-
-
-@pytest.mark.parametrize(
-    ("lost", "x", "speed", "distance"),
-    [
-        # its path went on from 500 to 700, and it may have stopped anywhere
-        (100, 500, 0, 0), (100, 600, 0, 0), (100, 700, 0, 0), (100, 750, 0, 1), (100, 450, 0, 1),
-        # or turned around
-        (100, 400, -100, 0), (100, 250, -100, 1), (100, 250, 100, 5), (100, 800, 100, 2),
-        # it stood at 500, and walked off at any time
-        (0, 500, 0, 0), (0, 600, 100, 0), (0, 700, 100, 0), (0, 750, 100, 1), (0, 600, -100, 2),
-    ],
-)  # fmt: skip
-def test_a_face_comes_back_on_its_own_path_or_on_another(
-    lost: float, x: float, speed: float, distance: float
-) -> None:
-    motion = seen(500 - 2 * lost, lost)  # lost at 500 after two seconds
-    found = motion.reappearance_distance(seen(x, speed, first=4.0), 4.0)
-    assert found == pytest.approx(distance, abs=0.1)
-
-
-@pytest.mark.parametrize("speed", [0, 100])
-def test_a_face_of_another_size_does_not_come_back(speed: float) -> None:
-    lost = seen(300, speed)
-    for width, is_same in ((74, True), (76, False), (34, True), (33, False)):
-        distance = lost.reappearance_distance(seen(300 + 2 * speed, 0, width, 4.0), 4.0)
-        assert (distance is not None) is is_same
-
-
 def test_a_face_out_of_sight_grows_on_for_half_a_second() -> None:
     motion = FaceMotion(at(300, 40), 0.0)
     for step in range(1, 20):

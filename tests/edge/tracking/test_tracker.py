@@ -98,12 +98,12 @@ def test_whoever_returns_to_their_path_after_the_patience_is_counted_already(awa
 
 
 @pytest.mark.parametrize(
-    ("x", "male", "others"), [(310, 0.9, 0), (320, 0.9, 1), (300, 0.02, 1), (300, None, 0)]
+    ("x", "male", "others"), [(400, 0.9, 0), (520, 0.9, 1), (300, 0.02, 1), (300, None, 0)]
 )
 def test_somebody_else_may_come_to_the_place_of_one_who_was_counted(
     x: float, male: float | None, others: int
 ) -> None:
-    """Beside their path, or of another gender."""
+    """Far from their path, or of another gender."""
     tracker = Tracker(patience=2)
     for step in range(20):
         (track,), _ = tracker.update([face(300)], step / 10, SIZE)
@@ -496,7 +496,8 @@ def somebody(
 @pytest.mark.parametrize(
     ("x", "y", "speed", "is_same"),
     [
-        (420, 150, 0, False),
+        (420, 150, 0, True),  # a step aside
+        (480, 150, 0, False),
         (430, 150, 130, True),  # she walked off while nobody saw her
         (430, 195, 130, True),  # less than a face width from that path
         (430, 205, 130, False),
@@ -526,14 +527,14 @@ def test_whoever_walks_out_is_not_the_one_who_appears_inside(
 @pytest.mark.parametrize("seconds", [0.7, 0.9])
 def test_a_brief_face_among_others_counts_only_if_nobody_is_missing(seconds: float) -> None:
     """She whom it may be has been counted."""
-    brief = somebody(420, 3, 3 + seconds)
+    brief = somebody(480, 3, 3 + seconds)
     others, lost = somebody(570), somebody(300, end=2)
     assert len(crowd(Tracker(), [others, lost, brief])) == (2 if seconds < 0.8 else 3)
     assert len(crowd(Tracker(), [others, brief])) == 2
 
 
 def test_at_few_frames_a_second_a_face_in_as_many_as_asked_for_counts() -> None:
-    people = [somebody(570), somebody(300, end=2), somebody(420, 3, 3.7)]
+    people = [somebody(570), somebody(300, end=2), somebody(480, 3, 3.7)]
     assert len(crowd(Tracker(min_sightings=3, min_seconds=0.5), people, fps=3)) == 3
     assert len(crowd(Tracker(min_sightings=3, min_seconds=0.5), people, fps=12)) == 2
 
