@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import numpy as np
 
@@ -108,11 +109,8 @@ def _asked() -> Iterator[list[Asked]]:
         asked.append(Asked(values, (lost.mono, lost.latest), seen))
         return log_odds(lost, found, contradiction)
 
-    setattr(reappearance, "log_odds", noted)  # noqa: B010 - mypy refuses the plain assignment
-    try:
+    with patch.object(reappearance, "log_odds", noted):
         yield asked
-    finally:
-        setattr(reappearance, "log_odds", log_odds)  # noqa: B010
 
 
 def _is_counted(run: Replay, truth: Sequence[TrueVisit], person: int, before: float) -> bool:
