@@ -64,18 +64,19 @@ def match(similarity: Matrix) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if similarity[i, j] > 0]
 
 
+def sightings_on(sightings: Sequence[tuple[float, Box]], true: TrueVisit) -> int:
+    """How many sightings lie on a face whose path is known."""
+    return int(np.sum(_distances(sightings, true) <= MAX_SHIFT))
+
+
 def person_at(moment: float, box: Box, truth: Sequence[TrueVisit]) -> int | None:
     """Whose face a sighting lies on, by index: the nearest one; None if on nobody's.
 
     All paths must be known.
     """
-    sighting = np.array([(moment, box.cx, box.cy, box.w)])
-    on = [
-        (distance, person)
-        for person, true in enumerate(truth)
-        if (distance := _distances(sighting, np.array(true["path"], float))[0]) <= MAX_SHIFT
-    ]
-    return min(on)[1] if on else None
+    distances = [float(_distances([(moment, box)], true)[0]) for true in truth]
+    nearest = min(range(len(truth)), key=distances.__getitem__, default=None)
+    return None if nearest is None or distances[nearest] > MAX_SHIFT else nearest
 
 
 def duration_s(true: TrueVisit) -> float:
@@ -104,15 +105,14 @@ def _likeness(counted: CountedVisit, true: TrueVisit) -> float:
 
 def _on_face(counted: CountedVisit, true: TrueVisit) -> float:
     """Fraction of the sightings, 0 to 1, that lie on the face, whose path is known."""
-    seen = np.array([(moment, box.cx, box.cy, box.w) for moment, box in counted.sightings])
-    if not len(seen):
-        return 0.0
-    return float(np.mean(_distances(seen, np.array(true["path"], float)) <= MAX_SHIFT))
+    return sightings_on(counted.sightings, true) / max(1, len(counted.sightings))
 
 
-def _distances(seen: Matrix, path: Matrix) -> Matrix:
-    """Of sightings, n x (seconds, x and y of the middle, side), from a face, in its sides;
-    infinite where it is out of view or of another size."""
+def _distances(sightings: Sequence[tuple[float, Box]], true: TrueVisit) -> Matrix:
+    """How far sightings are from a face whose path is known, in its sides; infinite where it is
+    out of view or of another size."""
+    path = np.array(true["path"], float)
+    seen = np.array([(moment, box.cx, box.cy, box.w) for moment, box in sightings]).reshape(-1, 4)
     moments = seen[:, 0]
     x, y, side = (np.interp(moments, path[:, 0], path[:, column]) for column in (1, 2, 3))
     there = (moments >= path[0, 0] - MAX_GAP_S) & (moments <= path[-1, 0] + MAX_GAP_S)

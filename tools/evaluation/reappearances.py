@@ -12,7 +12,7 @@ from edge.tracking import reappearance
 from edge.tracking.kalman import FaceMotion
 from edge.types import Box
 from tools.evaluation import logistic
-from tools.evaluation.count_matching import TrueVisit, person_at
+from tools.evaluation.count_matching import TrueVisit, person_at, sightings_on
 from tools.evaluation.count_truth import Truth
 from tools.evaluation.logistic import Vector
 from tools.evaluation.replay import Replay, replay
@@ -65,7 +65,7 @@ def pairs_in(config: Config, every: int, truth: Truth) -> list[Pair]:
         found, later = (person_at(*seen, truth.visits) for seen in pair.found)
         if lost is not None and found is not None and found == later:
             is_same = lost == found
-            counted = is_same or _is_counted(run, truth.visits, found, pair.found[0][0])
+            counted = is_same or _is_counted(run, truth.visits[found], pair.found[0][0])
             pairs.append(Pair(config.source, every, pair.features, pair.found[0], is_same, counted))
     return pairs
 
@@ -113,17 +113,11 @@ def _asked() -> Iterator[list[Asked]]:
         yield asked
 
 
-def _is_counted(run: Replay, truth: Sequence[TrueVisit], person: int, before: float) -> bool:
+def _is_counted(run: Replay, person: TrueVisit, before: float) -> bool:
     """Whether a visit saw this person at least `MIN_SIGHTINGS` times before that moment."""
     return any(
-        sum(
-            person_at(moment, box, truth) == person
-            for moment, box in visit.sightings
-            if moment < before
-        )
-        >= MIN_SIGHTINGS
+        sightings_on([at for at in visit.sightings if at[0] < before], person) >= MIN_SIGHTINGS
         for visit in run.visits
-        if visit.visit.start < before
     )
 
 
