@@ -513,6 +513,21 @@ def test_among_others_only_who_came_on_a_possible_path_is_the_same(
     assert len(crowd(Tracker(), [lost, found])) == 1
 
 
+def test_at_few_frames_a_second_it_must_be_likelier() -> None:
+    people = [somebody(570), somebody(300, end=2), somebody(420, 3)]
+    assert len(crowd(Tracker(), people, fps=10)) == 2
+    assert len(crowd(Tracker(), people, fps=3)) == 3
+
+
+@pytest.mark.parametrize(("x", "speed", "goes_on"), [(260, 0, 200), (320, 0, 360), (290, -60, 360)])
+def test_the_likeliest_of_those_who_were_lost_goes_on(x: float, speed: float, goes_on: int) -> None:
+    starts = {200: 0.0, 360: 0.5}
+    lost = [somebody(at, begin, 2) for at, begin in starts.items()]
+    visits = crowd(Tracker(), [somebody(570), *lost, somebody(x, 3, 5, speed)])
+    assert [visit.start for visit in visits if visit.end == 5] == [starts[goes_on]]
+    assert len(visits) == 3
+
+
 @pytest.mark.parametrize(("way", "x"), [(1, 455), (-1, 185)])
 @pytest.mark.parametrize("gap", [0.2, 0.5])
 def test_whoever_walks_out_is_not_the_one_who_appears_inside(
