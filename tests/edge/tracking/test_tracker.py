@@ -519,9 +519,9 @@ def test_at_few_frames_a_second_it_must_be_likelier() -> None:
     assert len(crowd(Tracker(), people, fps=3)) == 3
 
 
-@pytest.mark.parametrize(("x", "speed", "goes_on"), [(260, 0, 200), (320, 0, 360), (290, -60, 360)])
+@pytest.mark.parametrize(("x", "speed", "goes_on"), [(260, 0, 150), (290, 0, 405), (300, -60, 405)])
 def test_the_likeliest_of_those_who_were_lost_goes_on(x: float, speed: float, goes_on: int) -> None:
-    starts = {200: 0.0, 360: 0.5}
+    starts = {150: 0.0, 405: 0.5}
     lost = [somebody(at, begin, 2) for at, begin in starts.items()]
     visits = crowd(Tracker(), [somebody(570), *lost, somebody(x, 3, 5, speed)])
     assert [visit.start for visit in visits if visit.end == 5] == [starts[goes_on]]
