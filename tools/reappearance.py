@@ -27,8 +27,7 @@ def collect(folders: Sequence[Path], config: Path, everys: Sequence[int]) -> lis
     """The pairs in all clips of some folders. Raises ConfigError for one without paths."""
     pairs: list[Pair] = []
     for clip in (clip for folder in folders for clip in clips_in(folder)):
-        own = clip.with_suffix(".yaml")
-        truth = read_truth(own if own.exists() else clip.parent, str(clip))
+        truth = read_truth(clip.parent, str(clip))
         if not (truth.visits and truth.has_paths):
             raise ConfigError(f"truth of {clip}: has no paths; tools/crowd.py makes such films")
         for every in everys:

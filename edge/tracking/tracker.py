@@ -33,7 +33,7 @@ LOST_AFTER_S = 0.2
 LOST_AFTER_FRAMES = 1.5
 """...in the middle of the view only if it is also longer than this many frames."""
 SAME_FACE_RATIO = 1.5
-"""Largest ratio between the sizes of one face before and after."""
+"""Largest ratio between the sizes of a face that fills the view, from one sighting to the next."""
 LOOKS_PER_S = 10
 """Looks per second for faces that were lost, all together; at least one in each frame."""
 MIN_LOG_ODDS = -2.0

@@ -11,6 +11,7 @@ from tests.conftest import MadeOnce
 from tests.support.commands import tool
 from tools import reappearance
 from tools.evaluation import reappearances
+from tools.evaluation.count_matching import person_at, sightings_on
 from tools.evaluation.reappearances import Pair
 
 INTERCEPT, WEIGHTS = -1.0, (-1.2, -0.8, 0.5, -3.0, 0.0)
@@ -50,6 +51,25 @@ def test_log_odds_hold_for_films_that_were_left_out(capsys: pytest.CaptureFixtur
     for _, expected, same, counted in values:
         assert int(same) == pytest.approx(int(expected), abs=6)
         assert counted == "100"
+
+
+def test_a_sighting_is_of_the_person_whose_face_is_nearest() -> None:
+    """One walks from 100 to 200 in a second, another stands at 200."""
+    truth = [
+        {"path": [[0, 100, 80, 50], [1, 200, 80, 50]]},
+        {"path": [[0, 200, 80, 50], [1, 200, 80, 50]]},
+    ]
+
+    def box(x: float, width: float = 50) -> Box:
+        return Box(x - width / 2, 80 - width / 2, width, width)
+
+    assert [person_at(0.9, box(x), truth) for x in (160, 192, 198, 226)] == [None, 0, 1, None]
+    assert person_at(0.5, box(150), truth) == 0
+    assert person_at(0.5, box(150, 100), truth) is None, "of another size"
+    assert person_at(2.0, box(200), truth) is None, "when nobody is in view"
+    sightings = [(moment, box(150)) for moment in (0.0, 0.4, 0.5, 0.6, 1.0)]
+    assert [sightings_on(sightings, one) for one in truth] == [3, 0]
+    assert sightings_on([], truth[0]) == 0
 
 
 @pytest.fixture(scope="module")
