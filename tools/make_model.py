@@ -38,6 +38,7 @@ class Files:
         self.network = folder / "gender.keras"
         self.checkpoint = self.network.with_suffix(".checkpoint")
         self.training = self.network.with_suffix(".training.json")
+        self.quantized = folder / "quantized.tflite"
         self.model = folder / "gender.tflite"
         self.card = self.model.with_suffix(".json")
         self.faces: Path = args.face_cache or folder / "faces.npz"
@@ -65,6 +66,13 @@ class Recipe:
         """The first data set calibrates."""
         return [
             "quantize.py", str(self._files.network), "--calibrate", str(self._args.data[0]),
+            *self._reading(), "--out", str(self._files.quantized),
+        ]  # fmt: skip
+
+    def calibrate(self) -> list[str]:
+        return [
+            "calibrate.py", str(self._files.quantized),
+            *(word for path in self._args.data for word in ("--data", str(path))),
             *self._reading(), "--out", str(self._files.model),
         ]  # fmt: skip
 
@@ -98,10 +106,14 @@ def make(args: argparse.Namespace) -> None:
         print(f"{files.network}: is complete")
     else:
         run([*recipe.train(), *(["--resume"] if files.checkpoint.exists() else [])])
-    if is_done([files.model, files.card], [files.training]):
-        print(f"{files.model}: is complete")
-    else:
-        run([*recipe.quantize(), *(["--force"] if files.model.exists() else [])])
+    for model, command, source in (
+        (files.quantized, recipe.quantize(), files.training),
+        (files.model, recipe.calibrate(), files.quantized),
+    ):
+        if is_done([model, model.with_suffix(".json")], [source]):
+            print(f"{model}: is complete")
+        else:
+            run([*command, *(["--force"] if model.exists() else [])])
     for path, evaluation in zip(args.data, files.evaluations, strict=True):
         if is_done([evaluation], [files.model, files.card]):
             print(f"{evaluation}: is complete")
@@ -113,7 +125,7 @@ def make(args: argparse.Namespace) -> None:
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{args.out}: its reports are not what the tools write now ({error}); delete "
-            f"{files.card.name} to make them again"
+            f"{files.quantized.name} to make them again"
         ) from error
 
 
@@ -171,7 +183,12 @@ def write_page(
     ):
         print(f"{files.page}: is complete")
         return
-    commands = [recipe.train(), recipe.quantize(), *map(recipe.evaluate, args.data)]
+    commands = [
+        recipe.train(),
+        recipe.quantize(),
+        recipe.calibrate(),
+        *map(recipe.evaluate, args.data),
+    ]
     page = markdown_card.page(
         files.model,
         _read(files.card),

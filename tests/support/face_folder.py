@@ -19,13 +19,13 @@ FACES_PER_GENDER = dict(zip(SPLITS, (40, 20, 20), strict=True))
 """By split."""
 
 
-def write(folder: Path, seed: int = 1) -> None:
+def write(folder: Path, seed: int = 1, faces_per_gender: dict[str, int] = FACES_PER_GENDER) -> None:
     """Create `folder` with faces, and the table of the same name beside it."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     faces = sorted(PEOPLE.glob("*.jpg"))
     rows: list[dict[str, object]] = []
-    for split, number in FACES_PER_GENDER.items():
+    for split, number in faces_per_gender.items():
         for gender in LABELS:
             own = [file for file in faces if file.name.startswith(f"{gender}-")]
             for file in (own[index % len(own)] for index in range(number)):

@@ -97,7 +97,7 @@ def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
 
     run = make(*args, *terms)
     assert run.returncode == 0, run.stderr
-    assert stages_of(run) == ["train", "quantize", "evaluate", "evaluate"]
+    assert stages_of(run) == ["train", "quantize", "calibrate", "evaluate", "evaluate"]
     assert " --resume\n" in run.stdout
     assert f"Epoch {done + 2}/{EPOCHS}" in run.stdout
     assert f"Epoch {done - 1}/" not in run.stdout  # one epoch at most is done again
@@ -134,7 +134,7 @@ def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
     run = make(*args, *terms)
     assert run.returncode == 0, run.stderr
     assert stages_of(run) == []
-    assert run.stdout.count("is complete") == 5
+    assert run.stdout.count("is complete") == 6
     before.pop(".lock")
     assert all((out / name).stat().st_mtime_ns == time for name, time in before.items())
 
@@ -147,7 +147,7 @@ def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
     (out / "MODEL_CARD.md").write_text("edited by hand")
     run = make(*args)
     assert run.returncode == 0, run.stderr
-    assert stages_of(run) == ["quantize", "evaluate", "evaluate"]
+    assert stages_of(run) == ["calibrate", "evaluate", "evaluate"]
     assert "fill in the terms" in run.stdout
     assert "**Fill in:**" in (out / "MODEL_CARD.md").read_text()
 

@@ -1,15 +1,13 @@
 """Learns from a model's features to tell faces from other things."""
 
-import tempfile
-from pathlib import Path
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edge.types import Box, Image
 from edge.vision.preprocessing import Preprocessing
-from edge.vision.tflite import Floats, Tensor, open_interpreter
+from edge.vision.tflite import Floats
+from tools.conversion.activations import Activations
 from tools.conversion.face_output import with_features
 from tools.datasets.dataset import shrunk
 from tools.training.augmentation import degraded, random_view
@@ -31,20 +29,10 @@ class Features:
     def __init__(self, model: bytes, preprocessing: Preprocessing) -> None:
         """Raises DataError as `with_features`, or ModelError."""
         data, name = with_features(model)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "features.tflite"
-            file.write_bytes(data)
-            self._interpreter, _ = open_interpreter(file)
-        self._preprocessing = preprocessing
-        self._input = Tensor.of(self._interpreter.get_input_details()[0])
-        outputs = [Tensor.of(details) for details in self._interpreter.get_output_details()]
-        self._output = next(output for output in outputs if output.name == name)
+        self._activations = Activations(data, [name], preprocessing)
 
     def __call__(self, crop: Image) -> Floats:
-        values = self._input.quantize(self._preprocessing.normalize(crop[None]))
-        self._interpreter.set_tensor(self._input.index, values)
-        self._interpreter.invoke()
-        return self._output.dequantize(self._interpreter.get_tensor(self._output.index))
+        return self._activations(crop)[0]
 
 
 def spoilt(image: Image, box: Box, preprocessing: Preprocessing, rng: np.random.Generator) -> Image:
