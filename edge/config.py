@@ -285,6 +285,7 @@ def load_config(path: Path, **overrides: str) -> Config:
     Relative paths in it start at the working directory.
 
     Raises ConfigError that lists all mistakes, a line each: key path, value, what is allowed.
+    Those in `overrides`, which came from elsewhere, stand before the file's name.
     """
     data = read_keys(path)
     # these are validated even if absent: default models must exist, and credentials may be there
@@ -293,5 +294,8 @@ def load_config(path: Path, **overrides: str) -> Config:
         return Config.model_validate(data | overrides)
     except ValidationError as error:
         lines = mistakes(error, Config)
-        count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-        raise ConfigError("\n  ".join([f"{path}: {count}", *lines])) from error
+        elsewhere = [line for line in lines if line.partition(":")[0] in overrides]
+        here = [line for line in lines if line not in elsewhere]
+        count = "1 mistake" if len(here) == 1 else f"{len(here)} mistakes"
+        of_file = ["\n  ".join([f"{path}: {count}", *here])] if here else []
+        raise ConfigError("\n".join([*elsewhere, *of_file])) from error

@@ -366,12 +366,18 @@ def test_a_file_that_is_called_like_a_camera(
 def test_command_line_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert load(tmp_path, "source: nowhere.mp4", source="demo").source == "demo"
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "site: shop/1", source="nowhere.mp4")
+    first, second, third = str(caught.value).splitlines()
+    assert first.startswith("source: 'nowhere.mp4': no such file or folder")
+    assert second.endswith("config.yaml: 1 mistake")
+    assert third.startswith("  site: 'shop/1'")
 
 
 def test_a_source_with_a_name_that_opencv_crashes_on(tmp_path: Path) -> None:
     named = os.fsdecode(os.fsencode(tmp_path / "clip") + b"\xfc.mp4")
     Path(named).touch()
-    with pytest.raises(ConfigError, match=r"  source: .*: its name must be UTF-8"):
+    with pytest.raises(ConfigError, match=r"^source: .*: its name must be UTF-8"):
         load(tmp_path, "", source=named)
 
 

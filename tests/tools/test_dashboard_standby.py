@@ -188,6 +188,11 @@ def test_it_logs_in_by_a_certificate(mosquitto: Mosquitto, tmp_path: Path) -> No
     mosquitto.start()
     files = [f"--broker-{word}={tmp_path}/{file}" for word, file in (
         ("ca", "ca.crt"), ("cert", "dashboard.crt"), ("key", "dashboard.key"))]  # fmt: skip
+    unknown = Dashboard(tmp_path, f"mqtts://127.0.0.1:{secure}", ("--no-page", files[0]))
+    unknown.start()
+    wait_for(lambda: "it may want a certificate, see --broker-cert" in unknown.log.read_text(),
+             "it does not say why")  # fmt: skip
+    unknown.stop()
     collector = Dashboard(tmp_path, f"mqtts://127.0.0.1:{secure}", ("--no-page", *files))
     collector.start()
     wait_for(lambda: subscribed(mosquitto) == 1, "it does not log in")

@@ -268,7 +268,8 @@ def test_a_source_is_named_as_to_the_daemon(
         assert f"name one source, not 2: {other}, {source}" in run.stderr
     run = tool(name, "--source", "none.mp4", *save)
     assert run.returncode == 2
-    assert "'none.mp4': no such file or folder" in run.stderr
+    assert run.stderr.startswith(f"{name}: source: 'none.mp4': no such file or folder; allowed are")
+    assert "config.yaml" not in run.stderr
 
 
 def test_a_shoe_that_haar_takes_for_a_face_is_not_counted(clips: Path) -> None:

@@ -126,7 +126,9 @@ class Session:
         if self.is_open:
             self.problem = f"connection lost ({reason})"
         elif not self.answered.is_set():
-            self.problem = f"no answer ({reason})"
+            # TLS 1.3 refuses a client only after the handshake, and then says nothing
+            hint = "; it may want a certificate, see --broker-cert" if self._tls else ""
+            self.problem = f"no answer ({reason}){hint}"
             self._version = OTHER[self._version]  # some brokers refuse a version by silence
         self.is_open = False
         if reason.value == TAKEN_OVER:  # paho calls once more when the socket is closed
