@@ -8,7 +8,8 @@ It learns this from the val splits. What the network sees in a face stays as it 
 
 import argparse
 import sys
-from collections.abc import Sequence, Sized
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,8 @@ from tools.training.calibration import Ages, even_ages, platt_scaling
 
 MIN_AGE = 12
 """Genders of younger faces are guesses, which say nothing of the line."""
-MIN_FACES = 300
-"""Fewest faces to learn from; the line would lie where chance puts it."""
+MIN_OF_EACH, MIN_AGES = 150, 300
+"""Fewest women, men and faces of known age to learn from; else chance would put the line."""
 MALE = LABELS.index("male")
 
 
@@ -67,8 +68,10 @@ def gender_scaling(
     `log_odds` are float32 (faces, 1) before a sigmoid, (faces, 2) before a softmax. Raises
     DataError if the model is no better than chance.
     """
-    if len(faces) < MIN_FACES:
-        print(f"gender    left as it is: {_too_few(faces)}")
+    known = Counter(face.label for face in faces)
+    if min(known[label] for label in range(len(LABELS))) < MIN_OF_EACH:
+        numbers = ", ".join(f"{known[label]} {name}" for label, name in enumerate(LABELS))
+        print(f"gender    left as it is: {numbers}; at least {MIN_OF_EACH} of each are needed")
         return None
     values = log_odds.astype(np.float64)
     # a sigmoid's value is for the second label
@@ -99,8 +102,8 @@ def age_scaling(faces: Sequence[Sample], log_odds: Floats) -> Scaling | None:
     `log_odds` are float32 (faces, 8).
     """
     known = {i: ages.group(face.age) for i, face in enumerate(faces) if face.age is not None}
-    if len(known) < MIN_FACES:
-        print(f"age       left as it is: {_too_few(known)}")
+    if len(known) < MIN_AGES:
+        print(f"age       left as it is: {len(known)} ages known; at least {MIN_AGES} are needed")
         return None
     by_set: dict[Path, list[int]] = {}
     for i in known:
@@ -123,10 +126,6 @@ def age_scaling(faces: Sequence[Sample], log_odds: Floats) -> Scaling | None:
         print(f"{path.name}: right {right[0]} before, {right[1]} now; ", end="")
         print(f"shares of groups wrong by {wrong[0]} before, {wrong[1]} now")
     return scaling
-
-
-def _too_few(faces: Sized) -> str:
-    return f"{len(faces)} faces are known, at least {MIN_FACES} are needed"
 
 
 def calibrate(args: argparse.Namespace) -> None:

@@ -190,6 +190,13 @@ def test_genders_in_either_order(labels: tuple[str, str], width: int, val_faces:
     assert (called_man & wrong).sum() == pytest.approx((~called_man & wrong).sum(), abs=12)
 
 
+def test_women_alone_do_not_say_where_the_line_is(val_faces: Path) -> None:
+    women = [face for face in load(val_faces).part("val") if LABELS[face.label] == "female"]
+    assert (
+        gender_scaling(LABELS, [*women, *women], np.zeros((2 * len(women), 1), np.float32)) is None
+    )
+
+
 def test_only_an_int8_model_is_scaled(age_models: Path, val_faces: Path, tmp_path: Path) -> None:
     model = age_models / "gender.tflite"
     run = tool("calibrate", model, "--data", val_faces, "--out", tmp_path / "out.tflite")
@@ -204,8 +211,8 @@ def test_too_few_faces_change_nothing(few_faces: Path, tmp_path: Path) -> None:
     out = tmp_path / "gender.tflite"
     run = tool("calibrate", SHIPPED, "--data", few_faces, "--out", out)
     assert run.returncode == 0, run.stderr
-    assert "gender    left as it is: 40 faces are known, at least 300 are needed" in run.stdout
-    assert "age       left as it is: 40 faces are known, at least 300 are needed" in run.stdout
+    assert "gender    left as it is: 20 female, 20 male; at least 150 of each" in run.stdout
+    assert "age       left as it is: 40 ages known; at least 300" in run.stdout
     before, after = Classifier(SHIPPED), Classifier(out)
     crops = crops_of(load(few_faces).part("val"), before.preprocessing)
     was, now = before(crops), after(crops)
