@@ -2,7 +2,7 @@
 # make demo    see it at work; Ctrl-C ends it
 # make tools   install what the tools for training and evaluation need
 # make model DATA=path/to/fairface
-#              train, quantize and evaluate a model on labelled faces, and write its model card
+#              train, quantize, calibrate and evaluate a model, and write its model card
 # make onnx    install what tools/quantize.py needs for ONNX files
 # make web     install what tools/web.py needs, the page to try models on
 # make deb     build the Debian package for this kind of machine (docs/fleet/updates.md)

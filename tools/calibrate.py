@@ -1,4 +1,4 @@
-"""Set where a model's line between women and men lies, how sure it is, and how even its ages.
+"""Set a model's line between women and men, its certainty, and the balance of its age groups.
 
     python tools/calibrate.py build/quantized.tflite --data faces.zip --data more-faces \
         --out build/gender.tflite
@@ -9,15 +9,15 @@ It learns this from the val splits. What the network sees in a face stays as it 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edge.errors import EdgeError
 from edge.sources.pictures import PictureError
-from edge.types import AGE_GROUPS, LABELS
-from edge.vision.model_card import read_card
+from edge.types import AGE_GROUPS, LABELS, Image
+from edge.vision.model_card import ModelCard
 from edge.vision.preprocessing import Preprocessing
 from edge.vision.tflite import Floats, read_model
 from tools.cli import outputs
@@ -41,19 +41,15 @@ MALE = LABELS.index("male")
 
 
 def log_odds_of(
-    model: Path, faces: Sequence[Sample], preprocessing: Preprocessing
+    model: bytes, crops: Iterable[Image], preprocessing: Preprocessing
 ) -> dict[int, Floats]:
-    """What a model gives faces before its sigmoid or softmax, float32 (faces, n).
+    """What a model gives crops before its sigmoid or softmax, float32 (crops, n).
 
-    By n, the number of an output's values. Raises DataError or EdgeError.
+    By n, the number of an output's values. Raises DataError as `with_log_odds`, or ModelError.
     """
-    try:
-        data, names = with_log_odds(read_model(model))
-    except DataError as error:
-        raise DataError(f"model {model}: {error}") from error
+    data, names = with_log_odds(model)
     activations = Activations(data, list(names.values()), preprocessing)
-    crops = (dataset.crop_of(face, preprocessing) for face in faces)
-    rows = [activations(crop) for crop in bar(crops, len(faces), "model")]
+    rows = [activations(crop) for crop in crops]
     return {
         width: np.reshape([row[index] for row in rows], (-1, width))
         for index, width in enumerate(names)
@@ -63,10 +59,9 @@ def log_odds_of(
 def gender_scaling(
     labels: Sequence[str], faces: Sequence[Sample], log_odds: Floats
 ) -> Scaling | None:
-    """The scaling of a model's output for `labels`; None if there are too few faces.
+    """The scaling of a model's output for `labels`; None if it is better left as it is.
 
-    `log_odds` are float32 (faces, 1) before a sigmoid, (faces, 2) before a softmax. Raises
-    DataError if the model is no better than chance.
+    `log_odds` are float32 (faces, 1) before a sigmoid, (faces, 2) before a softmax.
     """
     known = Counter(face.label for face in faces)
     if min(known[label] for label in range(len(LABELS))) < MIN_OF_EACH:
@@ -81,7 +76,8 @@ def gender_scaling(
     male = np.array([float(face.label == MALE) for face in faces])
     fit = platt_scaling(before, male, np.array(balanced_weights(faces)))
     if fit is None:
-        raise DataError("the model is no better than chance on these faces")
+        print("gender    left as it is: hardly better than chance on these faces")
+        return None
     shift = float(fit.shift[0])
     print(f"gender    {len(faces)} faces: log odds of a man x {fit.scale:.2f} {shift:+.2f}")
     for label, name in enumerate(LABELS):
@@ -91,9 +87,8 @@ def gender_scaling(
             for values in (before, before * fit.scale + shift)
         )
         print(f"{name:<10}{was:.1%} right before, {now:.1%} now")
-    per_value = np.zeros(log_odds.shape[1], np.float32)
-    per_value[-1] = sign * shift
-    return Scaling(fit.scale, per_value)
+    each = (1.0,) if log_odds.shape[1] == 1 else (-0.5, 0.5)
+    return Scaling(fit.scale, np.asarray(sign * shift * np.array(each), np.float32))
 
 
 def age_scaling(faces: Sequence[Sample], log_odds: Floats) -> Scaling | None:
@@ -128,25 +123,45 @@ def age_scaling(faces: Sequence[Sample], log_odds: Floats) -> Scaling | None:
     return scaling
 
 
+def scaling_of(
+    head: str, model: ModelCard, faces: Sequence[Sample], log_odds: dict[int, Floats], min_age: int
+) -> Scaling | None:
+    """The scaling of the output for `gender` or `age`; None if it is better left as it is.
+
+    `log_odds` are those of `log_odds_of`, and `min_age` is in years.
+    """
+    if head == "age":
+        return age_scaling(faces, log_odds[len(AGE_GROUPS)])
+    values = log_odds[1 if model.output == "sigmoid" else len(LABELS)]
+    old = [i for i, face in enumerate(faces) if face.age is None or face.age >= min_age]
+    return gender_scaling(model.labels, [faces[i] for i in old], values[old])
+
+
 def calibrate(args: argparse.Namespace) -> None:
     """Write the model as it is right for these faces. Raises DataError, EdgeError, PictureError."""
-    model = read_card(args.model)
+    model = card.copied(args.model)
+    estimated = {"gender": model.labels, "age": model.ages}
+    heads = [args.only] if args.only else [head for head in estimated if estimated[head]]
+    if args.only and not estimated[args.only]:
+        raise DataError(f"--only {args.only}: {args.model} does not estimate it")
     faces: list[Sample] = []
     for path in args.data:
         samples = dataset.load(path, args.layout, args.detect).part("val")
         faces += dataset.find_faces(samples, f"{path.name}, val", args.face_cache)[0]
-    log_odds = log_odds_of(args.model, faces, model.input)
-    scalings: dict[int, Scaling | None] = {}
-    if model.labels and args.only != "age":
-        width = 1 if model.output == "sigmoid" else len(LABELS)
-        old = [i for i, face in enumerate(faces) if face.age is None or face.age >= args.min_age]
-        scalings[width] = gender_scaling(
-            model.labels, [faces[i] for i in old], log_odds[width][old]
-        )
-    if model.ages and args.only != "gender":
-        scalings[len(AGE_GROUPS)] = age_scaling(faces, log_odds[len(AGE_GROUPS)])
-    data = scaled(read_model(args.model), {n: s for n, s in scalings.items() if s is not None})
-    card.copied(args.model).write(data, args.out)
+    crops = bar((dataset.crop_of(face, model.input) for face in faces), len(faces), "model")
+    data = read_model(args.model)
+    try:
+        log_odds = log_odds_of(data, crops, model.input)
+        fits = {head: scaling_of(head, model, faces, log_odds, args.min_age) for head in heads}
+        scalings = {head: fit for head, fit in fits.items() if fit is not None}
+        data = scaled(data, scalings.values()) if scalings else data
+    except DataError as error:
+        raise DataError(f"model {args.model}: {error}") from error
+    if scalings:
+        what = {name: {"scale": s.scale, "shift": s.shift.tolist()} for name, s in scalings.items()}
+        how = {"data": [path.name for path in args.data], **what}
+        model = model.model_copy(update={"notes": model.notes | {"calibrated": how}})
+    model.write(data, args.out)
     print(f"written   {args.out}; measure it with tools/evaluate.py --record")
 
 

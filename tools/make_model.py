@@ -1,4 +1,4 @@
-"""Train, quantize and evaluate a model on labelled faces, and write its model card.
+"""Train, quantize, calibrate and evaluate a model on labelled faces, and write its model card.
 
     python tools/make_model.py --data path/to/fairface --terms "CC BY 4.0"
 
@@ -106,10 +106,14 @@ def make(args: argparse.Namespace) -> None:
         print(f"{files.network}: is complete")
     else:
         run([*recipe.train(), *(["--resume"] if files.checkpoint.exists() else [])])
-    for model, command, source in (
+    stages = [
         (files.quantized, recipe.quantize(), files.training),
         (files.model, recipe.calibrate(), files.quantized),
-    ):
+    ]
+    if not files.quantized.exists() and is_done([files.model, files.card], [files.training]):
+        print(f"{files.model}: is complete")  # made before there was calibration
+        stages = []
+    for model, command, source in stages:
         if is_done([model, model.with_suffix(".json")], [source]):
             print(f"{model}: is complete")
         else:
@@ -123,9 +127,10 @@ def make(args: argparse.Namespace) -> None:
         write_page(args, files, recipe, summaries)
         report(files)
     except (KeyError, TypeError) as error:
+        stale = files.quantized if files.quantized.exists() else files.model
         raise DataError(
             f"{args.out}: its reports are not what the tools write now ({error}); delete "
-            f"{files.quantized.name} to make them again"
+            f"{stale.with_suffix('.json').name} to make them again"
         ) from error
 
 

@@ -138,6 +138,14 @@ def test_a_killed_run_continues_to_a_model_that_the_daemon_runs(
     before.pop(".lock")
     assert all((out / name).stat().st_mtime_ns == time for name, time in before.items())
 
+    # a folder from before there was calibration stays, too
+    for file in (out / "quantized.tflite", out / "quantized.json"):
+        file.rename(file.with_name(f"{file.name}.moved"))
+    run = make(*args, *terms)
+    assert stages_of(run) == []
+    for file in (out / "quantized.tflite", out / "quantized.json"):
+        file.with_name(f"{file.name}.moved").rename(file)
+
     run = make(*args, "--size", "64")
     assert run.returncode == 2
     assert f"--size 64: {out / 'gender.keras'} was trained with 48" in run.stderr

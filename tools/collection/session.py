@@ -127,7 +127,11 @@ class Session:
             self.problem = f"connection lost ({reason})"
         elif not self.answered.is_set():
             # TLS 1.3 refuses a client only after the handshake, and then says nothing
-            hint = "; it may want a certificate, see --broker-cert" if self._tls else ""
+            hint = (
+                "; it may want a certificate, or another one: see --broker-cert"
+                if self._tls
+                else ""
+            )
             self.problem = f"no answer ({reason}){hint}"
             self._version = OTHER[self._version]  # some brokers refuse a version by silence
         self.is_open = False

@@ -29,12 +29,21 @@ class AnnotatedCard(ModelCard, frozen=True):
     """Further keys of the JSON, beside those that the daemon reads."""
 
     def write(self, data: bytes, path: Path) -> Path:
-        """Write a model to `path`, and this card, with the model's digest, beside it as JSON."""
-        card = self.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+        """Write a model to `path`, and this card, with the model's digest, beside it as JSON.
+
+        Raises DataError if `path`, the user's `--out`, cannot be written.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        card = self.model_copy(update={"sha256": digest})
         # a new file's errors are not measured yet
-        keys = {"schema": SCHEMA, **card.model_dump(mode="json", exclude={"confusion"})}
+        unknown = {"confusion"} if digest != self.sha256 or not self.confusion else set()
+        fields = card.model_dump(mode="json", exclude=unknown, exclude_none=True)
+        keys = {"schema": SCHEMA, **fields}
         text = _json(keys | self.notes)
-        write_all_atomically({path: data, path.with_suffix(".json"): text})
+        try:
+            write_all_atomically({path: data, path.with_suffix(".json"): text})
+        except OSError as error:
+            raise DataError(f"--out {path}: cannot be written ({error.strerror})") from error
         return path
 
 

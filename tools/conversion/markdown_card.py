@@ -167,7 +167,8 @@ def _quantization(card: Figures) -> str:
         for head, figures in card["metrics"]["quantisation"].items()
     ]
     table = _table(("", "validation faces", "right in float", "right in int8", "same answer"), rows)
-    return f"## int8 against float\n\n{table}"
+    when = "\n\nMeasured before calibration." if "calibrated" in card else ""
+    return f"## int8 against float\n\n{table}{when}"
 
 
 def _use(model: Path) -> str:

@@ -184,10 +184,7 @@ def quantize(args: argparse.Namespace) -> int:
         raise RefusedError(reason)
     require_better_than_chance(args, f"{args.model} as {args.type}", after, lambda: None)
     notes = {**card.notes, "metrics": {"quantisation": figures}}
-    try:
-        card.model_copy(update={"notes": notes}).write(converted, args.out)
-    except OSError as error:
-        raise DataError(f"--out {args.out}: cannot be written ({error.strerror})") from error
+    card.model_copy(update={"notes": notes}).write(converted, args.out)
     print(f"written    {args.out} and {args.out.with_suffix('.json').name}")
     return 0
 

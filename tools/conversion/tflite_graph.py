@@ -92,7 +92,7 @@ class Graph:
         return len(self._model.operatorCodes) - 1
 
     def packed(self, outputs: Sequence[int] = ()) -> bytes:
-        """The file, with these tensors as outputs more."""
+        """The file, with these tensors as further outputs."""
         self._graph.outputs = [*self._graph.outputs, *outputs]
         for signature in self._model.signatureDefs or []:
             for output in outputs:

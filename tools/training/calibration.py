@@ -1,4 +1,4 @@
-"""Fits where a model's line between women and men lies, how sure it is, and how even its ages."""
+"""Fits a model's line between women and men, its certainty, and the balance of its age groups."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ Integers = npt.NDArray[np.intp]
 
 WEAK = 100.0
 """Standard deviation expected beforehand of a slope that is to be left to the data."""
+MIN_SCALE = 0.2
+"""Least scale of genders: 300 answers drawn by lot have one below it."""
 MAX_EVENNESS, EVENNESS_STEP = 1.0, 0.05
 MAX_COST = 0.01
 """Fraction of the ages that may be wrong in addition, for the sake of even groups."""
@@ -25,13 +27,13 @@ def platt_scaling(log_odds: Vector, male: Vector, weights: Vector) -> Scaling | 
 
     All arrays are (n,); `male` is 0 or 1. J. Platt: Probabilistic Outputs for Support Vector
     Machines, 1999, with the labels as softened there, which bounds the scale of faces that a
-    model tells without a mistake. None if the model is no better than chance.
+    model tells without a mistake. None if the model is hardly better than chance.
     """
     men, women = (weights @ (male == label) for label in (1, 0))
     target = np.where(male == 1, (men + 1) / (men + 2), 1 / (women + 2))
     columns = np.column_stack([np.ones(len(log_odds)), log_odds])
     shift, scale = logistic.weights(columns, weights * target, weights, WEAK)
-    return Scaling(float(scale), np.array([shift], np.float32)) if scale > 0 else None
+    return Scaling(float(scale), np.array([shift], np.float32)) if scale >= MIN_SCALE else None
 
 
 @dataclass(frozen=True, slots=True)
