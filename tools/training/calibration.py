@@ -1,6 +1,7 @@
 """Fits a model's line between women and men, its certainty, and the balance of its age groups."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ from tools.evaluation import logistic
 
 Vector = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
+Shift = npt.NDArray[np.floating[Any]]
+"""What is added to the log odds of each group."""
 
 WEAK = 100.0
 """Standard deviation expected beforehand of a slope that is to be left to the data."""
@@ -43,15 +46,15 @@ class Ages:
     log_odds: Vector
     groups: Integers
 
-    def called(self, shift: Vector) -> Integers:
+    def called(self, shift: Shift) -> Integers:
         """The likeliest group of each face, with a shift of the log odds."""
         return np.asarray((self.log_odds + shift).argmax(axis=1))
 
-    def right(self, shift: Vector) -> float:
+    def right(self, shift: Shift) -> float:
         """Fraction of the faces that are called what they are labelled."""
         return float((self.called(shift) == self.groups).mean())
 
-    def share_error(self, shift: Vector) -> float:
+    def share_error(self, shift: Shift) -> float:
         """Total variation distance of the groups' shares, as called and as labelled, 0 to 1."""
         numbers = self.log_odds.shape[1]
         called = np.bincount(self.called(shift), minlength=numbers)
