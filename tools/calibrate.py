@@ -158,8 +158,11 @@ def calibrate(args: argparse.Namespace) -> None:
     except DataError as error:
         raise DataError(f"model {args.model}: {error}") from error
     if scalings:
-        what = {name: {"scale": s.scale, "shift": s.shift.tolist()} for name, s in scalings.items()}
-        how = {"data": [path.name for path in args.data], **what}
+        sets = [path.name for path in args.data]
+        how = model.notes.get("calibrated", {}) | {
+            head: {"data": sets, "scale": fit.scale, "shift": fit.shift.tolist()}
+            for head, fit in scalings.items()
+        }
         model = model.model_copy(update={"notes": model.notes | {"calibrated": how}})
     model.write(data, args.out)
     print(f"written   {args.out}; measure it with tools/evaluate.py --record")
